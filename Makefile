@@ -1,0 +1,42 @@
+# Two commands: `make demo` and `make test`. Both make .venv first, from requirements.lock.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint clean lock
+
+setup: $(STAMP)
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tid-tune needs Python >= 3.11; name one with: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# The lock names every package, so nothing is
+# resolved here.
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --requirement requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m tid_tune demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+# Refresh the pinned versions from pyproject.toml.
+lock: $(BIN)/uv
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --extra dev --no-header --no-annotate --no-emit-index-url \
+	  --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) runs data mlflow.db mlruns .pytest_cache .mypy_cache .ruff_cache .hypothesis

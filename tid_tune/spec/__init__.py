@@ -1,0 +1,1 @@
+"""YAML -> one validated, typed SearchSpec."""
