@@ -1,4 +1,4 @@
-"""The exceptions a user meets. Their message is the whole output: what is wrong, where, the mend."""
+"""The exceptions a user meets. Their message is the whole output: what, where, the mend."""
 
 
 class TidTuneError(Exception):
@@ -18,7 +18,7 @@ class UsageError(TidTuneError):
 
 
 class SpecError(UsageError):
-    """A search-space file is wrong; the message names file, line, path, what was received, the mend."""
+    """A search-space file is wrong: file, line, path, what was received, the mend."""
 
 
 class ConfigError(UsageError):

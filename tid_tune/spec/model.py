@@ -37,7 +37,7 @@ class Uniform(_Distribution):
 
 
 class LogUniform(_Distribution):
-    """A float in [low, high], uniform in its logarithm; low > 0; with `step`, rounded to multiples."""
+    """A float in [low, high], uniform in its logarithm; with `step`, rounded to multiples of it."""
 
     kind: Literal["log_uniform"] = "log_uniform"
     low: float
@@ -70,7 +70,7 @@ class Ordinal(_Distribution):
 
 
 class Normal(_Distribution):
-    """A float from a normal distribution, truncated to mean +- 3 std unless low and high say else."""
+    """A normally distributed float, truncated to [low, high] (mean +- 3 std if unsaid)."""
 
     kind: Literal["normal"] = "normal"
     mean: float
@@ -92,7 +92,7 @@ Distribution = Annotated[
 
 
 class Constraint(Model):
-    """`left op right`; each side is a parameter's dotted path or a number. Checked when both exist."""
+    """`left op right`; each side a parameter's dotted path or a number. Checked when both are active."""
 
     left: str | float
     op: Literal["<", "<=", ">", ">=", "==", "!="]
@@ -152,7 +152,7 @@ class Budget(Model):
 
 
 class Transfer(Model):
-    """Start from the best `top` trials of an earlier run; `narrow` also shrinks the ranges to them."""
+    """Start from the best `top` trials of an earlier run; `narrow` shrinks the ranges to them."""
 
     run: Path
     top: int = 5
