@@ -1,0 +1,30 @@
+"""prepare(): quiet, repeatable, and in charge of the default scope."""
+
+import subprocess
+import sys
+
+from mmengine.registry import DefaultScope
+
+from tid_tune.openmmlab.setup import prepare
+
+
+def test_prepare_twice_leaves_mmdet_as_the_default_scope():
+    prepare()
+    prepare()
+    assert DefaultScope.get_current_instance().scope_name == "mmdet"
+
+
+def test_prepare_takes_the_scope_back_from_another_package():
+    prepare()
+    DefaultScope.get_instance("another", scope_name="mmengine")
+    prepare()
+    assert DefaultScope.get_current_instance().scope_name == "mmdet"
+
+
+def test_a_fresh_process_prepares_without_a_word():
+    code = (
+        "from tid_tune.openmmlab.setup import prepare; prepare()\n"
+        "from mmdet.registry import MODELS; assert 'GFL' in MODELS.module_dict"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
