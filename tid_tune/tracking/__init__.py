@@ -1,1 +1,1 @@
-"""tracking."""
+"""The only door to MLflow."""

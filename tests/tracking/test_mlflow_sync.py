@@ -1,0 +1,227 @@
+"""What a user of `mlflow ui` relies on: one child per trial, nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tid_tune.spec.model import LogUniform, SearchSpec
+from tid_tune.tracking.mlflow_sync import PARENT_TAG, TRIAL_TAG, Mirror, child_name
+from tid_tune.tracking.tracker import LedgerTail, Tracker
+
+MAP = "coco/bbox_mAP"
+
+
+@pytest.fixture(scope="session")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database for all tests: making it takes seconds; each test has its own experiment."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def spec(request: pytest.FixtureRequest) -> SearchSpec:
+    return SearchSpec(
+        name=request.node.name.replace("[", "-").replace("]", ""),
+        trial=Path("config.py"),
+        epochs=2,
+        space={"optim_wrapper.optimizer.lr": LogUniform(low=1e-4, high=1e-2)},
+    )
+
+
+def suggest(trial: str, **params: Any) -> dict[str, Any]:
+    return {
+        "event": "suggest",
+        "time": 1.0,
+        "trial": trial,
+        "stage": "search",
+        "label": "",
+        "params": params,
+        "edits": params,
+        "seed": 3,
+    }
+
+
+def report(trial: str, step: int, value: float) -> dict[str, Any]:
+    return {
+        "event": "report",
+        "time": 1.0 + step,
+        "trial": trial,
+        "step": step,
+        "epoch": float(step),
+        "metrics": {MAP: value, "train/distill/key_raw": 0.5},
+        "seconds": 2.0,
+        "images": 8,
+        "checkpoint": None,
+    }
+
+
+def start(trial: str, step: int = 0) -> dict[str, Any]:
+    return {"event": "start", "time": 1.0, "trial": trial, "segment": 0, "step": step}
+
+
+def end(trial: str, outcome: str, reason: str = "") -> dict[str, Any]:
+    return {"event": "end", "time": 9.0, "trial": trial, "outcome": outcome, "reason": reason}
+
+
+STORY = [
+    {"event": "open", "time": 0.0},
+    suggest("t0001", **{"optim_wrapper.optimizer.lr": 0.001}),
+    start("t0001"),
+    report("t0001", 1, 0.1),
+    suggest("t0002", **{"optim_wrapper.optimizer.lr": 0.002}),
+    start("t0002"),
+    report("t0001", 2, 0.3),
+    end("t0001", "completed"),
+    report("t0002", 1, 0.05),
+    end("t0002", "stopped", "rung 1: 0.05 is not in the best third"),
+    suggest("t0003", **{"optim_wrapper.optimizer.lr": 0.009}),
+    start("t0003"),
+    end("t0003", "failed", "nan: the loss is not finite"),
+    {"event": "close", "time": 10.0, "reason": "finished"},
+]
+
+
+def mirror(spec: SearchSpec, uri: str) -> Mirror:
+    made = Mirror(spec, f"run-{spec.name}", uri)
+    made.connect()
+    return made
+
+
+def children(spec: SearchSpec, uri: str) -> dict[str, Any]:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(spec.name)
+    runs = client.search_runs([experiment.experiment_id])
+    return {run.data.tags.get(TRIAL_TAG, "parent"): run for run in runs}
+
+
+def history(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
+    points = MlflowClient(uri).get_metric_history(run.info.run_id, metric)
+    return [(p.step, p.value) for p in points]
+
+
+def test_a_search_becomes_a_parent_and_one_child_per_trial(spec: SearchSpec, uri: str) -> None:
+    writer = mirror(spec, uri)
+    for event in STORY:
+        writer.apply(event)
+    runs = children(spec, uri)
+    assert set(runs) == {"parent", "t0001", "t0002", "t0003"}
+    statuses = {name: run.info.status for name, run in runs.items()}
+    assert statuses == {
+        "parent": "FINISHED",
+        "t0001": "FINISHED",
+        "t0002": "KILLED",
+        "t0003": "FAILED",
+    }
+    assert runs["t0001"].data.tags[PARENT_TAG] == runs["parent"].info.run_id
+    assert runs["t0001"].data.params == {"optim_wrapper.optimizer.lr": "0.001"}
+    assert history(uri, runs["t0001"], MAP) == [(1, 0.1), (2, 0.3)]
+    assert runs["t0002"].data.metrics[f"{MAP}_epoch1"] == 0.05
+    assert "best third" in runs["t0002"].data.tags["tid_tune.reason"]
+
+
+@pytest.mark.parametrize("cut", range(1, len(STORY) + 1, 2))
+def test_replaying_after_a_cut_adds_what_is_missing_and_nothing_twice(
+    spec: SearchSpec, uri: str, cut: int
+) -> None:
+    first = mirror(spec, uri)
+    for event in STORY[:cut]:
+        first.apply(event)
+    second = mirror(spec, uri)
+    for event in STORY:
+        second.apply(event)
+    runs = children(spec, uri)
+    assert len(runs) == 4
+    assert history(uri, runs["t0001"], MAP) == [(1, 0.1), (2, 0.3)]
+    assert runs["t0002"].info.status == "KILLED"
+
+
+def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> None:
+    interrupted = [
+        suggest("t0001"),
+        start("t0001"),
+        report("t0001", 1, 0.1),
+        end("t0001", "interrupted"),
+    ]
+    first = mirror(spec, uri)
+    for event in interrupted:
+        first.apply(event)
+    assert children(spec, uri)["t0001"].info.status == "KILLED"
+    second = mirror(spec, uri)
+    for event in [*interrupted, start("t0001", step=1)]:
+        second.apply(event)
+    assert children(spec, uri)["t0001"].info.status == "RUNNING"
+    for event in [report("t0001", 2, 0.2), end("t0001", "completed")]:
+        second.apply(event)
+    run = children(spec, uri)["t0001"]
+    assert run.info.status == "FINISHED"
+    assert history(uri, run, MAP) == [(1, 0.1), (2, 0.2)]
+
+
+def test_a_child_is_named_by_what_differs() -> None:
+    event = suggest("t0007", **{"model.distillation.key_weight": 0.3141592})
+    assert child_name(event) == "t0007 key_weight=0.314"
+    assert child_name({**event, "label": "none"}) == "t0007 none"
+
+
+def write(path: Path, events: list[dict[str, Any]]) -> None:
+    with path.open("a") as stream:
+        stream.writelines(json.dumps(event) + "\n" for event in events)
+
+
+def test_the_tail_leaves_a_half_written_line_for_later(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    write(ledger, STORY[:2])
+    with ledger.open("a") as stream:
+        stream.write('{"event": "st')
+    tail = LedgerTail(ledger)
+    assert [e["event"] for e in tail.new_events()] == ["open", "suggest"]
+    with ledger.open("a") as stream:
+        stream.write('art"}\n')
+    assert [e["event"] for e in tail.new_events()] == ["start"]
+    assert list(tail.new_events()) == []
+
+
+def test_the_tail_repeats_an_event_whose_consumer_failed(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    write(ledger, STORY[:3])
+    tail = LedgerTail(ledger)
+    events = tail.new_events()
+    assert next(events)["event"] == "open"
+    assert next(events)["event"] == "suggest"
+    events.close()
+    assert next(tail.new_events())["event"] == "suggest"
+
+
+def test_the_tracker_copies_in_the_background_and_adds_the_result(
+    spec: SearchSpec, uri: str, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    write(ledger, STORY[:4])
+    tracker = Tracker(spec, "run", ledger, uri)
+    tracker.start()
+    write(ledger, STORY[4:])
+    tracker.notify({})
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"png")
+    assert tracker.finish({"best": 0.3}, [str(picture)]) is None
+    runs = children(spec, uri)
+    assert len(runs) == 4
+    assert runs["parent"].data.metrics["best"] == 0.3
+
+
+def test_a_dead_server_is_said_in_a_line_and_never_raised(
+    spec: SearchSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    ledger = tmp_path / "ledger.jsonl"
+    write(ledger, STORY)
+    tracker = Tracker(spec, "run", ledger, "http://127.0.0.1:9")
+    tracker.start()
+    tracker.notify({})
+    missing = tracker.finish({}, [], timeout=20)
+    assert missing is not None
+    assert "127.0.0.1:9" in missing

@@ -1,0 +1,69 @@
+"""Tune's Searcher, TrialScheduler and Callback, each answered by the Dispatcher."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.search.engine import FINISHED
+
+log = logging.getLogger(__name__)
+
+
+class EngineSearcher(Searcher):
+    """Hands out the engine's assignments."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__()
+        self._dispatcher = dispatcher
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """See `Dispatcher.order`."""
+        answer = self._dispatcher.order(trial_id)
+        return Searcher.FINISHED if answer is FINISHED else answer
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the scheduler has told the engine already."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: a run is resumed from its ledger, not by Tune."""
+
+
+class EngineScheduler(FIFOScheduler):
+    """Passes every result to the engine and returns its decision."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__()
+        self._dispatcher = dispatcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """CONTINUE or STOP. A paused trial is stopped too: the engine continues it as a new one."""
+        going_on = self._dispatcher.result(trial.trial_id, result)
+        return str(TrialScheduler.CONTINUE if going_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """A worker died; the reason is Tune's."""
+        reason = str(trial.get_error() or "the worker died").strip().splitlines()
+        self._dispatcher.lost(trial.trial_id, reason[-1] if reason else "the worker died")
+
+
+class EngineCallback(Callback):
+    """Records where trials run and keeps the live view fresh."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell the engine which node runs the trial."""
+        node = getattr(trial, "node_ip", None) or ""
+        self._dispatcher.started(trial.trial_id, str(node))

@@ -1,0 +1,127 @@
+"""Between the search engine and Tune: who runs what, and what a worker's message means.
+
+Tune's searcher and scheduler interfaces are answered here from one engine, so that suggestions,
+early stopping, budget and stages are decided in one place that knows nothing of Ray.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
+from tid_tune.search.engine import FINISHED, WAIT, Assignment, Search, Stop
+from tid_tune.spec.model import SearchSpec
+
+log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Answers Tune's questions from the engine. All calls come from Tune's control loop."""
+
+    def __init__(
+        self,
+        spec: SearchSpec,
+        search: Search,
+        run_dir: Path,
+        root: Path,
+        capacity: Callable[[], int],
+    ) -> None:
+        self._spec = spec
+        self._search = search
+        self._run_dir = run_dir
+        self._root = root
+        self._capacity = capacity
+        self._running: dict[str, Assignment] = {}
+        self._teacher_wanted = True
+        self.lock = threading.Lock()
+        """Held while the engine is touched; the live view takes it to read."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Dispatcher:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher into snapshots nobody reads: the ledger is the truth.
+        return {}
+
+    @property
+    def running(self) -> int:
+        """Number of assignments out at workers."""
+        return len(self._running)
+
+    def order(self, ray_id: str) -> dict[str, Any] | type[FINISHED] | None:
+        """The next trial as a Tune config; None: nothing to start now; FINISHED: the end."""
+        with self.lock:
+            if len(self._running) >= self._capacity():
+                return None
+            answer = self._search.next()
+            if answer is WAIT:
+                return None
+            if answer is FINISHED:
+                return FINISHED
+            self._running[ray_id] = answer
+            return {ORDER: self._work_order(answer).model_dump_json()}
+
+    def _work_order(self, assignment: Assignment) -> WorkOrder:
+        measure_teacher = self._teacher_wanted and assignment.label != "none"
+        if measure_teacher:
+            self._teacher_wanted = False
+        return WorkOrder(
+            trial=assignment.trial,
+            segment=assignment.segment,
+            config=self._spec.trial,
+            edits=copy.deepcopy(dict(assignment.edits)),
+            seed=assignment.seed,
+            epochs=assignment.epochs,
+            report_every=self._spec.report_every,
+            work_dir=self._run_dir / "trials" / assignment.trial,
+            root=self._root,
+            checkpoint=Path(assignment.checkpoint) if assignment.checkpoint else None,
+            measure_teacher=measure_teacher,
+        )
+
+    def started(self, ray_id: str, node: str) -> None:
+        """A worker has taken the order."""
+        with self.lock:
+            if ray_id in self._running:
+                self._search.started(self._running[ray_id].trial, node=node)
+
+    def result(self, ray_id: str, result: dict[str, Any]) -> bool:
+        """Pass a worker's message to the engine; True if the trial goes on."""
+        message = json.loads(result[MESSAGE])
+        with self.lock:
+            assignment = self._running.get(ray_id)
+            if assignment is None:
+                return False
+            if "failure" in message:
+                del self._running[ray_id]
+                failure = message["failure"]
+                self._search.fail(assignment.trial, failure["kind"], failure["text"])
+                return False
+            done = message.pop("done")
+            decision = self._search.report(assignment.trial, **message)
+            if done:
+                self._search.complete(assignment.trial)
+            going_on = not done and not isinstance(decision, Stop)
+            if not going_on:
+                del self._running[ray_id]
+            return going_on
+
+    def lost(self, ray_id: str, reason: str) -> None:
+        """The worker is gone without an answer: its node, its process, or its memory."""
+        with self.lock:
+            assignment = self._running.pop(ray_id, None)
+            if assignment is not None:
+                self._search.fail(assignment.trial, "lost", reason)
+
+    def interrupt_all(self) -> None:
+        """The driver ends with trials running: they go on from their checkpoint next time."""
+        with self.lock:
+            for assignment in self._running.values():
+                self._search.interrupt(assignment.trial)
+            self._running.clear()

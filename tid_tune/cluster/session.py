@@ -1,0 +1,101 @@
+"""Connecting to Ray: a cluster that is named, or one started here for this search alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tid_tune.errors import UsageError
+from tid_tune.spec.model import Resources
+
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Trials exchange a few kilobytes; Ray's default would reserve a third of the memory."""
+CAPACITY_SECONDS = 5.0
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[None]:
+    """Connect to `address` (or `RAY_ADDRESS`); without either, start Ray on this machine.
+
+    Ray would otherwise join any cluster it finds on the machine.
+    Raises UsageError if the address does not answer.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address == "local":
+        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    try:
+        ray.init(address, **options)
+    except (ConnectionError, ValueError) as error:
+        raise UsageError(
+            f"no Ray cluster answers at {address}: {error}. Start one with `ray start --head`, "
+            "or leave out --address to run on this machine."
+        ) from error
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_resources(resources: Resources) -> None:
+    """Raise UsageError unless one node has what one trial asks for."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(_fits(node, resources) for node in nodes):
+        have = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
+        raise UsageError(
+            f"resources: a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, "
+            f"and no node has them (nodes: {have}). Lower resources.cpus or resources.gpus, "
+            "for example with --set resources.gpus=0."
+        )
+
+
+class Capacity:
+    """How many trials fit on the cluster now; asked often, so remembered for a few seconds."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._known = 0
+        self._until = 0.0
+
+    def __call__(self) -> int:
+        """Number of trials that may run at once, at least 1."""
+        if time.monotonic() >= self._until:
+            self._known = self._count()
+            self._until = time.monotonic() + CAPACITY_SECONDS
+        return self._known
+
+    def _count(self) -> int:
+        import ray
+
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        fitting = sum(_fits(node, self._resources) for node in nodes)
+        limit = self._resources.concurrent
+        return max(1, fitting if limit is None else min(fitting, limit))
+
+
+def _fits(node: dict[str, float], resources: Resources) -> int:
+    """How many trials fit on an empty node."""
+    needs = [("CPU", resources.cpus), ("GPU", resources.gpus)]
+    # The epsilon: 0.3 + 0.3 + 0.3 must count as fitting in 0.9.
+    return min(int(node.get(kind, 0) / need + 1e-9) for kind, need in needs if need > 0)

@@ -1,0 +1,130 @@
+"""Runs a search on Ray Tune: assembles the Tuner and answers its signals."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.errors import UsageError
+from tid_tune.spec.model import Resources, SearchSpec
+
+UNBOUNDED = 10**9
+"""The engine says when the search is over, not Tune's sample count."""
+
+
+def tune(spec: SearchSpec, dispatcher: Dispatcher, run_dir: Path) -> bool:
+    """Run trials until the engine has finished. False if a signal ended it before."""
+    from ray import tune as ray_tune
+
+    from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
+
+    scratch = run_dir / "ray"
+    trainable = load_trainable(spec.trainable)
+    tuner = ray_tune.Tuner(
+        ray_tune.with_resources(trainable, _bundle(spec.resources)),
+        tune_config=ray_tune.TuneConfig(
+            search_alg=EngineSearcher(dispatcher),
+            scheduler=EngineScheduler(dispatcher),
+            num_samples=UNBOUNDED,
+            reuse_actors=True,
+            trial_name_creator=_short_name,
+            trial_dirname_creator=_short_name,
+        ),
+        run_config=ray_tune.RunConfig(
+            name=spec.name,
+            storage_path=str(scratch.resolve()),
+            callbacks=[EngineCallback(dispatcher)],
+            verbose=0,
+        ),
+    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    with _signals() as interrupted:
+        tuner.fit()
+    dispatcher.interrupt_all()
+    # Tune's own state: the ledger replaces it, and it grows with every trial.
+    shutil.rmtree(scratch, ignore_errors=True)
+    return not interrupted.is_set()
+
+
+def _bundle(resources: Resources) -> dict[str, float]:
+    return {"CPU": resources.cpus, "GPU": resources.gpus}
+
+
+def _short_name(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """While Tune runs, SIGINT and SIGTERM end it cleanly; a second one ends it at once."""
+    interrupted = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    # Tune would replace our SIGINT handler; it always listens to SIGUSR1.
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def load_trainable(name: str) -> type[Any]:
+    """Import `module:Class` or `path/to/file.py:Class`.
+
+    Raises UsageError if it is not there or is not a TrialTrainable.
+    """
+    from tid_tune.cluster.trainable import TrialTrainable
+
+    place, _, attribute = name.rpartition(":")
+    try:
+        module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
+        found = getattr(module, attribute)
+    except (ImportError, AttributeError, FileNotFoundError) as error:
+        raise UsageError(
+            f"trainable: {name!r} cannot be imported: {error}. Write `module:Class` "
+            "or `path/to/file.py:Class`."
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, TrialTrainable)):
+        raise UsageError(
+            f"trainable: {name!r} is not a class derived from "
+            "tid_tune.cluster.trainable.TrialTrainable."
+        )
+    return found
+
+
+def _import_module(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def _import_file(path: Path) -> Any:
+    """Import a user's file under its own name, and let Ray ship it by value to the workers."""
+    import ray.cloudpickle as pickle
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    description = importlib.util.spec_from_file_location(path.stem, path)
+    if description is None or description.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(description)
+    sys.modules[path.stem] = module
+    description.loader.exec_module(module)
+    pickle.register_pickle_by_value(module)
+    return module

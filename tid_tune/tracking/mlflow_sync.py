@@ -1,0 +1,199 @@
+"""Copies the ledger to MLflow: one parent run per search, one child run per trial.
+
+The ledger is written by the search, whatever MLflow does. A `Mirror` reads it from its own offset
+and brings MLflow up to date; how far each child has come is kept on the MLflow side as a tag, so
+that copying again after a crash, a resume or a dead server adds what is missing and nothing twice.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from ruamel.yaml import YAML
+
+from tid_tune.spec.model import SearchSpec
+
+log = logging.getLogger(__name__)
+
+RUN_TAG = "tid_tune.run"
+TRIAL_TAG = "tid_tune.trial"
+STEP_TAG = "tid_tune.step"
+PARENT_TAG = "mlflow.parentRunId"
+STATUS = {
+    "completed": "FINISHED",
+    "stopped": "KILLED",
+    "interrupted": "KILLED",
+    "duplicate": "FINISHED",
+    "failed": "FAILED",
+}
+PARAM_LENGTH = 6000
+"""MLflow's limit on the length of a parameter's value."""
+
+
+class Mirror:
+    """Applies ledger events to one MLflow experiment. Not thread-safe; errors are MLflow's."""
+
+    def __init__(self, spec: SearchSpec, run_id: str, uri: str) -> None:
+        self._spec = spec
+        self._run_id = run_id
+        self._client = MlflowClient(tracking_uri=uri)
+        self._children: dict[str, str] = {}
+        self._steps: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._parent = ""
+        self.experiment_id = ""
+
+    def connect(self) -> None:
+        """Find or make the experiment and the parent run, and learn how far each child is."""
+        name = self._spec.tracking.experiment or self._spec.name
+        found = self._client.get_experiment_by_name(name)
+        self.experiment_id = found.experiment_id if found else self._client.create_experiment(name)
+        for run in self._runs():
+            trial = run.data.tags.get(TRIAL_TAG)
+            if trial is None:
+                self._parent = run.info.run_id
+                continue
+            self._children[trial] = run.info.run_id
+            self._steps[trial] = int(run.data.tags.get(STEP_TAG, 0))
+            if run.info.status != "RUNNING":
+                self._ended.add(trial)
+        if not self._parent:
+            self._parent = self._client.create_run(
+                self.experiment_id, run_name=self._spec.name, tags={RUN_TAG: self._run_id}
+            ).info.run_id
+            self._client.log_text(self._parent, _plain_yaml(self._spec), "spec.yaml")
+        else:
+            self._client.update_run(self._parent, status="RUNNING")
+
+    def _runs(self) -> Iterable[Any]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment_id],
+                filter_string=f"tags.`{RUN_TAG}` = '{self._run_id}'",
+                max_results=1000,
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Bring MLflow up to date with one event; events already there are skipped."""
+        match event["event"]:
+            case "suggest":
+                self._suggest(event)
+            case "start":
+                self._reopen(event)
+            case "report":
+                self._report(event)
+            case "end":
+                self._end(event)
+            case "close":
+                self._close_parent(event)
+
+    def _suggest(self, event: Mapping[str, Any]) -> None:
+        trial = event["trial"]
+        if trial in self._children:
+            return
+        tags = {
+            RUN_TAG: self._run_id,
+            TRIAL_TAG: trial,
+            PARENT_TAG: self._parent,
+            "tid_tune.stage": event["stage"],
+            "tid_tune.seed": str(event["seed"]),
+        }
+        run = self._client.create_run(
+            self.experiment_id,
+            start_time=_milliseconds(event),
+            run_name=child_name(event),
+            tags=tags,
+        )
+        self._children[trial] = run.info.run_id
+        self._steps[trial] = 0
+        params = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in event["params"].items()]
+        if params:
+            self._client.log_batch(run.info.run_id, params=params)
+
+    def _reopen(self, event: Mapping[str, Any]) -> None:
+        """A trial that was interrupted goes on in the run it had."""
+        trial = event["trial"]
+        if trial in self._ended and event.get("step", 0) >= self._steps[trial]:
+            self._client.update_run(self._children[trial], status="RUNNING")
+            self._ended.discard(trial)
+
+    def _report(self, event: Mapping[str, Any]) -> None:
+        trial, step = event["trial"], int(event["step"])
+        if step <= self._steps[trial]:
+            return
+        at, epoch = _milliseconds(event), round(event["epoch"])
+        metrics = [
+            Metric(key, value, at, epoch)
+            for key, value in event["metrics"].items()
+            if math.isfinite(value)
+        ]
+        metrics += [
+            # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
+            Metric(f"{key}_epoch{event['epoch']:g}", event["metrics"][key], at, epoch)
+            for key in self._spec.objectives
+            if math.isfinite(event["metrics"].get(key, math.nan))
+        ]
+        metrics.append(Metric("seconds", event["seconds"], at, epoch))
+        self._client.log_batch(
+            self._children[trial], metrics=metrics, tags=[RunTag(STEP_TAG, str(step))]
+        )
+        self._steps[trial] = step
+
+    def _end(self, event: Mapping[str, Any]) -> None:
+        trial = event["trial"]
+        if trial in self._ended or trial not in self._children:
+            return
+        run = self._children[trial]
+        if event.get("reason"):
+            self._client.set_tag(run, "tid_tune.reason", str(event["reason"])[:PARAM_LENGTH])
+        self._client.set_terminated(
+            run, status=STATUS[event["outcome"]], end_time=_milliseconds(event)
+        )
+        self._ended.add(trial)
+
+    def _close_parent(self, event: Mapping[str, Any]) -> None:
+        finished = event.get("reason") != "interrupted"
+        self._client.set_terminated(self._parent, "FINISHED" if finished else "KILLED")
+
+    def log_result(self, metrics: Mapping[str, float], artifacts: Iterable[str]) -> None:
+        """Write the search's own figures and files to the parent run."""
+        at = int(time.time() * 1000)
+        values = [Metric(key, value, at, 0) for key, value in metrics.items()]
+        self._client.log_batch(self._parent, metrics=values)
+        for path in artifacts:
+            self._client.log_artifact(self._parent, path)
+
+
+def child_name(event: Mapping[str, Any]) -> str:
+    """`t0007 key_weight=0.31 lr=0.002`: the trial and what differs."""
+    if event.get("label"):
+        return f"{event['trial']} {event['label']}"
+    values = [f"{key.rsplit('.', 1)[-1]}={_short(v)}" for key, v in event["params"].items()]
+    return " ".join([event["trial"], *values])[:250]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _milliseconds(event: Mapping[str, Any]) -> int:
+    return int(event["time"] * 1000)
+
+
+def _plain_yaml(spec: SearchSpec) -> str:
+    stream = io.StringIO()
+    YAML(typ="safe").dump(spec.model_dump(mode="json", exclude_none=True), stream)
+    return stream.getvalue()

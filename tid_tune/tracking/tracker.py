@@ -1,0 +1,117 @@
+"""The thread that keeps MLflow up to date with the ledger, off the search's control loop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tid_tune.spec.model import SearchSpec
+
+if TYPE_CHECKING:
+    from tid_tune.tracking.mlflow_sync import Mirror
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 10.0
+DEFAULT_DATABASE = "mlflow.db"
+
+
+def tracking_uri(spec: SearchSpec, root: Path) -> str:
+    """The spec's tracking URI; by default, MLflow's own default: a database in `root`."""
+    return spec.tracking.uri or f"sqlite:///{root / DEFAULT_DATABASE}"
+
+
+class LedgerTail:
+    """Yields the complete events appended to a ledger since the last call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new_events(self) -> Iterator[dict[str, Any]]:
+        """Advance past an event only after the consumer has come back for the next."""
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    return
+                yield json.loads(line)
+                self._offset += len(line)
+
+
+class Tracker:
+    """Mirrors a ledger to MLflow in the background; a dead server never stops the search."""
+
+    def __init__(self, spec: SearchSpec, run_id: str, ledger: Path, uri: str) -> None:
+        self._spec = spec
+        self._run_id = run_id
+        self._uri = uri
+        self._tail = LedgerTail(ledger)
+        self._mirror: Mirror | None = None
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+        self._complained = False
+        self._thread = threading.Thread(target=self._run, name="mlflow-tracker", daemon=True)
+
+    def start(self) -> None:
+        """Connect and copy in the background."""
+        self._thread.start()
+
+    def notify(self, event: Mapping[str, Any]) -> None:
+        """Something was appended to the ledger. Returns at once."""
+        self._news.set()
+
+    def finish(
+        self, metrics: Mapping[str, float], artifacts: Iterable[str], timeout: float = 60
+    ) -> str | None:
+        """Copy the rest, then the result. Returns None, or what is missing in MLflow and why."""
+        self._stopping.set()
+        self._news.set()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            return f"MLflow at {self._uri} did not answer within {timeout:g} s"
+        try:
+            self._catch_up()
+            if self._mirror is not None:
+                self._mirror.log_result(metrics, artifacts)
+        except Exception as error:
+            return f"MLflow at {self._uri}: {error}"
+        return None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._news.wait()
+            self._news.clear()
+            try:
+                self._catch_up()
+            except Exception as error:
+                # Whatever a tracking server or its client raises must not reach the search.
+                if not self._complained:
+                    log.warning("MLflow at %s: %s. Training goes on; retrying.", self._uri, error)
+                    self._complained = True
+                self._mirror = None
+                self._news.set()
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _catch_up(self) -> None:
+        if self._mirror is None:
+            self._mirror = connect(self._spec, self._run_id, self._uri)
+        for event in self._tail.new_events():
+            self._mirror.apply(event)
+
+
+def connect(spec: SearchSpec, run_id: str, uri: str) -> Mirror:
+    """A connected Mirror. The first call makes the database, and takes seconds."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from tid_tune.tracking.mlflow_sync import Mirror
+
+    mirror = Mirror(spec, run_id, uri)
+    mirror.connect()
+    return mirror

@@ -1,0 +1,1 @@
+"""The Ray Tune trainables that search spaces name, and their mmdet configs."""
