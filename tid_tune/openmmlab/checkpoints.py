@@ -1,0 +1,150 @@
+"""Checkpoint files: read without running their code, written so that no half file is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tid_tune.errors import ConfigError
+
+
+def load_state(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
+    """Return the whole checkpoint at `path`: weights under `state_dict`, and what else it has.
+
+    Loads with `weights_only=True`, so a file cannot run code. A bare mapping of names to tensors
+    is returned as {"state_dict": mapping}. Raises ConfigError if there is no such file or it is no
+    checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"there is no checkpoint file {path}")
+    _refuse_lookalikes(path)
+    try:
+        with torch.serialization.safe_globals(_allowed()):
+            state = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConfigError(
+            f"{path} cannot be loaded safely: it holds objects other than tensors, numbers and "
+            f"text, or is no PyTorch checkpoint. Save its weights alone with "
+            f"torch.save({{'state_dict': model.state_dict()}}, path). ({_first_line(error)})"
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"{path} is no PyTorch checkpoint, or a damaged one; fetch or write it again. "
+            f"({_first_line(error)})"
+        ) from error
+    return _checked(state, path)
+
+
+def load_weights(path: Path | str) -> dict[str, Tensor]:
+    """Return the model's weights of the checkpoint at `path`, by parameter name, on the CPU.
+
+    Drops the `module.` that data-parallel wrappers put before every name. Raises ConfigError.
+    """
+    weights: Mapping[str, Tensor] = load_state(path)["state_dict"]
+    if weights and all(name.startswith("module.") for name in weights):
+        return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+    return dict(weights)
+
+
+def save_state(state: Mapping[str, Any], path: Path | str) -> None:
+    """Write `state` to `path`: the old file stays until the new one is whole and on the disk."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes files only their owner may read
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut, where the file system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _refuse_lookalikes(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(256).lstrip()
+    if not head:
+        raise ConfigError(f"the checkpoint {path} is an empty file")
+    if head.startswith(b"version https://git-lfs"):
+        raise ConfigError(
+            f"{path} is a Git LFS pointer, not the checkpoint itself: run `git lfs pull`"
+        )
+    if head[:1] == b"<":
+        raise ConfigError(
+            f"{path} is a web page, not a checkpoint: the download it came from has failed"
+        )
+
+
+def _checked(state: Any, path: Path) -> dict[str, Any]:
+    if isinstance(state, Mapping):
+        if isinstance(state.get("state_dict"), Mapping):
+            return dict(state)
+        if state and all(isinstance(value, Tensor) for value in state.values()):
+            return {"state_dict": dict(state)}
+    raise ConfigError(f"{path} holds no model weights: it has no `state_dict`")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]
+
+
+class _History:
+    """Stands in for mmengine's HistoryBuffer, which its checkpoints carry; nobody reads it."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @staticmethod
+    def attribute(owner: object, name: str) -> None:
+        """Take the place of `getattr`, by which pickles name a HistoryBuffer's own methods."""
+
+
+def _allowed() -> list[Any]:
+    """Return what OpenMMLab's checkpoints hold besides tensors: numpy arrays, log histories.
+
+    `getattr` would let a pickle reach any function; the harmless stand-in is given instead.
+    """
+    arrays = ("numpy.core.multiarray", "numpy._core.multiarray")
+    rebuild_array, rebuild_scalar = np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+    dtypes = [getattr(np.dtypes, name) for name in np.dtypes.__all__]
+    return [
+        *((rebuild_array, f"{module}._reconstruct") for module in arrays),
+        *((rebuild_scalar, f"{module}.scalar") for module in arrays),
+        np.ndarray,
+        np.dtype,
+        *dtypes,
+        (_History, "mmengine.logging.history_buffer.HistoryBuffer"),
+        (_History.attribute, "builtins.getattr"),
+        (_History.attribute, "__builtin__.getattr"),
+    ]
