@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Value = Any
 """A JSON value a parameter may take: None, bool, int, float, str, or a list or dict of those."""
@@ -19,7 +19,23 @@ Value = Any
 class Model(BaseModel):
     """Base of every part of a spec: immutable, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def _whole(value: object) -> object:
+    """`1e3` is the number 1000 in YAML and JSON alike."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(ge=1, le=1_000_000)]
+Seed = Annotated[Whole, Field(ge=0, le=2**32 - 1)]
+Positive = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$")]
+Metric = Annotated[str, Field(pattern=r"^[^\s=\x00-\x1f]{1,200}$")]
+Direction = Literal["max", "min"]
 
 
 class _Distribution(Model):
@@ -110,44 +126,58 @@ class Sampler(Model):
     """How the next point of the space is proposed."""
 
     type: Literal["tpe", "gp", "cmaes", "qmc", "random", "grid", "nsga2"] = "tpe"
-    seed: int | None = None
+    seed: Seed | None = None
     """None: the spec's `seed`."""
-    startup_trials: int = 10
-    """Random trials before the model is used (tpe, gp, cmaes)."""
+    startup_trials: Count = 10
+    """tpe, gp, cmaes: random trials before the model is used."""
 
 
 class Scheduler(Model):
     """Which trials are stopped before their full length."""
 
     type: Literal["asha", "hyperband", "median", "pbt", "none"] = "asha"
-    grace_epochs: float = 1
-    """No trial is stopped before this many epochs."""
-    reduction: float = 3
+    grace_epochs: Positive = 1
+    """asha, hyperband, median: no trial is stopped before this many epochs."""
+    reduction: Annotated[float, Field(gt=1, le=100)] = 3
     """asha, hyperband: one of `reduction` trials goes on from a rung."""
-    min_trials: int = 4
+    min_trials: Count = 4
     """median: no stop before this many trials have reached the same epoch."""
-    interval_epochs: float = 1
+    interval_epochs: Positive = 1
     """pbt: epochs between two perturbations."""
-    quantile: float = 0.25
+    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
     """pbt: the worst and best fraction that exploit and are exploited."""
     fidelity: Literal["epochs", "data"] = "epochs"
-    """`data`: rungs train full length on a growing fraction of the training images."""
+    """asha, hyperband: `data` means rungs of full length on a growing fraction of the images."""
+
+
+OPTIONS_OF_TYPE: dict[str, dict[str, tuple[str, ...]]] = {
+    "sampler": {"startup_trials": ("tpe", "gp", "cmaes")},
+    "scheduler": {
+        "grace_epochs": ("asha", "hyperband", "median"),
+        "reduction": ("asha", "hyperband"),
+        "min_trials": ("median",),
+        "interval_epochs": ("pbt",),
+        "quantile": ("pbt",),
+        "fidelity": ("asha", "hyperband"),
+    },
+}
+"""The types an option of a section means something for; the others refuse it."""
 
 
 class Confirm(Model):
     """Rerun the best `top` trials at full length with `seeds` new seeds each."""
 
-    top: int = 2
-    seeds: int = 3
+    top: Count = 2
+    seeds: Count = 3
 
 
 class Budget(Model):
     """The search stops cleanly when any of these is spent; None is unlimited."""
 
-    gpu_hours: float | None = None
-    wall_hours: float | None = None
-    epochs: float | None = None
-    x: float | None = None
+    gpu_hours: Positive | None = None
+    wall_hours: Positive | None = None
+    epochs: Positive | None = None
+    x: Positive | None = None
     """In full trainings: x * epochs."""
 
 
@@ -155,48 +185,50 @@ class Transfer(Model):
     """Start from the best `top` trials of an earlier run; `narrow` shrinks the ranges to them."""
 
     run: Path
-    top: int = 5
+    top: Count = 5
     narrow: bool = False
 
 
 class Resources(Model):
     """What one trial holds while it runs, and how many run at once (None: as many as fit)."""
 
-    cpus: float = 1
-    gpus: float = 0
-    ranks: int = 1
-    concurrent: int | None = None
+    cpus: Annotated[float, Field(ge=0)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
+    ranks: Count = 1
+    concurrent: Count | None = None
 
 
 class Tracking(Model):
     """Where MLflow writes. `uri` None: `sqlite:///mlflow.db` in the current folder."""
 
     enabled: bool = True
-    experiment: str | None = None
+    experiment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """None: the spec's name."""
-    uri: str | None = None
+    uri: Annotated[str, Field(min_length=1)] | None = None
 
 
 class SearchSpec(Model):
     """One search. `source` is the file it came from."""
 
-    name: str
+    name: Name
     trial: Path
     """The mmdet config, absolute."""
     trainable: str = "trainables.distillation:DistillationTrainable"
     """`module:Class` or `file.py:Class`: the Ray trainable that runs a trial."""
-    objectives: dict[str, Literal["max", "min"]] = {"coco/bbox_mAP": "max"}
-    epochs: int
+    objectives: dict[str, Direction] = {"coco/bbox_mAP": "max"}
+    """The first one ranks the trials wherever a single number is needed."""
+    epochs: Count
     """Full length of a trial (the YAML may leave it to the config's max_epochs)."""
     report_every: Interval = Interval()
     space: dict[str, Distribution]
     require: tuple[Constraint, ...] = ()
     method: tuple[str, ...] = ()
-    """More than one: a comparison of distillation methods under equal budget."""
+    """More than one: a comparison of distillation methods under equal budget. A `when` on
+    `model.distillation.method`, which is then not in `space`, holds for the arm's method."""
     sampler: Sampler = Sampler()
     scheduler: Scheduler = Scheduler()
-    trials: int = 24
-    seed: int = 0
+    trials: Count = 24
+    seed: Seed = 0
     start_from: tuple[dict[str, Value], ...] = ()
     transfer: Transfer | None = None
     """From `start_from: {run: ..., top: ...}`."""

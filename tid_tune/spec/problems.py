@@ -1,0 +1,67 @@
+"""Collects everything that is wrong with a search space, so that one run shows all of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tid_tune.errors import SpecError
+
+SHOWN = 20
+"""So many problems are listed; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in the input: a file and its line (from 1), or an override without a line."""
+
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+@dataclass
+class Problems:
+    """The problems found so far, in the order they were found."""
+
+    lines: list[tuple[Where, str]] = field(default_factory=list)
+    spoiled: set[Where] = field(default_factory=set)
+    """Places whose text could not be read: nothing that follows from it is reported."""
+
+    def add(self, where: Where, path: str, text: str) -> None:
+        """Note one problem at a dotted `path` (empty: the whole file)."""
+        entry = (where, f"{path}: {text}" if path else text)
+        if entry not in self.lines and where not in self.spoiled:
+            self.lines.append(entry)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def raise_if_any(self) -> None:
+        """Raise one SpecError that lists the problems by file and line."""
+        if not self.lines:
+            return
+        sources = list(dict.fromkeys(where.source for where, _ in self.lines))
+        ordered = sorted(self.lines, key=lambda e: (sources.index(e[0].source), e[0].line or 0))
+        shown = [f"{where}: {text}" for where, text in ordered[:SHOWN]]
+        if len(ordered) > SHOWN:
+            shown.append(f"... and {len(ordered) - SHOWN} more")
+        raise SpecError("\n".join(shown))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like `word`, or None if none is alike."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or the list of what is known when nothing is alike."""
+    options = list(known)
+    match = nearest(word, options)
+    if match is not None:
+        return f"did you mean {match!r}?"
+    return f"known: {', '.join(options)}"
