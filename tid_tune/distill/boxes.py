@@ -1,0 +1,83 @@
+"""Ground truth padded over the batch, and IoU against it, for all images at once.
+
+Boxes are (x1, y1, x2, y2) in pixels of the padded input, float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+PAIRS_AT_ONCE = 2**23
+"""Box pairs compared in one go; bounds the memory of a crowded batch (32 MB a temporary)."""
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Objects of a batch, padded to the image with the most (at least one slot).
+
+    `boxes` is (N, G, 4) float32, `labels` (N, G) int64, `real` (N, G) bool: false where padded.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    real: Tensor
+
+    @classmethod
+    def of(cls, instances: Sequence[Any], device: torch.device) -> GroundTruth:
+        """From mmdet's `gt_instances` (`bboxes` as a tensor or mmdet box type, and `labels`)."""
+        boxes = [getattr(item.bboxes, "tensor", item.bboxes).float() for item in instances]
+        spare = torch.zeros(1, 4, device=device)
+        padded = pad_sequence([*boxes, spare], batch_first=True)[:-1]
+        labels = pad_sequence(
+            [*(item.labels.long() for item in instances), spare.new_zeros(1, dtype=torch.long)],
+            batch_first=True,
+        )[:-1]
+        counts = torch.tensor([len(item) for item in boxes], device=device)
+        real = torch.arange(padded.shape[1], device=device) < counts[:, None]
+        return cls(padded, labels, real)
+
+
+def iou(first: Tensor, second: Tensor) -> Tensor:
+    """IoU of boxes (..., 4) and (..., 4), broadcast against each other; 0 where both are empty."""
+    low = torch.maximum(first[..., :2], second[..., :2])
+    high = torch.minimum(first[..., 2:], second[..., 2:])
+    size = (high - low).clamp(min=0)
+    shared = size[..., 0] * size[..., 1]
+    union = _area(first) + _area(second) - shared
+    return shared / union.clamp(min=1e-6)
+
+
+def best_match(boxes: Tensor, truth: GroundTruth) -> tuple[Tensor, Tensor]:
+    """For every box the highest IoU over the image's objects, and the object that has it.
+
+    Args:
+        boxes: (N, P, 4).
+        truth: the objects of the same N images.
+
+    Returns:
+        IoU (N, P) in [0, 1], 0 where the image has no object, and the index (N, P) of the first
+        object with that IoU, 0 where there is none.
+    """
+    count = boxes.shape[0] * boxes.shape[1]
+    chunk = max(1, PAIRS_AT_ONCE // max(1, count))
+    best = boxes.new_zeros(boxes.shape[:2])
+    index = torch.zeros_like(best, dtype=torch.long)
+    for start in range(0, truth.boxes.shape[1], chunk):
+        part = slice(start, start + chunk)
+        overlap = iou(boxes[:, :, None], truth.boxes[:, None, part])
+        overlap = overlap.masked_fill(~truth.real[:, None, part], 0.0)
+        high, where = overlap.max(dim=2)
+        better = high > best
+        best = torch.where(better, high, best)
+        index = torch.where(better, where + start, index)
+    return best, index
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])

@@ -1,0 +1,75 @@
+"""Whether a student can learn from a teacher point by point; if not, a message that says why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tid_tune.distill.context import View
+from tid_tune.distill.heads import HeadAdapter
+from tid_tune.errors import ConfigError
+
+
+def check_heads(student: HeadAdapter, teacher: HeadAdapter) -> None:
+    """Same classes, levels and strides; different widths and head types are fine.
+
+    Raises:
+        ConfigError: naming what differs and both values.
+    """
+    if student.num_classes != teacher.num_classes:
+        raise ConfigError(
+            f"the student has {student.num_classes} classes, the teacher {teacher.num_classes}; "
+            "the teacher must be trained on the same classes"
+        )
+    if student.strides != teacher.strides:
+        raise ConfigError(
+            f"the student's levels have the strides {list(student.strides)}, the teacher's "
+            f"{list(teacher.strides)}; levels are compared one to one, so they must agree"
+        )
+
+
+def check_inputs(student: nn.Module, teacher: nn.Module) -> None:
+    """The teacher sees the student's preprocessed images, so both must expect the same.
+
+    Raises:
+        ConfigError: naming what differs and both values.
+    """
+    ours, theirs = (_expected_input(model) for model in (student, teacher))
+    for key, value in ours.items():
+        if value != theirs[key]:
+            raise ConfigError(
+                f"data_preprocessor.{key} is {value} for the student, {theirs[key]} for the "
+                "teacher; both are given the same images, so it must agree"
+            )
+
+
+def check_maps(student: View, teacher: View) -> None:
+    """The maps of a batch agree in number, size and with the channels the heads declare.
+
+    Raises:
+        ConfigError: naming the level and both sizes.
+    """
+    levels = len(student.head.strides)
+    for role, view in (("student", student), ("teacher", teacher)):
+        if len(view.features) != levels:
+            raise ConfigError(
+                f"the {role}'s neck gives {len(view.features)} levels, its head has {levels}"
+            )
+    for level, (ours, theirs) in enumerate(zip(student.features, teacher.features, strict=True)):
+        if ours.shape[2:] != theirs.shape[2:]:
+            raise ConfigError(
+                f"level {level} is {tuple(ours.shape[2:])} for the student, "
+                f"{tuple(theirs.shape[2:])} for the teacher; the maps must have the same size"
+            )
+
+
+def _expected_input(model: Any) -> dict[str, Any]:
+    preprocessor = model.data_preprocessor
+    found = {}
+    for key in ("mean", "std"):
+        value = getattr(preprocessor, key, None)
+        found[key] = value.flatten().tolist() if isinstance(value, torch.Tensor) else value
+    swaps = getattr(preprocessor, "_channel_conversion", False)
+    return found | {"channel conversion (bgr_to_rgb)": bool(swaps)}

@@ -1,0 +1,106 @@
+"""What a distillation method is given at every step: both detectors' view of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tid_tune.distill.boxes import GroundTruth
+from tid_tune.distill.heads import HeadAdapter, Outputs, Prediction
+from tid_tune.distill.importance import IoURule
+from tid_tune.distill.rules import padded_shape
+
+
+@dataclass(frozen=True)
+class View:
+    """One detector's pass over the batch. The teacher's tensors have no gradient.
+
+    `features` are the neck's maps (N, C, H, W) per level; `outputs` what the head's forward
+    returned for them.
+    """
+
+    detector: nn.Module
+    head: HeadAdapter
+    features: Sequence[Tensor]
+    outputs: Outputs
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """Boxes and classes at every point, detached; computed when first asked for."""
+        return self.head.predict(self.outputs)
+
+
+@dataclass(frozen=True)
+class Context:
+    """One batch as student and teacher see it; levels, strides and map sizes agree."""
+
+    student: View
+    teacher: View
+    instances: Sequence[Any]
+    """mmdet's `gt_instances` of each image: `bboxes` (g, 4) and `labels` (g)."""
+    metas: Sequence[dict[str, Any]]
+    """mmdet's meta information of each image."""
+    iteration: int
+    """Training steps done before this one, over the whole training."""
+    epoch: int
+    """Epochs done before this one, as mmengine counts them."""
+
+    @cached_property
+    def truth(self) -> GroundTruth:
+        """Objects of the batch, padded to one tensor."""
+        return GroundTruth.of(self.instances, self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batch lies."""
+        return self.student.features[0].device
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(H, W) of each level."""
+        return [(item.shape[2], item.shape[3]) for item in self.student.features]
+
+    @property
+    def level_sizes(self) -> list[int]:
+        """Number of points of each level."""
+        return [height * width for height, width in self.sizes]
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Stride of each level in pixels."""
+        return self.student.head.strides
+
+    @cached_property
+    def valid(self) -> list[Tensor]:
+        """Per level (N, H, W) bool: false where larger batch mates made an image's map larger."""
+        shapes = torch.tensor([padded_shape(meta) for meta in self.metas])
+        shapes = shapes.to(self.device, non_blocking=True)
+        return [
+            _reached(shapes[:, 0], stride, height)[:, :, None]
+            & _reached(shapes[:, 1], stride, width)[:, None, :]
+            for stride, (height, width) in zip(self.strides, self.sizes, strict=True)
+        ]
+
+    @cached_property
+    def valid_points(self) -> Tensor:
+        """The same for all levels in one (N, P)."""
+        return torch.cat([item.flatten(1) for item in self.valid], dim=1)
+
+    def iou_rule(self, view: View) -> IoURule:
+        """The IoU rule of a view's own detector for the objects of this batch."""
+        return view.head.rule(self.truth, self.sizes, self.metas)
+
+    def to_levels(self, points: Tensor) -> list[Tensor]:
+        """(N, P) as maps (N, H, W) per level."""
+        parts = torch.split(points, self.level_sizes, dim=1)
+        return [part.unflatten(1, size) for part, size in zip(parts, self.sizes, strict=True)]
+
+
+def _reached(length: Tensor, stride: int, count: int) -> Tensor:
+    """(N, count) bool: the first ceil(length / stride) cells."""
+    return torch.arange(count, device=length.device) * stride < length[:, None]

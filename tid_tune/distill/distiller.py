@@ -1,0 +1,153 @@
+"""The detector that mmengine trains: a student with a hidden teacher and a distillation method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub
+from torch import Tensor, nn
+
+from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
+from tid_tune.distill.context import Context, View
+from tid_tune.distill.heads import adapt_head
+from tid_tune.distill.method import Method, MethodOutput, NoMethod
+from tid_tune.distill.registry import build_method
+from tid_tune.distill.settings import NoneSettings, Settings, parse_settings
+from tid_tune.distill.student_state import export_student_state
+from tid_tune.distill.teacher import Teacher, build_teacher
+from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.setup import prepare
+
+prepare()  # mmdet does not import before it
+
+from mmdet.models.detectors import BaseDetector  # noqa: E402
+from mmdet.models.utils import unpack_gt_instances  # noqa: E402
+from mmdet.registry import MODELS  # noqa: E402
+
+__all__ = ["Distiller", "export_student_state"]
+
+
+@MODELS.register_module()
+class Distiller(BaseDetector):  # type: ignore[misc]
+    """Trains `student`; in everything else it is the student.
+
+    The state dict has `student.*` and `method.*`; the teacher is not part of it.
+
+    Args:
+        student: an mmdet single-stage detector, as a config.
+        teacher: see `build_teacher`; not built, and may be None, with the method `none`.
+        distillation: `method` and its constants; see `tid_tune.distill.settings`.
+        data_preprocessor: the student's, if its config has none.
+
+    Raises:
+        ConfigError: a bad constant, an unsupported head, or detectors that cannot be compared.
+    """
+
+    def __init__(
+        self,
+        student: Mapping[str, Any],
+        teacher: Mapping[str, Any] | None = None,
+        distillation: Mapping[str, Any] | None = None,
+        data_preprocessor: Mapping[str, Any] | None = None,
+    ) -> None:
+        settings = parse_settings(distillation or {})
+        config = ConfigDict(student)
+        if data_preprocessor is not None:
+            config.setdefault("data_preprocessor", data_preprocessor)
+        detector = MODELS.build(config)
+        super().__init__(data_preprocessor=detector.data_preprocessor)
+        self.student = detector
+        self.method: Method | NoMethod
+        self._teacher: Teacher | None = None
+        # The student starts from the same weights whatever the method: paired runs can be compared.
+        with torch.random.fork_rng(devices=[]):
+            self.method = self._build_method(settings, teacher)
+
+    def _build_method(
+        self, settings: Settings, teacher: Mapping[str, Any] | None
+    ) -> Method | NoMethod:
+        if isinstance(settings, NoneSettings):
+            return NoMethod(settings)
+        if teacher is None:
+            raise ConfigError(f"the distillation method {settings.method} needs model.teacher")
+        self._student_head = adapt_head(self.student, "student")
+        self._teacher = build_teacher(teacher)
+        check_heads(self._student_head, self._teacher.head)
+        check_inputs(self.student, self._teacher.detector)
+        return build_method(settings, self._student_head, self._teacher.head)
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The frozen teacher, or None with the method `none`."""
+        return None if self._teacher is None else self._teacher.detector
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Distiller:
+        """Let the teacher follow every move of the student to a device or dtype."""
+        if self._teacher is not None:
+            self._teacher.detector._apply(fn, recurse)
+        super()._apply(fn, recurse)
+        return self
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: list[Any]) -> dict[str, Any]:
+        """The student's own losses, the distillation terms, and values to log.
+
+        Returns:
+            mmdet's losses; scalars `loss_distill_*`; detached scalars `distill/*`.
+        """
+        if self._teacher is None or isinstance(self.method, NoMethod):
+            own: dict[str, Any] = self.student.loss(batch_inputs, batch_data_samples)
+            return own
+        instances, ignored, metas = unpack_gt_instances(batch_data_samples)
+        features = self.student.extract_feat(batch_inputs)
+        outputs = self.student.bbox_head(features)
+        losses: dict[str, Any] = self.student.bbox_head.loss_by_feat(
+            *outputs, instances, metas, ignored
+        )
+        iteration = self.method.iteration
+        self.method.iteration += int(self.training)
+        epoch = MessageHub.get_current_instance().get_info("epoch", 0)
+        if not self.method.settings.active(iteration, epoch):
+            return losses | _idle(self.method)
+        student = View(self.student, self._student_head, features, outputs)
+        teacher = self._teacher.view(batch_inputs)
+        check_maps(student, teacher)
+        result: MethodOutput = self.method(
+            Context(student, teacher, instances, metas, iteration, epoch)
+        )
+        return losses | result.losses | result.logs | self._compare(losses, result.losses)
+
+    def _compare(self, own: dict[str, Any], added: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What distillation adds, and its ratio to the detector's own loss."""
+        detector = self.parse_losses(own)[0].detach()
+        weighted = self.parse_losses(added)[0].detach()
+        return {
+            "distill/weighted": weighted,
+            "distill/ratio": weighted / detector.clamp(min=1e-12),
+        }
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """The student's feature maps."""
+        features: tuple[Tensor, ...] = self.student.extract_feat(batch_inputs)
+        return features
+
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: list[Any], rescale: bool = True
+    ) -> list[Any]:
+        """The student's detections."""
+        found: list[Any] = self.student.predict(batch_inputs, batch_data_samples, rescale=rescale)
+        return found
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: list[Any] | None = None) -> Any:
+        """The student's raw outputs."""
+        return self.student._forward(batch_inputs, batch_data_samples)
+
+
+def _idle(method: Method) -> dict[str, Tensor]:
+    """A zero that keeps the method's parameters in the graph: data-parallel training needs all."""
+    parameters = list(method.parameters())
+    if not parameters:
+        return {}
+    return {"loss_distill_off": torch.stack([item.sum() for item in parameters]).sum() * 0}

@@ -1,0 +1,87 @@
+"""What a distillation method is: a module that turns a `Context` into loss terms and log values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tid_tune.distill.context import Context
+from tid_tune.distill.heads import HeadAdapter
+from tid_tune.distill.settings import Settings
+
+
+@dataclass(frozen=True)
+class MethodOutput:
+    """Terms of one step.
+
+    `losses` are scalars with a graph under `loss_distill_<term>`, already multiplied by all
+    weights, added to the detector's losses. `logs` are detached scalars under `distill/<name>`;
+    their names do not contain "loss", or mmengine would add them too.
+    """
+
+    losses: dict[str, Tensor]
+    logs: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Method(nn.Module, ABC):
+    """A way to teach; built once from its settings and both heads, called at every step.
+
+    It owns what it trains besides the student (such as channel adaptation) and must not keep
+    either detector as an attribute: the context brings them. The base counts steps, which go with
+    the state dict so that a restored run continues its warm-up.
+    """
+
+    def __init__(self, settings: Settings, student: HeadAdapter, teacher: HeadAdapter) -> None:
+        super().__init__()
+        self.settings = settings
+        self.iteration = 0
+
+    @abstractmethod
+    def forward(self, context: Context) -> MethodOutput:
+        """The loss terms of this batch, weighted by `self.weight(context)`."""
+
+    def weight(self, context: Context) -> float:
+        """`loss_weight` times the warm-up factor of this step."""
+        return self.settings.loss_weight * self.settings.ramp(context.iteration)
+
+    def get_extra_state(self) -> Tensor:
+        """The step counter; a tensor, since checkpoints hold nothing else safely."""
+        return torch.tensor(self.iteration)
+
+    def set_extra_state(self, state: Any) -> None:
+        """Continue counting from a saved counter."""
+        self.iteration = int(state)
+
+
+class NoMethod(nn.Module):
+    """`none`: holds the settings, so that they can be read back, and does nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+
+
+class ChannelAdaptation(nn.Module):
+    """Brings the student's maps to the teacher's channels, level by level, by a 1x1 convolution.
+
+    Args:
+        student, teacher: channels of every level's map.
+        levels: number of levels.
+        always: a convolution even where the channels agree; otherwise the maps pass unchanged.
+    """
+
+    def __init__(self, student: int, teacher: int, levels: int, *, always: bool = False) -> None:
+        super().__init__()
+        needed = always or student != teacher
+        self.convs = nn.ModuleList(
+            nn.Conv2d(student, teacher, 1) if needed else nn.Identity() for _ in range(levels)
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Per level (N, student, H, W) to (N, teacher, H, W)."""
+        return [conv(item) for conv, item in zip(self.convs, features, strict=True)]

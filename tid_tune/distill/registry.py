@@ -1,0 +1,21 @@
+"""Which class carries out the settings of which method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tid_tune.distill.heads import HeadAdapter
+from tid_tune.distill.method import Method
+from tid_tune.distill.methods.tid import TID
+from tid_tune.distill.settings import Settings, TIDSettings
+
+METHOD_CLASSES: dict[type[Settings], Callable[[Any, HeadAdapter, HeadAdapter], Method]] = {
+    TIDSettings: TID,
+}
+"""Every entry of `settings.METHODS` but `none`, which needs no teacher."""
+
+
+def build_method(settings: Settings, student: HeadAdapter, teacher: HeadAdapter) -> Method:
+    """The method of these settings, for these heads."""
+    return METHOD_CLASSES[type(settings)](settings, student, teacher)

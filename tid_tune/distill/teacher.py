@@ -1,0 +1,100 @@
+"""The teacher: built once, frozen, and out of sight of everything that trains or saves a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from mmengine.config import ConfigDict
+from torch import Tensor, nn
+
+from tid_tune.distill.context import View
+from tid_tune.distill.heads import adapt_head
+from tid_tune.distill.student_state import export_student_state, has_student
+from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.checkpoints import load_weights
+from tid_tune.openmmlab.configs import load_config
+from tid_tune.openmmlab.setup import prepare
+
+
+class Teacher:
+    """A frozen detector in evaluation mode.
+
+    It is no `nn.Module`, so a module that holds one does not train, save, average or broadcast it;
+    copies of such a module (as an EMA makes) share it.
+    """
+
+    def __init__(self, detector: nn.Module) -> None:
+        self.detector = detector.requires_grad_(False).eval()
+        self.head = adapt_head(detector, "teacher")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    @torch.no_grad()
+    def view(self, inputs: Tensor) -> View:
+        """Its pass over a preprocessed batch (N, 3, H, W)."""
+        detector: Any = self.detector
+        features = detector.extract_feat(inputs)
+        return View(self.detector, self.head, features, detector.bbox_head(features))
+
+
+def build_teacher(source: Mapping[str, Any]) -> Teacher:
+    """The teacher of `model.teacher`.
+
+    Args:
+        source: `config`, the path of an mmdet config, or `model`, a model as a dict; and
+            `checkpoint`, the path of its weights. Only a `model` may have the checkpoint None,
+            which leaves its weights random. A distiller's config and checkpoint give its student.
+
+    Raises:
+        ConfigError: a missing or superfluous key or file, or weights that do not fit the model.
+    """
+    unknown = set(source) - {"config", "model", "checkpoint"}
+    if unknown or ("config" in source) == ("model" in source) or "checkpoint" not in source:
+        raise ConfigError(
+            "model.teacher must have the key `checkpoint` and either `config` or `model`; "
+            f"it has {', '.join(sorted(source)) or 'none'}"
+        )
+    checkpoint = source["checkpoint"]
+    if checkpoint is None and "config" in source:
+        raise ConfigError(f"model.teacher.checkpoint is not set, for {source['config']}")
+    model = load_config(source["config"]).get("model") if "config" in source else source["model"]
+    if not isinstance(model, Mapping) or "type" not in model:
+        raise ConfigError(f"the teacher's config {source.get('config', '')} has no `model`")
+    detector = _build_detector(model)
+    if checkpoint is not None:
+        _load(detector, checkpoint)
+    return Teacher(detector)
+
+
+def _build_detector(model: Mapping[str, Any]) -> nn.Module:
+    prepare()
+    from mmdet.registry import MODELS
+
+    inner = model["student"] if model["type"] == "Distiller" else model
+    detector: nn.Module = MODELS.build(ConfigDict(inner))
+    return detector
+
+
+def _load(detector: nn.Module, checkpoint: str | Path) -> None:
+    weights = load_weights(checkpoint)
+    if has_student(weights):
+        weights = export_student_state(weights)
+    own = detector.state_dict()
+    problems = [f"{name} is missing" for name in own if name not in weights]
+    problems += [f"{name} is not in the model" for name in weights if name not in own]
+    problems += [
+        f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if problems:
+        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ConfigError(
+            f"the checkpoint {checkpoint} does not fit the teacher's model: "
+            f"{', '.join(problems[:3])}{more}"
+        )
+    detector.load_state_dict(weights)
