@@ -1,0 +1,135 @@
+"""The typed trial records that the ledger's events fold into."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Status(enum.StrEnum):
+    """Where a trial stands."""
+
+    PENDING = "pending"
+    """Suggested, not started."""
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    """Its run ended from outside (driver killed, node lost, budget spent); goes on when it can."""
+    PAUSED = "paused"
+    """Suspended by the scheduler; goes on when the scheduler says."""
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DUPLICATE = "duplicate"
+    """Same values and seed as an earlier trial; that one's result is the answer."""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more can happen to the trial."""
+        return self in _FINAL
+
+
+_FINAL = {Status.COMPLETED, Status.STOPPED, Status.FAILED, Status.DUPLICATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report interval of a trial. `epoch` and `step` count from the start of the training."""
+
+    step: int
+    epoch: float
+    metrics: dict[str, float]
+    seconds: float
+    images: int
+    checkpoint: str | None
+    segment: int
+    fraction: float = 1.0
+    """Of the training images."""
+    time: float = 0.0
+
+
+@dataclass
+class Trial:
+    """All that is known of one trial. Built by `RunState` only; read it, do not write it."""
+
+    id: str
+    number: int
+    stage: str
+    label: str
+    params: dict[str, Any]
+    edits: dict[str, Any]
+    seed: int
+    epochs: int
+    origin: str
+    method: str = ""
+    """The compared method it belongs to; empty without a comparison."""
+    fraction: float = 1.0
+    """Of the training images, in the current segment."""
+    of: str | None = None
+    """confirm: the candidate it reruns; duplicate: the trial it equals; transfer: the source."""
+    status: Status = Status.PENDING
+    reason: str = ""
+    kind: str = ""
+    """failed: `user`, `nan`, `oom`, `lost`, `crash`; interrupted: why (`budget`, `driver`, ...)."""
+    segment: int = -1
+    node: str = ""
+    reports: list[Report] = field(default_factory=list)
+    decision: str = "continue"
+    """The decision on the last report, and its `reason` and `exploit`."""
+    decision_reason: str = ""
+    exploit: str = ""
+    losses: int = 0
+    """How often its node or process was lost."""
+    repeated_seconds: float = 0.0
+    """Spent on reports that were already there."""
+    started: float | None = None
+    ended: float | None = None
+
+    @property
+    def last(self) -> Report | None:
+        """The latest report."""
+        return self.reports[-1] if self.reports else None
+
+    @property
+    def epoch(self) -> float:
+        """How far it has come, in epochs; on a fraction of the data, in epochs of that."""
+        return self.reports[-1].epoch if self.reports else 0.0
+
+    @property
+    def full_length(self) -> bool:
+        """Whether it reported at its full length on all training images."""
+        last = self.last
+        return last is not None and last.fraction == 1.0 and reached(last.epoch, self.epochs)
+
+    def resume_point(self) -> Report | None:
+        """Return the latest report of the current data fraction that has a checkpoint."""
+        for report in reversed(self.reports):
+            if report.fraction != self.fraction:
+                return None
+            if report.checkpoint is not None:
+                return report
+        return None
+
+    def value(self, objective: str) -> float | None:
+        """Return the objective at the last report, or None without a report."""
+        last = self.last
+        return None if last is None else last.metrics.get(objective)
+
+    def value_at(self, objective: str, epoch: float) -> float | None:
+        """Return the objective at the first report on all data at or behind `epoch`."""
+        for report in self.reports:
+            if report.fraction == 1.0 and reached(report.epoch, epoch):
+                return report.metrics.get(objective)
+        return None
+
+
+def reached(epoch: float, level: float) -> bool:
+    """Whether `epoch` is at or behind `level`, rounding errors of iteration counts aside."""
+    return epoch >= level - 1e-6
+
+
+def missing_objectives(metrics: dict[str, float], objectives: Iterable[str]) -> list[str]:
+    """Return the objectives that are absent from `metrics` or not finite there."""
+    return [name for name in objectives if not math.isfinite(metrics.get(name, math.nan))]

@@ -1,0 +1,94 @@
+"""The sampler's contract, and the rules all samplers share: constraints, duplicates, seeds."""
+
+from __future__ import annotations
+
+import abc
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tid_tune.errors import SpecError
+from tid_tune.search.distributions import decode
+from tid_tune.search.observations import Observations
+from tid_tune.search.space import Params, Space, describe
+from tid_tune.spec.model import Distribution
+
+MODEL_DRAWS = 20
+RANDOM_DRAWS = 1000
+"""Draws per suggestion before giving up; most spaces need one."""
+
+Taken = Callable[[Params], bool]
+
+
+class Sampler(abc.ABC):
+    """Proposes points. The same seed, index and observations give the same point, always.
+
+    Args:
+        space: where points come from.
+        seed: of the stream.
+        startup: suggestions drawn at random before a model is asked.
+    """
+
+    def __init__(self, space: Space, seed: int, startup: int = 0) -> None:
+        self.space = space
+        self.seed = seed
+        self.startup = startup
+
+    @abc.abstractmethod
+    def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
+        """Return one point; constraints and duplicates are the caller's business."""
+
+    def ask(self, index: int, known: Observations, taken: Taken) -> Params | None:
+        """Return the point of suggestion number `index`, or None where the space is used up.
+
+        Points that break a constraint, or are `taken` (tried before with the same seed), are
+        drawn again: first by the sampler, then at random.
+
+        Raises:
+            SpecError: no random point satisfies the constraints.
+        """
+        allowed = False
+        for attempt in range(MODEL_DRAWS + RANDOM_DRAWS):
+            rng = rng_for(self.seed, "suggest", index, attempt)
+            by_model = attempt < MODEL_DRAWS and len(known.results) >= self.startup
+            params = self.draw(rng, index, known) if by_model else random_point(self.space, rng)
+            if not self.space.allows(params):
+                continue
+            allowed = True
+            if not taken(params):
+                return params
+        if not allowed:
+            rules = ", ".join(describe(constraint) for constraint in self.space.require)
+            raise SpecError(
+                f"require: none of {RANDOM_DRAWS} random points of the space satisfies {rules}; "
+                "widen the ranges or drop a rule"
+            )
+        return None
+
+    def fill(self, partial: Params, index: int) -> Params:
+        """Return the point that has the values of `partial`, the missing ones drawn at random.
+
+        Raises:
+            SpecError: no way to fill it satisfies the constraints.
+        """
+        for attempt in range(RANDOM_DRAWS):
+            params = self.space.complete(partial, rng_for(self.seed, "fill", index, attempt).random)
+            if self.space.allows(params):
+                return params
+        raise SpecError(f"start_from: {partial} cannot be completed within the rules of `require`")
+
+
+def rng_for(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
+    """Return the random generator of one decision: a function of its arguments alone."""
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *numbers])
+
+
+def random_point(space: Space, rng: np.random.Generator) -> Params:
+    """Return a point drawn from the prior."""
+
+    def pick(name: str, dist: Distribution) -> Any:
+        return decode(dist, float(rng.random()))
+
+    return space.build(pick)

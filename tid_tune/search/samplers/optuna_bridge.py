@@ -1,0 +1,187 @@
+"""Show observations to an Optuna sampler, and read one suggestion from it.
+
+Optuna samplers work on a `Study`. Ours is a view: its storage holds nothing but the observations
+of the moment, so a suggestion is a function of them, costs the same after 10,000 trials as after
+300, and nothing has to be restored after a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Container, Iterator, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from tid_tune.search import distributions
+from tid_tune.search.observations import Observation
+from tid_tune.search.space import Params, Space
+from tid_tune.spec.model import Distribution, Integer, LogUniform
+
+_NAME = "view"
+
+
+class Bridge:
+    """Translates one space; caches the translation of each observation."""
+
+    def __init__(self, space: Space, objectives: int) -> None:
+        self.space = space
+        self.codes = {name: optuna_distribution(d) for name, d in space.searched.items()}
+        self._objectives = objectives
+        self._frozen: dict[int, tuple[Observation, FrozenTrial]] = {}
+
+    def suggest(
+        self,
+        sampler: BaseSampler,
+        results: Sequence[Observation],
+        pending: dict[int, Params],
+    ) -> Params:
+        """Return the point `sampler` proposes; parameters with equal conditions are one group."""
+        trials = [self._finished(observation) for observation in results]
+        trials += [self._trial(number, params) for number, params in sorted(pending.items())]
+        study = _study(trials, self._objectives)
+        asked = self._trial(max((t.number for t in trials), default=-1) + 1, {})
+        relative: dict[str, dict[str, Any]] = {}
+
+        def pick(name: str, dist: Distribution) -> Any:
+            if self.codes[name].single():
+                return distributions.decode(dist, 0.5)
+            group = _group(dist)
+            if group not in relative:
+                relative[group] = sampler.sample_relative(study, asked, self._group_codes(group))
+            code = relative[group].get(name)
+            if code is None:
+                code = sampler.sample_independent(study, asked, name, self.codes[name])
+            return from_code(dist, code)
+
+        with quiet_optuna():
+            return self.space.build(pick)
+
+    def _group_codes(self, group: str) -> dict[str, BaseDistribution]:
+        """Return what is modelled jointly: the parameters that are always there together."""
+        return {
+            name: self.codes[name]
+            for name, dist in sorted(self.space.searched.items())
+            if _group(dist) == group and not self.codes[name].single()
+        }
+
+    def _finished(self, observation: Observation) -> FrozenTrial:
+        cached = self._frozen.get(observation.number)
+        if cached is not None and cached[0] is observation:
+            return cached[1]
+        trial = self._trial(observation.number, observation.params)
+        if observation.step is None:
+            trial.state = TrialState.COMPLETE
+            trial.values = list(observation.values)
+        else:
+            trial.state = TrialState.PRUNED
+            trial.intermediate_values = {observation.step: observation.values[0]}
+        self._frozen[observation.number] = (observation, trial)
+        return trial
+
+    def _trial(self, number: int, params: Params) -> FrozenTrial:
+        codes = {n: to_code(d, params[n]) for n, d in self.space.searched.items() if n in params}
+        return FrozenTrial(
+            trial_id=number,
+            number=number,
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=None,
+            datetime_complete=None,
+            params=codes,
+            distributions={name: self.codes[name] for name in codes},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+        )
+
+
+def optuna_distribution(dist: Distribution) -> BaseDistribution:
+    """Return how Optuna sees a parameter.
+
+    Choices and steps are numbered. A normal is searched by its quantile, whose prior is uniform.
+    """
+    count = distributions.size(dist)
+    if distributions.is_unordered(dist):
+        return CategoricalDistribution(range(count or 0))
+    if isinstance(dist, Integer) and dist.log:
+        return IntDistribution(dist.low, dist.high, log=True)
+    if isinstance(dist, LogUniform):
+        return FloatDistribution(dist.low, dist.high, log=True)
+    if count is not None:
+        return IntDistribution(0, count - 1)
+    return FloatDistribution(0.0, 1.0)
+
+
+def to_code(dist: Distribution, value: Any) -> Any:
+    """Return Optuna's number for a value of `dist`."""
+    if isinstance(dist, LogUniform) or (isinstance(dist, Integer) and dist.log):
+        return value
+    index = None if distributions.size(dist) is None else distributions.index_of(dist, value)
+    return distributions.encode(dist, value) if index is None else index
+
+
+def from_code(dist: Distribution, code: Any) -> Any:
+    """Return the value of Optuna's number."""
+    if isinstance(dist, Integer) and dist.log:
+        return int(code)
+    if isinstance(dist, LogUniform):
+        return distributions.decode(dist, distributions.encode(dist, float(code)))
+    if distributions.size(dist) is not None:
+        return distributions.value_at(dist, int(code))
+    return distributions.decode(dist, float(code))
+
+
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Silence Optuna's notes about experimental options we chose on purpose."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+class _View(InMemoryStorage):
+    """A storage that holds a given list of trials."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._view = trials
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the trials of the view."""
+        return [trial for trial in self._view if states is None or trial.state in states]
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Drop what the sampler wants to remember: the next view is made from the ledger."""
+
+
+def _study(trials: list[FrozenTrial], objectives: int) -> Study:
+    storage = _View(trials)
+    with quiet_optuna():
+        storage.create_new_study([StudyDirection.MAXIMIZE] * objectives, _NAME)
+        return Study(_NAME, storage)
+
+
+def _group(dist: Distribution) -> str:
+    return repr(sorted(dist.when.items()))

@@ -1,0 +1,155 @@
+"""One stream of search trials: a space, its sampler, its rungs, and what they have seen.
+
+An ordinary search has one stream; a comparison of methods has one per method, so that no method
+profits from another's results.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tid_tune.search.decision import CONTINUE, Decision
+from tid_tune.search.ledger import Event
+from tid_tune.search.observations import Observation, Observations, signed
+from tid_tune.search.records import Status, Trial, missing_objectives
+from tid_tune.search.samplers import make_sampler
+from tid_tune.search.samplers.base import Taken
+from tid_tune.search.schedulers import make_scheduler
+from tid_tune.search.space import METHOD_PATH, Params, Space
+from tid_tune.spec.model import Scheduler as SchedulerSpec
+from tid_tune.spec.model import SearchSpec
+
+
+@dataclass(frozen=True)
+class StartPoint:
+    """A point to try before the sampler is asked; missing values are drawn."""
+
+    values: Params
+    origin: str
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Values for a new trial and where they come from."""
+
+    params: Params
+    origin: str
+    of: str | None = None
+
+
+class Stream:
+    """Search trials of one method (`""`: of the only one), at most `quota` of them."""
+
+    def __init__(
+        self, spec: SearchSpec, method: str, quota: int, start: Sequence[StartPoint] = ()
+    ) -> None:
+        given = {METHOD_PATH: method} if method else {}
+        self.method = method
+        self.quota = quota
+        self.space = Space(spec.space, spec.require, given)
+        self.known = Observations()
+        seed = spec.seed if spec.sampler.seed is None else spec.sampler.seed
+        self.sampler = make_sampler(spec.sampler, self.space, seed, len(spec.objectives))
+        if len(spec.objectives) > 1:
+            # A trial that is poor in one objective may be the best in another.
+            spec = spec.model_copy(update={"scheduler": SchedulerSpec(type="none")})
+        self.scheduler = make_scheduler(spec)
+        self.count = 0
+        """Trials suggested, duplicates not counted."""
+        self.epochs = 0.0
+        self.exhausted = False
+        self._asked = 0
+        self._origins: set[str] = set()
+        self._start = [*start, *_given_points(spec)]
+        self._model = spec.sampler.type
+        self._objectives = spec.objectives
+
+    @property
+    def open(self) -> bool:
+        """Whether more trials may be suggested."""
+        return self.count < self.quota and not self.exhausted
+
+    def propose(self, taken: Taken) -> Proposal | None:
+        """Return the next point, or None (and be exhausted) when the space is used up."""
+        for index, point in enumerate(self._start):
+            if point.origin not in self._origins:
+                return Proposal(self.sampler.fill(point.values, index), point.origin, point.of)
+        params = self.sampler.ask(self._asked, self.known, taken)
+        if params is None:
+            self.exhausted = True
+            return None
+        return Proposal(params, self._model)
+
+    def decide(self, trial: Trial, epoch: float, metrics: dict[str, float]) -> Decision:
+        """Answer a report that is not yet recorded."""
+        if len(self._objectives) > 1:
+            return CONTINUE
+        return self.scheduler.decide(trial, epoch, signed(metrics, self._objectives)[0])
+
+    def apply(self, event: Event, trial: Trial) -> None:
+        """Take in an event of a trial of this stream, after it has been folded into `trial`."""
+        match event["event"]:
+            case "suggest":
+                self._suggested(trial)
+            case "report":
+                if not event["repeated"]:
+                    self._reported(trial)
+            case "end":
+                self._ended(trial)
+
+    def _suggested(self, trial: Trial) -> None:
+        if trial.segment < 0:
+            self.count += 1
+            self._asked += 1
+            self._origins.add(trial.origin)
+            self.scheduler.suggested(trial)
+        if self.space.contains(trial.params):
+            self.known.suggested(trial.number, trial.params)
+
+    def _reported(self, trial: Trial) -> None:
+        report = trial.reports[-1]
+        before = trial.reports[-2] if len(trial.reports) > 1 else None
+        same_run = before is not None and before.fraction == report.fraction
+        gone = before.epoch if before is not None and same_run else 0.0
+        self.epochs += (report.epoch - gone) * report.fraction
+        if not missing_objectives(report.metrics, self._objectives):
+            value = signed(report.metrics, self._objectives)[0]
+            self.scheduler.reported(trial, report.epoch, value)
+
+    def _ended(self, trial: Trial) -> None:
+        if trial.status is Status.DUPLICATE:
+            self.count -= 1
+        self.scheduler.ended(trial)
+        observation = self._observation(trial)
+        if observation is not None:
+            self.known.observe(observation)
+        elif trial.status.final:
+            self.known.forget(trial.number)
+
+    def _observation(self, trial: Trial) -> Observation | None:
+        last = trial.last
+        told = {Status.COMPLETED, Status.STOPPED, Status.PAUSED}
+        if last is None or trial.status not in told or not self.space.contains(trial.params):
+            return None
+        values = signed(last.metrics, self._objectives)
+        full = Observation(trial.number, trial.params, values)
+        if trial.status is Status.COMPLETED:
+            return full
+        return replace(full, step=math.floor(1000 * last.epoch * last.fraction))
+
+
+def _given_points(spec: SearchSpec) -> list[StartPoint]:
+    return [
+        StartPoint(dict(point), f"start_from {json.dumps(point, sort_keys=True)}")
+        for point in spec.start_from
+    ]
+
+
+def method_edits(method: str) -> dict[str, Any]:
+    """Return what a trial of `method` sets besides its parameters."""
+    return {METHOD_PATH: method} if method else {}
