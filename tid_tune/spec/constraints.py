@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Mapping
 
-from tid_tune.spec.model import Choice, Constraint, Distribution, Fixed, Ordinal
+from tid_tune.spec.model import Choice, Constraint, Distribution, Fixed, Ordinal, Value
 from tid_tune.spec.names import UnknownName, full_name
 from tid_tune.spec.problems import Problems
 from tid_tune.spec.tree import Node, describe
@@ -46,16 +46,13 @@ def read_constraints(
     return tuple(found)
 
 
-def holds(constraint: Constraint, params: Mapping[str, object]) -> bool:
+def holds(constraint: Constraint, params: Mapping[str, Value]) -> bool:
     """Whether the comparison holds; true while a parameter it names is not set."""
-    sides = []
-    for side in (constraint.left, constraint.right):
-        if isinstance(side, str):
-            if side not in params:
-                return True
-            side = params[side]
-        sides.append(side)
-    return bool(_COMPARE[constraint.op](*sides))
+    sides = (constraint.left, constraint.right)
+    if any(isinstance(side, str) and side not in params for side in sides):
+        return True
+    left, right = (params[side] if isinstance(side, str) else side for side in sides)
+    return bool(_COMPARE[constraint.op](left, right))
 
 
 def _read(item: Node, space: Mapping[str, Distribution]) -> list[Constraint]:
@@ -93,9 +90,7 @@ def _side(text: str, space: Mapping[str, Distribution]) -> str | float:
 
 def _bounds(distribution: Distribution) -> tuple[float, float] | None:
     if isinstance(distribution, Choice | Ordinal | Fixed):
-        values = (
-            (distribution.value,) if isinstance(distribution, Fixed) else distribution.values
-        )
+        values = (distribution.value,) if isinstance(distribution, Fixed) else distribution.values
         if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
             return None
         return min(values), max(values)

@@ -108,7 +108,7 @@ Distribution = Annotated[
 
 
 class Constraint(Model):
-    """`left op right`; each side a parameter's dotted path or a number. Checked when both are set."""
+    """`left op right`; each side a dotted path or a number. Checked when both are set."""
 
     left: str | float
     op: Literal["<", "<=", ">", ">=", "==", "!="]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, TypeVar
+import re
+from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tid_tune.spec.model import OPTIONS_OF_TYPE, Model
-from tid_tune.spec.problems import Problems, suggestion
+from tid_tune.spec.problems import Problems, nearest, suggestion
 from tid_tune.spec.tree import Node, describe
 
 M = TypeVar("M", bound=Model)
@@ -30,8 +31,12 @@ _EXPECTED = {
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
 }
+_WORD = re.compile(r"'(\w+)'")
 _PATTERNS = {
     "name": "must name a folder: letters, digits and . _ - inside, at most 100 characters",
+    "report_every": "expected a length such as 1 epoch or 2000 iters",
+    "trainable": "expected module:Class or file.py:Class",
+    "objective": "a metric is one word such as coco/bbox_mAP",
     "objectives": "a metric is one word such as coco/bbox_mAP",
 }
 
@@ -40,9 +45,7 @@ def read_section(model: type[M], path: str, node: Node, problems: Problems) -> M
     """`node` as a `model`; None with problems noted where it is not one."""
     if not isinstance(node.value, dict):
         known = ", ".join(model.model_fields)
-        problems.add(
-            node.where, path, f"expected a map of {known}, got {describe(node.plain())}"
-        )
+        problems.add(node.where, path, f"expected a map of {known}, got {describe(node.plain())}")
         return None
     before = len(problems)
     prefix = f"{path}." if path else ""
@@ -82,34 +85,31 @@ def _refuse_idle_options(section: str, node: Node, problems: Problems) -> None:
 
 
 def _report(detail: ErrorDetails, path: str, node: Node, problems: Problems) -> None:
-    where, steps = node.where, [path] if path else []
-    current: Any = node
-    for step in detail["loc"]:
-        if isinstance(current, Node) and isinstance(current.value, dict | list):
-            inside = current.value[step] if _has(current.value, step) else None  # type: ignore
-            if inside is None:
-                break
-            current, where = inside, inside.where
-            steps.append(str(step))
     kind, context = detail["type"], detail.get("ctx", {})
-    got = describe(current.plain()) if isinstance(current, Node) else "?"
+    found, steps = _descend(node, detail["loc"])
     if kind == "missing":
         steps.append(str(detail["loc"][-1]))
-        problems.add(where, ".".join(steps), "missing; add it")
+    dotted = ".".join([path, *steps] if path else steps)
+    if kind == "missing":
+        problems.add(found.where, dotted, "missing; add it")
         return
     if kind == "string_pattern_mismatch":
         text = _PATTERNS.get(steps[0], "has characters that are not allowed")
     else:
         text = _EXPECTED.get(kind, detail["msg"]).format(**context)
-    hint = ""
-    if kind == "literal_error" and isinstance(current.value, str):
-        options = [option.strip(" '") for option in context["expected"].replace(" or ", ",").split(",")]
-        hint = f"; {suggestion(current.value, options)}"
-        hint = hint if "did you mean" in hint else ""
-    problems.add(where, ".".join(steps), f"{text}, got {got}{hint}")
+    got = describe(found.plain())
+    match = nearest(str(found.value), _WORD.findall(text)) if kind == "literal_error" else None
+    hint = f"; did you mean {match!r}?" if match else ""
+    problems.add(found.where, dotted, f"{text}, got {got}{hint}")
 
 
-def _has(container: Any, step: object) -> bool:
-    if isinstance(container, dict):
-        return step in container
-    return isinstance(step, int) and 0 <= step < len(container)
+def _descend(node: Node, location: Sequence[int | str]) -> tuple[Node, list[str]]:
+    """The innermost node pydantic's location leads to, and the keys on the way."""
+    steps: list[str] = []
+    for step in location:
+        inside = node.entries.get(step) if isinstance(step, str) else None
+        if inside is None:
+            break
+        node = inside
+        steps.append(str(step))
+    return node, steps

@@ -26,7 +26,9 @@ from tid_tune.spec.model import (
 
 DEFAULT_TRAINABLE: str = SearchSpec.model_fields["trainable"].default
 INTERVAL = r"^\s*[1-9][0-9]{0,8}\s*(epochs?|iters?|iterations?)\s*$"
-TRAINABLE = r"^([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*|[^:]+\.py):[A-Za-z_][A-Za-z0-9_]*$"
+TRAINABLE = (
+    r"^([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*|[^:]+\.py):[A-Za-z_][A-Za-z0-9_]*$"
+)
 
 
 class Header(Model):

@@ -182,11 +182,13 @@ class _Reader:
         return Node("", where)
 
     def _key(self, node: Any, where: Where, path: str) -> str:
-        value = self._scalar(node, where, path) if isinstance(node, ScalarNode) else []
+        if not isinstance(node, ScalarNode):
+            self._refuse(where, path, "expected text as a key, got a list or map; write one word")
+        value = self._scalar(node, where, path)
         if not isinstance(value, str):
-            hint = f"; write '{value}' in quotes" if isinstance(value, int | float) else ""
-            self._refuse(where, path, f"expected text as a key, got {describe(value)}{hint}")
-        return str(value)
+            text = f"expected text as a key, got {describe(value)}; write it in quotes"
+            self._refuse(where, path, text)
+        return value
 
     def _merge_key(
         self, node: Any, where: Where, path: str, above: tuple[int, ...]

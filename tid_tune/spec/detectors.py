@@ -1,0 +1,83 @@
+"""Whether teacher and student can be compared, as far as their config dicts tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_CLASSES_OF_TYPE = {"CocoDataset": 80, "VOCDataset": 20}
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What a detector's dict says about its feature levels; None where it says nothing."""
+
+    levels: int | None
+    strides: tuple[int, ...] | None
+    classes: int | None
+
+
+def detector_facts(model: Mapping[str, Any]) -> Detector:
+    """Read levels, strides and classes from an mmdet detector dict."""
+    heads = [_map(model.get("bbox_head")), _map(model.get("rpn_head"))]
+    strides = None
+    for head in heads:
+        anchors = _map(head.get("anchor_generator")) or _map(head.get("prior_generator"))
+        strides = strides or _strides(anchors.get("strides")) or _strides(head.get("strides"))
+    box_head = heads[0] or _map(_map(model.get("roi_head")).get("bbox_head"))
+    classes = box_head.get("num_classes")
+    return Detector(_levels(model.get("neck")), strides, _int(classes))
+
+
+def incomparable(teacher: Detector, student: Detector) -> list[str]:
+    """What keeps teacher and student from being compared level by level; empty if nothing."""
+    found = []
+    for what, left, right in (
+        ("feature levels (neck.num_outs)", teacher.levels, student.levels),
+        ("strides", teacher.strides, student.strides),
+        ("classes (num_classes)", teacher.classes, student.classes),
+    ):
+        if left is not None and right is not None and left != right:
+            found.append(
+                f"teacher and student differ in {what}: {_text(left)} and {_text(right)}; "
+                "give both the same"
+            )
+    return found
+
+
+def dataset_classes(dataset: Mapping[str, Any]) -> int | None:
+    """How many classes a dataset dict declares, by its metainfo or its type; None if unsaid."""
+    classes = _map(dataset.get("metainfo")).get("classes")
+    if isinstance(classes, list | tuple):
+        return len(classes)
+    if classes is None:
+        return _CLASSES_OF_TYPE.get(str(dataset.get("type")))
+    return None
+
+
+def _levels(neck: Any) -> int | None:
+    for part in reversed(neck if isinstance(neck, list | tuple) else [neck]):
+        found = _int(_map(part).get("num_outs"))
+        if found is not None:
+            return found
+    return None
+
+
+def _strides(value: Any) -> tuple[int, ...] | None:
+    if not isinstance(value, list | tuple):
+        return None
+    sides = [item[0] if isinstance(item, list | tuple) and item else item for item in value]
+    return tuple(sides) if all(isinstance(side, int) for side in sides) else None
+
+
+def _int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: int | tuple[int, ...]) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value)
