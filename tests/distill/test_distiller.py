@@ -1,0 +1,402 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.model import ExponentialMovingAverage
+from mmengine.optim import build_optim_wrapper
+from tiny_detectors import HEADS, detector, images, samples
+from torch import Tensor
+
+from tid_tune.distill.distiller import Distiller, export_student_state
+from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.checkpoints import save_state
+
+BOXES = [[[3.2, 5.1, 30.7, 40.3], [10.6, 20.9, 60.2, 61.4]], [[8.1, 2.2, 44.3, 33.9]]]
+SHAPES = [(64, 64), (50, 40)]
+PADDED = [(64, 64), (64, 64)]
+
+
+def build(
+    kind: str = "gfl", teacher: dict[str, Any] | None = None, **distillation: Any
+) -> Distiller:
+    torch.manual_seed(0)
+    return Distiller(
+        student=detector(kind),
+        teacher={"model": teacher or detector(kind), "checkpoint": None},
+        distillation=distillation,
+    ).train()
+
+
+def batch() -> tuple[Tensor, list[Any]]:
+    return images(2, 64, 64), samples(BOXES, SHAPES, PADDED)
+
+
+def run(model: Any) -> dict[str, Any]:
+    return model.loss(*batch())
+
+
+def total(model: Any, losses: dict[str, Any]) -> Tensor:
+    return model.parse_losses(losses)[0]
+
+
+def gradients(model: Any) -> dict[str, Tensor]:
+    model.zero_grad(set_to_none=True)
+    total(model, run(model)).backward()
+    return {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
+
+
+def same(left: Any, right: Any) -> bool:
+    if isinstance(left, Tensor):
+        return torch.equal(left, right)
+    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize("changes", [{"loss_weight": 0}, {"method": "none"}, {"stop_iter": 0}])
+@pytest.mark.parametrize("kind", HEADS)
+def test_without_weight_losses_and_gradients_are_mmdets_own(kind: str, changes: Any) -> None:
+    model = build(kind, detector(kind, width=16), **changes)
+    alone = copy.deepcopy(model.student)
+    losses, own = run(model), run(alone)
+    assert all(same(losses[name], value) for name, value in own.items())
+    assert total(model, losses) == total(alone, own)
+    ours, theirs = gradients(model), gradients(alone)
+    assert {f"student.{name}" for name in theirs} == {k for k in ours if k.startswith("student.")}
+    assert all(torch.equal(ours[f"student.{name}"], value) for name, value in theirs.items())
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_with_weight_the_detectors_own_losses_stay_and_terms_are_added(kind: str) -> None:
+    model = build(kind, key_threshold=0.5, key_weight=0.5, loss_weight=3.0)
+    losses, own = run(model), run(model.student)
+    assert all(same(losses[name], value) for name, value in own.items())
+    for area, weight in (("key", 1.5), ("weak", 3.0), ("rest", 0.3)):
+        expected = weight * losses[f"distill/{area}_raw"]
+        assert losses[f"loss_distill_{area}"].item() == pytest.approx(expected.item())
+    added = sum(losses[f"loss_distill_{area}"] for area in ("key", "weak", "rest"))
+    assert losses["distill/weighted"].item() == pytest.approx(added.item())
+    ratio = added.item() / total(model, own).item()
+    assert losses["distill/ratio"].item() == pytest.approx(ratio)
+    assert total(model, losses).item() == pytest.approx((total(model, own) + added).item())
+
+
+def test_log_only_values_are_detached_scalars_that_mmengine_does_not_sum() -> None:
+    logs = {name: value for name, value in run(build()).items() if name.startswith("distill/")}
+    assert {f"distill/area_{area}_l{level}" for area in ("key", "weak") for level in range(3)} <= (
+        logs.keys()
+    )
+    assert all("loss" not in name for name in logs)
+    assert all(value.ndim == 0 and not value.requires_grad for value in logs.values())
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_an_exact_copy_of_the_teacher_has_nothing_to_learn(kind: str) -> None:
+    for changes in ({}, {"select": "quantile", "quantile": 0.5}):
+        model = build(kind, key_threshold=0.1, **changes)
+        model.student.load_state_dict(model.teacher.state_dict())
+        losses = run(model)
+        assert all(losses[f"distill/area_weak_l{level}"] == 0 for level in range(3))
+        assert losses["distill/area_key_l0"] > 0
+        assert losses["distill/weighted"] == 0
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_repeating_the_batch_changes_no_term(kind: str) -> None:
+    model = build(kind, select="quantile", quantile=0.1)
+    data, items = batch()
+    once = model.loss(data, items)
+    twice = model.loss(torch.cat([data, data]), [*items, *copy.deepcopy(items)])
+    for name, value in once.items():
+        if "distill" in name and name != "distill/ratio":
+            assert twice[name].item() == pytest.approx(value.item(), rel=1e-5), name
+
+
+def test_nothing_that_trains_or_saves_sees_the_teacher() -> None:
+    model = build(teacher=detector("gfl", width=16))
+    before = {name: value.clone() for name, value in model.teacher.state_dict().items()}
+    assert {name.split(".")[0] for name in model.state_dict()} == {"student", "method"}
+    assert not any(module is model.teacher for module in model.modules())
+    hidden = {id(value) for value in model.teacher.parameters()}
+    assert not hidden & {id(value) for value in model.parameters()}
+    optimizer = build_optim_wrapper(model, {"optimizer": {"type": "SGD", "lr": 0.1}})
+    average = ExponentialMovingAverage(model)
+    assert average.module.teacher is model.teacher
+    optimizer.update_params(total(model, run(model)))
+    average.update_parameters(model)
+    assert all(value.grad is None and not value.requires_grad for value in hidden_parameters(model))
+    assert all(torch.equal(before[k], value) for k, value in model.teacher.state_dict().items())
+
+
+def hidden_parameters(model: Distiller) -> list[Tensor]:
+    assert model.teacher is not None
+    return list(model.teacher.parameters())
+
+
+def test_the_teacher_stays_in_evaluation_mode_and_follows_the_student() -> None:
+    model = build()
+    assert not any(module.training for module in model.teacher.train(False).modules())
+    model.eval().train()
+    assert model.student.training
+    assert not any(module.training for module in model.teacher.modules())
+    for move, dtype in ((model.half, torch.float16), (model.float, torch.float32)):
+        move()
+        assert {value.dtype for value in hidden_parameters(model)} == {dtype}
+    model.to(torch.float64)
+    assert {value.dtype for value in hidden_parameters(model)} == {torch.float64}
+    model.to("meta")
+    assert {value.device.type for value in hidden_parameters(model)} == {"meta"}
+
+
+def test_the_method_none_builds_no_teacher_and_adds_nothing() -> None:
+    missing = {"config": "no/such/config.py", "checkpoint": "no/such/file.pth"}
+    model = Distiller(student=detector("gfl"), teacher=missing, distillation={"method": "none"})
+    assert model.teacher is None
+    assert model.method.settings.method == "none"
+    assert all(name.startswith("student.") for name in model.state_dict())
+    assert set(run(model)) == {"loss_cls", "loss_bbox", "loss_dfl"}
+
+
+def test_the_student_starts_alike_whatever_the_method() -> None:
+    distilled, plain = build(teacher=detector("gfl", width=16)), build(method="none")
+    following = torch.rand(1)
+    torch.manual_seed(0)
+    Distiller(student=detector("gfl"), distillation={"method": "none"})
+    assert torch.equal(following, torch.rand(1))
+    ours, theirs = (export_student_state(model.state_dict()) for model in (distilled, plain))
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_predictions_are_the_students() -> None:
+    model = build().eval()
+    data, items = batch()
+    ours = model.predict(data, copy.deepcopy(items), rescale=False)
+    theirs = model.student.predict(data, copy.deepcopy(items), rescale=False)
+    for left, right in zip(ours, theirs, strict=True):
+        assert torch.equal(left.pred_instances.bboxes, right.pred_instances.bboxes)
+    for left, right in zip(model(data), model.student(data), strict=True):
+        assert same(left, right)
+
+
+def test_exported_weights_load_into_a_plain_detector() -> None:
+    from mmdet.registry import MODELS
+    from mmengine.config import ConfigDict
+
+    model = build(teacher=detector("gfl", width=16))
+    plain = MODELS.build(ConfigDict(detector("gfl")))
+    plain.load_state_dict(export_student_state(model.state_dict()))
+    with pytest.raises(ConfigError, match="no student"):
+        export_student_state(plain.state_dict())
+
+
+def test_warm_up_continues_where_a_checkpoint_left_it() -> None:
+    model = build(warmup_iters=4)
+    raw = [run(model) for _ in range(3)]
+    shares = [float(item["loss_distill_rest"] / item["distill/rest_raw"]) for item in raw]
+    assert shares == pytest.approx([0.0, 0.025, 0.05])
+    restored = build(warmup_iters=4)
+    restored.load_state_dict(model.state_dict())
+    assert same(run(restored)["loss_distill_rest"], run(model)["loss_distill_rest"])
+    assert model.method.iteration == restored.method.iteration == 4
+
+
+def test_a_validation_loss_does_not_advance_the_warm_up() -> None:
+    model = build(warmup_iters=4).eval()
+    run(model)
+    assert model.method.iteration == 0
+
+
+def test_after_the_stop_the_teacher_is_not_run() -> None:
+    model = build(teacher=detector("gfl", width=16), stop_iter=1)
+    assert "loss_distill_rest" in run(model)
+    calls: list[int] = []
+    model.teacher.register_forward_hook(lambda *_: calls.append(1))
+    model.teacher.backbone.register_forward_hook(lambda *_: calls.append(1))
+    losses = run(model)
+    assert not calls
+    assert losses["loss_distill_off"] == 0
+    found = gradients(model)
+    assert all((found[f"method.{name}"] == 0).all() for name, _ in model.method.named_parameters())
+
+
+def test_distillation_ends_at_the_epoch_that_mmengine_counts() -> None:
+    from mmengine.logging import MessageHub
+
+    hub = MessageHub.get_instance("stop-epoch-test")
+    model = build(stop_epoch=2)
+    try:
+        hub.update_info("epoch", 1)
+        assert "loss_distill_rest" in run(model)
+        hub.update_info("epoch", 2)
+        assert "loss_distill_rest" not in run(model)
+    finally:
+        MessageHub._instance_dict.pop("stop-epoch-test")
+
+
+def test_different_widths_are_adapted_by_one_convolution_a_level() -> None:
+    model = build(teacher=detector("gfl", width=16))
+    convs = model.method.adaptation.convs
+    assert [tuple(conv.weight.shape) for conv in convs] == [(16, 8, 1, 1)] * 3
+    data, items = batch()
+    theirs = model.teacher.extract_feat(data)
+    difference = [
+        (standardize(conv(ours)) - standardize(target)).square().mean()
+        for conv, ours, target in zip(convs, model.extract_feat(data), theirs, strict=True)
+    ]
+    plain = build(teacher=detector("gfl", width=16), areas="none")
+    raw = plain.loss(data, items)["distill/rest_raw"]
+    assert raw.item() == pytest.approx(torch.stack(difference).mean().item(), rel=1e-3)
+    gradients(model)
+    assert all(conv.weight.grad.any() for conv in convs)
+
+
+def standardize(value: Tensor) -> Tensor:
+    mean = value.mean(dim=(0, 2, 3), keepdim=True)
+    return (value - mean) / value.std(dim=(0, 2, 3), keepdim=True, correction=0)
+
+
+def test_equal_widths_pass_unchanged_unless_a_convolution_is_asked_for() -> None:
+    assert not list(build().method.parameters())
+    assert len(list(build(adapt="conv").method.parameters())) == 6
+
+
+@pytest.mark.parametrize("kind", ["atss", "retinanet", "fcos"])
+def test_a_teacher_with_another_head_on_the_same_strides_teaches(kind: str) -> None:
+    losses = run(build("gfl", detector(kind)))
+    assert losses["distill/weighted"] > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", HEADS)
+def test_mixed_precision_stays_finite_with_statistics_in_float32(
+    kind: str, dtype: torch.dtype
+) -> None:
+    model = build(kind, detector(kind, width=16), key_threshold=0.5)
+    with torch.autocast("cpu", dtype=dtype):
+        losses = run(model)
+    added = {name: value for name, value in losses.items() if "distill" in name}
+    assert all(value.dtype == torch.float32 for name, value in added.items() if "_raw" in name)
+    assert all(value.isfinite() for value in added.values())
+    total(model, losses).backward()
+    assert all(
+        value.grad.isfinite().all() for value in model.parameters() if value.grad is not None
+    )
+    exact = run(model)["distill/rest_raw"].item()
+    assert losses["distill/rest_raw"].item() == pytest.approx(exact, rel=0.1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_gpu_gives_the_same_terms(kind: str) -> None:
+    model = build(kind)
+    expected = run(model)
+    data, items = batch()
+    model.cuda()
+    losses = model.loss(data.cuda(), [item.cuda() for item in items])
+    for name in ("key", "weak", "rest"):
+        found = losses[f"distill/{name}_raw"].item()
+        assert found == pytest.approx(expected[f"distill/{name}_raw"].item(), rel=0.02, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "words"),
+    [
+        (detector("gfl", strides=[8, 16, 32, 64]), r"strides \[8, 16, 32\].*\[8, 16, 32, 64\]"),
+        (detector("gfl", strides=[8, 16, 64]), r"strides \[8, 16, 32\].*\[8, 16, 64\]"),
+        (detector("gfl", classes=4), "the student has 3 classes, the teacher 4"),
+    ],
+)
+def test_detectors_that_cannot_be_compared_are_refused(teacher: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        build("gfl", teacher)
+
+
+def test_an_unsupported_head_is_refused_with_the_supported_ones() -> None:
+    config = detector("retinanet")
+    config["bbox_head"]["type"] = "SSDHeadLookalike"
+    from mmdet.models.dense_heads import RetinaHead
+    from mmdet.registry import MODELS
+
+    MODELS.register_module(name="SSDHeadLookalike", module=type("Lookalike", (RetinaHead,), {}))
+    try:
+        with pytest.raises(ConfigError, match=r"teacher's head is Lookalike; supported .*FCOSHead"):
+            build("retinanet", config)
+    finally:
+        MODELS._module_dict.pop("SSDHeadLookalike")
+
+
+def test_a_teacher_that_expects_other_images_is_refused() -> None:
+    config = detector("gfl")
+    config["data_preprocessor"]["mean"] = [1.0, 0.0, 0.0]
+    with pytest.raises(ConfigError, match=r"data_preprocessor.mean is \[0.0.*\[1.0"):
+        build("gfl", config)
+    config = detector("gfl")
+    config["data_preprocessor"]["bgr_to_rgb"] = True
+    with pytest.raises(ConfigError, match="bgr_to_rgb"):
+        build("gfl", config)
+
+
+def test_maps_of_another_size_are_refused_at_the_first_batch() -> None:
+    config = detector("gfl")
+    config["backbone"]["strides"] = (1, 2, 2, 1)
+    with pytest.raises(ConfigError, match=r"level 2 is \(2, 2\) for the student, \(4, 4\)"):
+        run(build("gfl", config))
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        {},
+        {"config": "a.py"},
+        {"model": detector("gfl")},
+        {"config": "a.py", "model": {}, "checkpoint": None},
+        {"config": "a.py", "checkpoint": None},
+        {"model": detector("gfl"), "checkpoint": None, "checkpiont": "x"},
+        {"config": "no/such.py", "checkpoint": "no/such.pth"},
+        {"model": detector("gfl"), "checkpoint": "no/such.pth"},
+    ],
+)
+def test_an_incomplete_teacher_is_refused(teacher: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Distiller(student=detector("gfl"), teacher=teacher, distillation={"method": "tid"})
+
+
+def test_a_method_that_needs_a_teacher_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"tid needs model\.teacher"):
+        Distiller(student=detector("gfl"), distillation={"method": "tid"})
+
+
+def test_a_teacher_comes_from_a_config_and_a_checkpoint(tmp_path: Path) -> None:
+    source = build(teacher=detector("gfl", width=16))
+    plain, distilled = tmp_path / "plain.pth", tmp_path / "distilled.pth"
+    save_state({"state_dict": source.student.state_dict()}, plain)
+    save_state({"state_dict": source.state_dict()}, distilled)
+    (tmp_path / "plain.py").write_text(f"model = {detector('gfl')!r}")
+    (tmp_path / "distilled.py").write_text(
+        f"model = dict(type='Distiller', student={detector('gfl')!r})"
+    )
+    for name in ("plain", "distilled"):
+        teacher = {"config": f"{tmp_path}/{name}.py", "checkpoint": f"{tmp_path}/{name}.pth"}
+        model = Distiller(student=detector("gfl"), teacher=teacher, distillation={})
+        expected = source.student.state_dict()
+        loaded = model.teacher.state_dict()
+        assert all(torch.equal(loaded[key], value) for key, value in expected.items())
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    weights = build().student.state_dict()
+    wrong = {name: value for name, value in weights.items() if name != "bbox_head.gfl_cls.bias"}
+    wrong["bbox_head.gfl_cls.weight"] = torch.zeros(4, 8, 3, 3)
+    save_state({"state_dict": wrong}, tmp_path / "wrong.pth")
+    teacher = {"model": detector("gfl"), "checkpoint": tmp_path / "wrong.pth"}
+    with pytest.raises(ConfigError) as error:
+        Distiller(student=detector("gfl"), teacher=teacher, distillation={})
+    assert "bbox_head.gfl_cls.bias is missing" in str(error.value)
+    assert "has the shape (4, 8, 3, 3) instead of (3, 8, 3, 3)" in str(error.value)
+
+
+def test_an_unreachable_key_threshold_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    build(tasks="classification")
+    assert "key_threshold 3 is never reached: with tasks classification" in caplog.text
