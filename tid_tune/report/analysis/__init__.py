@@ -1,0 +1,1 @@
+"""Analysis of one model's detections: AP tables, precision-recall curves, and what goes wrong."""
