@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tid_tune.console import say
+
+if TYPE_CHECKING:
+    from tid_tune.data.divide import Division
 
 app = typer.Typer(help="Write the demo data; split, convert and check datasets.")
 
@@ -45,3 +48,82 @@ def digits(
         say(f"wrote {counts} to {out}")
     else:
         say(f"{out} already holds these {counts}; nothing to do")
+
+
+AnnotationFile = Annotated[
+    Path, typer.Argument(help="A COCO json, or a VOC image list (ImageSets/Main/*.txt).")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Another seed chooses other images.")]
+BoxesOnly = Annotated[
+    bool, typer.Option("--boxes-only", help="Leave out polygons: faster to load, enough for boxes.")
+]
+
+
+@app.command()
+def split(
+    ann: AnnotationFile,
+    out: Annotated[Path, typer.Option(help="The folder for NAME_fit and NAME_select.")],
+    fraction: Annotated[float, typer.Option(help="Share of images to hold out.")] = 0.1,
+    seed: Seed = 0,
+    boxes_only: BoxesOnly = False,
+) -> None:
+    """Hold out part of a training set to select by, so that val stays clean."""
+    from tid_tune.data.divide import split as divide
+
+    _tell(divide(ann, fraction, seed, out, boxes_only=boxes_only))
+
+
+@app.command()
+def subset(
+    ann: AnnotationFile,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    images: Annotated[int | None, typer.Option(min=1, help="Images to take; or")] = None,
+    fraction: Annotated[float | None, typer.Option(help="the share of images to take.")] = None,
+    seed: Seed = 0,
+    boxes_only: BoxesOnly = False,
+) -> None:
+    """Take some images of a training set; a smaller subset is part of a larger one."""
+    from tid_tune.data.divide import subset as divide
+
+    _tell(divide(ann, seed, out, images=images, fraction=fraction, boxes_only=boxes_only))
+
+
+def _tell(division: Division) -> None:
+    for line in division.lines():
+        say(line.rstrip())
+    for part in division.parts[-2:]:
+        if part.written:
+            say(f"wrote {part.path}: {part.images} images")
+
+
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        help="Class names, comma-separated, in order. Without it: the 20 of VOC if any of them "
+        "occurs, else those that occur."
+    ),
+]
+
+
+@app.command()
+def voc_to_coco(
+    lists: Annotated[list[Path], typer.Argument(help="VOCdevkit/VOC2007/ImageSets/Main/*.txt ...")],
+    out: Annotated[Path, typer.Option(help="The json to write.")],
+    classes: Classes = None,
+) -> None:
+    """Write VOC image lists, of one or several years, as one COCO json."""
+    import json
+
+    from tid_tune.data.files import is_new, write_atomically
+    from tid_tune.data.voc import likely_classes, read_voc, to_coco
+
+    table = read_voc(lists, _names(classes) or likely_classes)
+    text = json.dumps(to_coco(table)) + "\n"
+    if is_new(out, text):
+        write_atomically(out, text)
+    say(f"{out}: {len(table.files)} images, {len(table.boxes)} boxes")
+    say("image files are relative to the VOCdevkit folder (data_prefix)")
+
+
+def _names(classes: str | None) -> list[str]:
+    return [name.strip() for name in (classes or "").split(",") if name.strip()]

@@ -1,0 +1,56 @@
+"""One split of a detection dataset, in columns: what COCO json and VOC xml have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Table:
+    """N images, M boxes and K classes.
+
+    Attributes:
+        classes: K names; `box_class` indexes them.
+        image_names: N texts that name an image in a message, e.g. `image 42`.
+        files: N file names, relative to the folder of the images.
+        sizes: [N, 2] int64, width and height in pixels as the annotations say.
+        box_names: M texts that name a box in a message, e.g. `annotation 7`, or its numbers.
+        box_image: [M] int64, index of the image.
+        box_class: [M] int64, index of the class.
+        boxes: [M, 4] float64: left, top, width, height in pixels; the image's corner is 0, 0.
+        areas: [M] float64, area in pixels as the annotations say.
+        crowd: [M] bool, boxes that training and evaluation ignore (COCO crowd, VOC difficult).
+    """
+
+    classes: tuple[str, ...]
+    image_names: Sequence[str | int]
+    files: Sequence[str]
+    sizes: NDArray[np.int64]
+    box_names: Sequence[str | int]
+    box_image: NDArray[np.int64]
+    box_class: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    crowd: NDArray[np.bool_]
+
+    def image_labels(self) -> list[tuple[int, ...]]:
+        """What each image shows, to stratify by: N sorted tuples of labels.
+
+        Labels 0..K-1 are classes with a box that counts; K marks ignored boxes; K+1 marks an
+        image without any box.
+        """
+        ignored = len(self.classes)
+        labels = np.where(self.crowd, ignored, self.box_class)
+        pairs = np.unique(np.stack([self.box_image, labels], axis=1), axis=0)
+        found: list[list[int]] = [[] for _ in self.files]
+        for image, label in pairs.tolist():
+            found[image].append(label)
+        return [tuple(labels) if labels else (ignored + 1,) for labels in found]
+
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels that `image_labels` uses, K+2 of them."""
+        return (*self.classes, "(ignored boxes)", "(no boxes)")

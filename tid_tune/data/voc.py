@@ -1,0 +1,288 @@
+"""Read PASCAL VOC: the VOCdevkit of 2007 and 2012 as downloaded, or the same form with own classes.
+
+VOC counts pixels from 1 and includes xmax and ymax; a `Table` counts from 0 and holds width and
+height. `difficult` objects are neither rewarded nor punished in VOC's evaluation, which is what
+COCO's crowd boxes are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from tid_tune.data.coco import Document
+from tid_tune.data.findings import Findings
+from tid_tune.data.headers import read_header
+from tid_tune.data.table import Table
+from tid_tune.errors import DataError
+
+VOC_CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
+    *("train", "tvmonitor"),
+)
+"""The 20 classes in the order of mmdet's VOCDataset."""
+
+LISTS = ("train", "val", "trainval", "test")
+"""The image lists of a year; the others in the same folder are of one class each."""
+
+Classes = Sequence[str] | Callable[[Iterable[str]], Sequence[str]]
+"""Class names in order, or a function of the names found, such as `sorted`."""
+
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True, slots=True)
+class VocObject:
+    """One object: class name, xmin, ymin, xmax, ymax as in the file, and the difficult flag."""
+
+    name: str
+    corners: tuple[float, float, float, float]
+    difficult: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VocAnnotation:
+    """One xml file: width and height in pixels, None where the file does not say, and objects."""
+
+    size: tuple[int, int] | None
+    objects: tuple[VocObject, ...]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """An image list inside a VOCdevkit.
+
+    Attributes:
+        path: VOCdevkit/VOC2007/ImageSets/Main/train.txt, for example.
+        names: the images it lists, without ending.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+
+    @property
+    def home(self) -> Path:
+        """The folder of the year, VOCdevkit/VOC2007, which holds Annotations and JPEGImages."""
+        return self.path.parents[2]
+
+
+def read_image_set(path: Path, findings: Findings | None = None) -> ImageSet:
+    """Read an image list: one name a line.
+
+    Args:
+        path: the list, in ImageSets/Main of its year.
+        findings: where to put blank, repeated and overfull lines, which are left out; without
+            it, they raise.
+
+    Raises:
+        DataError: the file is missing or not in its place, or lines are wrong.
+    """
+    path = path.absolute()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image list") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read the image list: {error}") from None
+    if path.parent.name != "Main" or path.parents[1].name != "ImageSets":
+        raise DataError(f"{path}: an image list lies in VOC2007/ImageSets/Main or its like")
+    names: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        fault = _line_fault(line, names)
+        if fault is None:
+            names[line] = number
+        elif findings is None:
+            raise DataError(f"{path}, line {number}: {fault}; write one image name a line")
+        else:
+            findings.add("image-list", path.stem, f"{path.name} line {number}: {fault}")
+    return ImageSet(path, tuple(names))
+
+
+def _line_fault(line: str, names: dict[str, int]) -> str | None:
+    if not line.strip():
+        return "the line is blank"
+    if line.strip() != line or " " in line:
+        # mmdet takes the whole line for the name, trailing space included.
+        return f"{line!r} is not just a name"
+    if line in names:
+        return f"{line} is listed before, in line {names[line]}"
+    return None
+
+
+def read_annotation(path: Path) -> VocAnnotation:
+    """Read one xml file of an Annotations folder.
+
+    Raises:
+        DataError: the file is missing, is no xml (naming the line), or an object lacks its class
+            or a corner.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such annotation file") from None
+    except (OSError, ElementTree.ParseError) as error:
+        raise DataError(f"{path}: cannot read the xml: {error}") from None
+    try:
+        size = root.find("size")
+        shape = (
+            None if size is None else (int(_number(size, "width")), int(_number(size, "height")))
+        )
+        return VocAnnotation(shape, tuple(_object(item) for item in root.iterfind("object")))
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _object(item: ElementTree.Element) -> VocObject:
+    name = item.findtext("name")
+    if not name:
+        raise ValueError("an object has no name")
+    corners = item.find("bndbox")
+    if corners is None:
+        raise ValueError(f"an object of class {name} has no bndbox")
+    xmin, ymin, xmax, ymax = (_number(corners, edge) for edge in _EDGES)
+    difficult = (item.findtext("difficult") or "0").strip()
+    return VocObject(name, (xmin, ymin, xmax, ymax), difficult == "1")
+
+
+def _number(parent: ElementTree.Element, key: str) -> float:
+    text = parent.findtext(key)
+    if text is None:
+        raise ValueError(f"{parent.tag} has no {key}")
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value):
+        raise ValueError(f"{key} of {parent.tag} is {text!r}, not a number")
+    return value
+
+
+def read_voc(lists: Sequence[Path], classes: Classes = VOC_CLASSES) -> Table:
+    """Read the images of image lists, which may be of several years of one VOCdevkit.
+
+    The files of the table are relative to the VOCdevkit: `VOC2007/JPEGImages/000005.jpg`.
+
+    Raises:
+        DataError: a list or xml cannot be used, or an object's class is not among `classes`.
+    """
+    findings = Findings()
+    sets = [read_image_set(path) for path in lists]
+    if len({image_set.home.parent for image_set in sets}) > 1:
+        raise DataError("the image lists are of different VOCdevkit folders; name lists of one")
+    members = dict.fromkeys(
+        (image_set.home, name) for image_set in sets for name in image_set.names
+    )
+    table = tabulate_voc(list(members), classes, findings, "voc")
+    findings.raise_first(", ".join(map(str, lists)))
+    return table
+
+
+def tabulate_voc(
+    members: Sequence[tuple[Path, str]],
+    classes: Classes,
+    findings: Findings,
+    split: str,
+) -> Table:
+    """Turn the xml files of images (home of the year, name) into columns.
+
+    Images whose xml is missing or wrong and objects of other classes go to `findings` and are
+    left out. Where an xml does not give the size of the image, the image does, as in mmdet.
+    """
+    found = _read_members(members, findings, split)
+    if callable(classes):
+        classes = classes({item.name for _, _, annotation in found for item in annotation.objects})
+    class_index = {name: index for index, name in enumerate(classes)}
+    rows: list[tuple[float, ...]] = []
+    for index, (_, name, annotation) in enumerate(found):
+        for item in annotation.objects:
+            if item.name not in class_index:
+                findings.add("unknown-class", split, f"{name}.xml: {item.name!r}")
+                continue
+            left, top, right, bottom = item.corners
+            box = (left - 1, top - 1, right - left + 1, bottom - top + 1)
+            rows.append((index, class_index[item.name], *box, item.difficult))
+    columns = np.array(rows, np.float64).reshape(-1, 7)
+    return Table(
+        classes=tuple(classes),
+        image_names=[f"{home.name}/{name}" for home, name, _ in found],
+        files=[f"{home.name}/JPEGImages/{name}.jpg" for home, name, _ in found],
+        sizes=np.array([annotation.size for *_, annotation in found], np.int64).reshape(-1, 2),
+        box_names=range(1, len(rows) + 1),
+        box_image=columns[:, 0].astype(np.int64),
+        box_class=columns[:, 1].astype(np.int64),
+        boxes=columns[:, 2:6],
+        areas=columns[:, 4] * columns[:, 5],
+        crowd=columns[:, 6].astype(bool),
+    )
+
+
+def _read_members(
+    members: Sequence[tuple[Path, str]], findings: Findings, split: str
+) -> list[tuple[Path, str, VocAnnotation]]:
+    """The annotations that can be read, each with a size."""
+    found = []
+    for home, name in members:
+        path = home / "Annotations" / f"{name}.xml"
+        if not path.is_file():
+            findings.add("missing-annotation", split, f"{home.name}/Annotations/{name}.xml")
+            continue
+        try:
+            annotation = read_annotation(path)
+            if annotation.size is None:
+                size = image_size(home / "JPEGImages" / f"{name}.jpg")
+                annotation = replace(annotation, size=size)
+        except DataError as error:
+            findings.add("annotation-file", split, str(error))
+            continue
+        found.append((home, name, annotation))
+    return found
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file as a reader loads it.
+
+    Raises:
+        DataError: the file is missing or no image.
+    """
+    try:
+        return read_header(path).loaded_size
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image file") from None
+
+
+def likely_classes(found: Iterable[str]) -> Sequence[str]:
+    """The 20 VOC classes if any of them is among the names found, else these names, sorted."""
+    names = sorted(found)
+    return VOC_CLASSES if set(names) & set(VOC_CLASSES) else names
+
+
+def to_coco(table: Table) -> Document:
+    """A table as COCO json: ids count from 1, difficult objects become crowd boxes."""
+    images = [
+        {"id": index, "file_name": name, "width": width, "height": height}
+        for index, (name, (width, height)) in enumerate(
+            zip(table.files, table.sizes.tolist(), strict=True), start=1
+        )
+    ]
+    columns = (table.box_image, table.box_class, table.boxes, table.areas, table.crowd)
+    annotations = [
+        {
+            "id": index,
+            "image_id": image + 1,
+            "category_id": label + 1,
+            "bbox": box,
+            "area": area,
+            "iscrowd": int(crowd),
+        }
+        for index, (image, label, box, area, crowd) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True), start=1
+        )
+    ]
+    categories = [{"id": index, "name": name} for index, name in enumerate(table.classes, start=1)]
+    return {"images": images, "annotations": annotations, "categories": categories}
