@@ -1,0 +1,64 @@
+"""From a config to a runner that stands at the first iteration of a trial."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from tid_tune.errors import ConfigError
+from tid_tune.trial.data_order import finite_sampler, resumable
+from tid_tune.trial.loop import IntervalLoop
+from tid_tune.trial.runner import TrialRunner
+from tid_tune.trial.schedule import config_length, scaled
+
+_NEEDED = (
+    "model",
+    "train_dataloader",
+    "val_dataloader",
+    "val_evaluator",
+    "optim_wrapper",
+    "train_cfg",
+)
+
+
+def assemble(
+    config: Config, *, seed: int, epochs: int, work_dir: Path, device: torch.device, fresh: bool
+) -> TrialRunner:
+    """Build everything a trial trains with; `runner.train_loop.advance` may be called next.
+
+    The learning-rate schedule is that of `epochs`, the trial's full length (see `schedule`).
+    `fresh` False leaves out the config's `load_from`: a checkpoint of the trial will follow.
+    Raises ConfigError if the config lacks a part.
+    """
+    cfg = copy.deepcopy(config)
+    missing = [name for name in _NEEDED if not cfg.get(name)]
+    if missing:
+        raise ConfigError(f"{cfg.filename} has no {', '.join(f'`{name}`' for name in missing)}")
+    unit, length = config_length(cfg.train_cfg)
+    cfg.work_dir = str(work_dir)
+    cfg.train_cfg = {"by_epoch": True, "max_epochs": epochs}
+    cfg.val_cfg = cfg.get("val_cfg") or {}
+    cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
+    cfg.train_dataloader = finite_sampler(cfg.train_dataloader)
+    if not fresh:
+        cfg.load_from = None
+    runner = TrialRunner(cfg, device)
+    loader = runner.build_dataloader(cfg.train_dataloader, seed=seed)
+    loop = IntervalLoop(runner, resumable(loader, seed), epochs)
+    runner._train_loop = loop
+    trained = epochs if unit == "epochs" else loop.max_iters
+    runner.param_schedulers = scaled(runner.param_schedulers, trained / length)
+    runner.train()
+    return runner
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device called `device`; "auto" is the current GPU, or the CPU without one."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")

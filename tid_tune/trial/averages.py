@@ -1,0 +1,72 @@
+"""Averages of what the model reports at every iteration, kept on its device until they are read."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tid_tune.errors import TrialError
+
+TERM = "loss_distill_"
+"""Prefix of the losses that distillation adds."""
+
+
+class Averages:
+    """Sums of named scalars. Adding costs one stack and one add and waits for no device."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, ...], Tensor] = {}
+        self._steps: dict[tuple[str, ...], int] = defaultdict(int)
+        self._host: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add one iteration's scalars: tensors of one element, or numbers."""
+        tensors = {k: v.detach() for k, v in values.items() if isinstance(v, Tensor)}
+        for name, value in values.items():
+            if name not in tensors and isinstance(value, int | float):
+                self._host[name].append(float(value))
+        if not tensors:
+            return
+        names, device = tuple(tensors), next(iter(tensors.values())).device
+        row = torch.stack([v.reshape(()).to(device, torch.float32) for v in tensors.values()])
+        # A term may be absent in some iterations: the names decide which sum a row belongs to.
+        before = self._sums.get(names)
+        self._sums[names] = row if before is None else before.add_(row)
+        self._steps[names] += 1
+
+    def means(self) -> dict[str, float]:
+        """Return every name's mean over the iterations that had it; waits for the device."""
+        sums: dict[str, float] = defaultdict(float)
+        counts: dict[str, int] = defaultdict(int)
+        for names, row in self._sums.items():
+            for name, value in zip(names, row.tolist(), strict=True):
+                sums[name] += value
+                counts[name] += self._steps[names]
+        means = {name: sums[name] / counts[name] for name in sums}
+        return means | {name: sum(row) / len(row) for name, row in self._host.items()}
+
+    def check_finite(self, where: str) -> None:
+        """Raise TrialError (kind nan) if a loss has been NaN or infinite; waits for the device."""
+        bad = {k: v for k, v in self.means().items() if "loss" in k and not math.isfinite(v)}
+        if bad:
+            bad.pop("loss", None) if len(bad) > 1 else None
+            named = ", ".join(f"{name} is {value}" for name, value in sorted(bad.items()))
+            raise TrialError(f"the training diverged {where}: {named}", kind="nan")
+
+
+def with_ratios(means: Mapping[str, float]) -> dict[str, float]:
+    """Return `means` and, for distillation terms, their ratio to the detector's own loss.
+
+    Adds `loss_detector` (the total without distillation) and `ratio/<term>` per term.
+    """
+    terms = {name: value for name, value in means.items() if name.startswith(TERM)}
+    if not terms or "loss" not in means:
+        return dict(means)
+    detector = means["loss"] - sum(terms.values())
+    ratios = {f"ratio/{name.removeprefix(TERM)}": value / detector for name, value in terms.items()}
+    return {**means, "loss_detector": detector, **(ratios if detector > 0 else {})}

@@ -1,0 +1,143 @@
+"""The order and the augmentation of training images, as functions of the seed and the epoch alone.
+
+mmengine draws augmentations from process-wide generators, so what a sample looks like depends on
+everything drawn before it, and on the number of workers. Here every sample has its own seed: a
+restored trial sees the same data, also when it goes on in the middle of an epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from tid_tune.errors import DataError
+
+_INFINITE = {
+    "InfiniteSampler": "DefaultSampler",
+    "mmengine.InfiniteSampler": "mmengine.DefaultSampler",
+}
+
+
+def mix(*numbers: int) -> int:
+    """Return a 32-bit seed made of `numbers`, unrelated to that of nearby numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed Python's, numpy's and torch's CPU generators inside the block; then put them back."""
+    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    # Not torch.manual_seed: that would seed the GPU's generators too, which are not put back.
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(torch_state)
+
+
+class SeededDataset(Dataset[Any]):
+    """A dataset whose item `epoch * len + index` is item `index`, augmented for that epoch.
+
+    Everything else (`metainfo`, `pipeline`, ...) is read from and written to the dataset inside.
+    """
+
+    def __init__(self, inner: Any, seed: int) -> None:
+        self.__dict__.update(inner=inner, seed=seed)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __getitem__(self, code: int) -> Any:
+        epoch, index = divmod(code, len(self.inner))
+        with seeded(mix(self.seed, epoch, index)):
+            return self.inner[index]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("inner", "seed"):  # only while being unpickled
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.inner, name, value)
+
+
+class ResumableBatches(Sampler[list[int]]):
+    """The batches of one epoch from the middle on, with the epoch coded into every index.
+
+    Set `epoch` and `skip` (batches already trained on) before iterating.
+    """
+
+    def __init__(self, inner: Any, dataset_length: int, seed: int) -> None:
+        self.inner, self.dataset_length, self.seed = inner, dataset_length, seed
+        self.epoch = self.skip = 0
+
+    @property
+    def sampler(self) -> Any:
+        """The index sampler inside: mmengine's hooks look for it to set its epoch."""
+        return self.inner.sampler
+
+    @property
+    def batch_size(self) -> int:
+        """Images per batch."""
+        return int(self.inner.batch_size)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        first = self.epoch * self.dataset_length
+        # Samplers that draw from process-wide generators must give the same order when resumed.
+        with seeded(mix(self.seed, self.epoch)):
+            batches = list(islice(self.inner, len(self.inner)))
+        for batch in batches[self.skip :]:
+            yield [first + index for index in batch]
+
+
+def finite_sampler(dataloader: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataloader config whose sampler ends with the epoch.
+
+    An infinite sampler has no epochs to resume in; the default one draws the same permutations.
+    """
+    sampler = dict(dataloader.get("sampler") or {"type": "DefaultSampler", "shuffle": True})
+    if isinstance(sampler.get("type"), str):
+        sampler["type"] = _INFINITE.get(sampler["type"], sampler["type"])
+    return {**dataloader, "sampler": sampler}
+
+
+def resumable(loader: DataLoader[Any], seed: int) -> DataLoader[Any]:
+    """Return a loader like `loader`, of the same images, in an order that can be resumed.
+
+    Raises DataError if an epoch would have no batch.
+    """
+    inner: Any = loader.batch_sampler
+    if inner is None or len(inner) == 0:
+        raise DataError(
+            f"the training set has {len(loader.dataset)} images"  # type: ignore[arg-type]
+            " after filtering, which is not one whole batch"
+        )
+    size = len(loader.dataset)  # type: ignore[arg-type]
+    return DataLoader(
+        SeededDataset(loader.dataset, seed),
+        batch_sampler=ResumableBatches(inner, size, seed),
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        timeout=loader.timeout,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+        # Its own generator: opening an epoch must not draw from the model's.
+        generator=torch.Generator(),
+        prefetch_factor=loader.prefetch_factor,
+        persistent_workers=loader.persistent_workers,
+    )

@@ -1,0 +1,103 @@
+"""The training loop of a trial: mmengine's epochs, stopped and taken up at any iteration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.runner import EpochBasedTrainLoop
+from torch.utils.data import DataLoader
+
+from tid_tune.trial.averages import Averages
+from tid_tune.trial.data_order import ResumableBatches
+
+CHECK_EVERY = 25
+"""Iterations between two looks at the loss: each one waits for the device."""
+
+
+class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]
+    """Runs hooks, model and schedulers as mmengine's epoch loop does, an interval at a time.
+
+    `runner.train()` builds everything and calls `run`, which only announces the start; from then
+    on `advance` trains. Evaluation is left to the caller. Hooks see epoch and iteration numbers
+    like those of an uninterrupted run; a trial restored in the middle of an epoch calls
+    `before_train_epoch` for that epoch again, since hooks prepare the epoch in there.
+    """
+
+    dataloader: DataLoader[Any]
+
+    def __init__(self, runner: Any, dataloader: DataLoader[Any], max_epochs: int) -> None:
+        super().__init__(runner, dataloader, max_epochs)
+        self.averages = Averages()
+        self._batches: Iterator[Any] | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Iterations per epoch."""
+        return len(self.dataloader)
+
+    @property
+    def done(self) -> bool:
+        """Whether the full length is reached, or a hook has asked to stop."""
+        return bool(self._iter >= self._max_iters or self.stop_training)
+
+    def run(self) -> Any:
+        """Announce the start of training, as the last act of `runner.train()`."""
+        self.runner.call_hook("before_train")
+        return self.runner.model
+
+    def resume_at(self, iteration: int) -> None:
+        """Go on after `iteration` iterations; to be called before the first `advance`."""
+        self._iter, self._epoch = iteration, iteration // self.per_epoch
+
+    def advance(self, until: int) -> None:
+        """Train until `until` iterations are done in all; raises TrialError (nan)."""
+        self.runner.model.train()
+        while self._iter < until and not self.done:
+            if self._batches is None:
+                self._batches = self._open_epoch()
+            self.run_iter(self._iter % self.per_epoch, next(self._batches))
+            if self._iter % CHECK_EVERY == 0:
+                self.averages.check_finite(self._where())
+            if self._iter % self.per_epoch == 0:
+                self._close_epoch()
+        self.averages.check_finite(self._where())
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Train on one batch and add what the model reports to `averages`."""
+        runner = self.runner
+        runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        values = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        self.averages.add(values)
+        self.averages.add({"lr": runner.optim_wrapper.param_groups[0]["lr"]})
+        runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=values)
+        self._iter += 1
+
+    def take_averages(self) -> dict[str, float]:
+        """Return the means since the last call, without values that are not finite."""
+        averages, self.averages = self.averages, Averages()
+        return {k: v for k, v in averages.means().items() if math.isfinite(v)}
+
+    def stop_workers(self) -> None:
+        """Let go of the open epoch and its worker processes."""
+        self._batches = None
+        workers, self.dataloader._iterator = getattr(self.dataloader, "_iterator", None), None
+        if workers is not None and hasattr(workers, "_shutdown_workers"):
+            workers._shutdown_workers()
+
+    def _open_epoch(self) -> Iterator[Any]:
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        batches: Any = self.dataloader.batch_sampler
+        if isinstance(batches, ResumableBatches):
+            batches.epoch, batches.skip = self._epoch, self._iter % self.per_epoch
+        return iter(self.dataloader)
+
+    def _close_epoch(self) -> None:
+        self._batches = None
+        self.runner.call_hook("after_train_epoch")
+        self._epoch += 1
+
+    def _where(self) -> str:
+        return f"by iteration {self._iter} (epoch {self._iter / self.per_epoch:.2f})"

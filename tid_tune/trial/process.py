@@ -1,0 +1,97 @@
+"""What a trial changes in its process, and how it is put back for the next trial."""
+
+from __future__ import annotations
+
+import gc
+import random
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+
+_GLOBAL_OBJECTS: tuple[Any, ...] = (DefaultScope, MessageHub, MMLogger, Visualizer)
+
+
+class ProcessState:
+    """The process-wide settings at the time it is made; `restore` brings them back.
+
+    Covers the objects mmengine keeps by name (loggers, message hubs, visualizers, scopes),
+    torch's thread count and determinism flags, OpenCV's thread count, and the GPU's cached memory.
+    Random generators are seeded anew by every trial, but restored too for whoever comes after.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._names = {kind: set(kind._instance_dict) for kind in _GLOBAL_OBJECTS}
+        self._threads = torch.get_num_threads()
+        self._cv2_threads = cv2.getNumThreads()
+        self._benchmark = torch.backends.cudnn.benchmark
+        self._cudnn_deterministic = torch.backends.cudnn.deterministic
+        self._deterministic = torch.are_deterministic_algorithms_enabled()
+        self._random = random_state()
+        if threads is not None:
+            torch.set_num_threads(threads)
+
+    def restore(self) -> None:
+        """Undo what has changed since; safe to call more than once."""
+        for kind, names in self._names.items():
+            for name in [name for name in kind._instance_dict if name not in names]:
+                _discard(kind._instance_dict.pop(name))
+        torch.set_num_threads(self._threads)
+        cv2.setNumThreads(self._cv2_threads)
+        torch.backends.cudnn.benchmark = self._benchmark
+        torch.backends.cudnn.deterministic = self._cudnn_deterministic
+        torch.use_deterministic_algorithms(self._deterministic)
+        set_random_state(self._random)
+        gc.collect()  # a runner, its hooks and its loops refer to each other
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+
+def _discard(instance: Any) -> None:
+    if isinstance(instance, MMLogger):
+        for handler in list(instance.handlers):
+            instance.removeHandler(handler)
+            handler.close()
+    elif isinstance(instance, Visualizer):
+        instance.close()
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of Python's, numpy's and torch's generators, as plain values and tensors."""
+    numpy: Any = np.random.get_state(legacy=False)
+    state = {
+        "python": random.getstate(),
+        "numpy_key": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
+        "numpy_pos": int(numpy["state"]["pos"]),
+        "numpy_gauss": (int(numpy["has_gauss"]), float(numpy["gauss"])),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put back what `random_state` returned; the GPU's only where there is one."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    has_gauss, cached = state["numpy_gauss"]
+    np.random.set_state(
+        {
+            "bit_generator": "MT19937",
+            "state": {
+                "key": state["numpy_key"].cpu().numpy().astype(np.uint32),
+                "pos": state["numpy_pos"],
+            },
+            "has_gauss": has_gauss,
+            "gauss": cached,
+        }
+    )
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())

@@ -1,0 +1,103 @@
+"""Read searched values back from the objects that train, to prove that they are in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tid_tune.errors import ConfigError, TrialError
+from tid_tune.openmmlab.configs import get_value
+from tid_tune.trial.runner import TrialRunner
+
+_MISSING = object()
+_OPTIMIZER = "optim_wrapper.optimizer."
+
+
+def effective(runner: TrialRunner, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, for every path of `params`, the value in effect.
+
+    `model.distillation.X` is read from the settings the method computes its loss with;
+    `optim_wrapper.optimizer.X` from the optimizer's parameter groups (for the learning rate: the
+    one schedules start from, before automatic scaling by batch size); other paths below `model`
+    from the module's attribute where there is one; the rest from the config the runner was built
+    from.
+    """
+    return {path: _value(runner, path) for path in params}
+
+
+def prove(runner: TrialRunner, params: Mapping[str, Any]) -> None:
+    """Raise TrialError (kind user) if a value in effect is not the one asked for."""
+    found = effective(runner, params)
+    wrong = [
+        f"`{path}` should be {value!r} but {found[path]!r} is in effect"
+        for path, value in params.items()
+        if not _same(value, found[path])
+    ]
+    if wrong:
+        raise TrialError("the trial would not train with its values: " + "; ".join(wrong), "user")
+
+
+def _value(runner: TrialRunner, path: str) -> Any:
+    for read in (_distillation_value, _optimizer_value, _module_value):
+        value = read(runner, path)
+        if value is not _MISSING:
+            return value
+    try:
+        return get_value(runner.cfg, path)
+    except ConfigError:
+        return None
+
+
+def _distillation_value(runner: TrialRunner, path: str) -> Any:
+    method = getattr(runner.detector, "method", None)
+    name = path.removeprefix("model.distillation.")
+    if method is None or name == path:
+        return _MISSING
+    return getattr(method.settings, name, _MISSING)
+
+
+def _optimizer_value(runner: TrialRunner, path: str) -> Any:
+    name = path.removeprefix(_OPTIMIZER)
+    if name == path:
+        return _MISSING
+    if name == "type":
+        return type(runner.optim_wrapper.optimizer).__name__
+    # With per-parameter factors, mmengine appends a group that has none: the last one.
+    group = runner.optim_wrapper.param_groups[-1]
+    value = group.get(f"initial_{name}", group.get(name, _MISSING))
+    return value / _lr_scale(runner) if name == "lr" and value is not _MISSING else value
+
+
+def _lr_scale(runner: TrialRunner) -> float:
+    scaling = runner.auto_scale_lr or {}
+    if not scaling.get("enable", False):
+        return 1.0
+    batch = runner.train_dataloader.batch_sampler.batch_size * runner.world_size
+    return float(batch) / float(scaling["base_batch_size"])
+
+
+def _module_value(runner: TrialRunner, path: str) -> Any:
+    """Return the attribute at `path` below the model, if every step of it is an attribute."""
+    keys = path.split(".")
+    if keys[0] != "model" or len(keys) < 3:
+        return _MISSING
+    node: Any = runner.detector
+    for key in keys[1:]:
+        node = getattr(node, key, _MISSING)
+        if node is _MISSING:
+            return _MISSING
+    plain = node is None or isinstance(node, bool | int | float | str | list | tuple)
+    return node if plain else _MISSING
+
+
+def _same(wanted: Any, found: Any) -> bool:
+    """Compare values, numbers to rounding, lists and tuples alike."""
+    if isinstance(wanted, bool) or isinstance(found, bool):
+        return wanted is found
+    if isinstance(wanted, int | float) and isinstance(found, int | float):
+        return abs(wanted - found) <= 1e-9 * max(abs(wanted), abs(found))
+    if isinstance(wanted, list | tuple) and isinstance(found, list | tuple):
+        return len(wanted) == len(found) and all(map(_same, wanted, found))
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return all(_same(value, found.get(key)) for key, value in wanted.items())
+    return bool(wanted == found)

@@ -1,0 +1,175 @@
+"""mmengine's Runner without its side effects: for trials, which are many and short-lived.
+
+Left out: the environment report (it starts compilers), the formatted config in every log, the log
+on stdout, visualizer backends, per-iteration log scalars (each waits for the device), checkpoints.
+Everything that trains is mmengine's own.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook, RuntimeInfoHook
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from mmengine.visualization import Visualizer
+from torch import nn
+
+from tid_tune.openmmlab.checkpoints import load_state
+
+LOG_FILE = "trial.log"
+_SERIAL = itertools.count()
+_DROPPED_HOOKS = ("timer", "logger", "checkpoint", "visualization")
+_DROPPED_TYPES = ("LoggerHook", "CheckpointHook", "DetVisualizationHook", "IterTimerHook")
+
+
+class TrialInfoHook(RuntimeInfoHook):  # type: ignore[misc]
+    """Keeps the message hub's epoch and iteration; leaves out the scalars of every iteration."""
+
+    def before_run(self, runner: Any) -> None:
+        """Publish the seed; mmengine adds the config's formatted text, which nothing reads."""
+        runner.message_hub.update_info_dict(
+            {"seed": runner.seed, "experiment_name": runner.experiment_name}
+        )
+        self.last_loop_stage = None
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Publish the iteration's number."""
+        runner.message_hub.update_info("iter", runner.iter)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Do nothing: the loop averages the losses on the device."""
+
+
+class TrialRunner(Runner):  # type: ignore[misc]
+    """A Runner that trains on `device`, logs to a file, and runs its end only when told to."""
+
+    def __init__(self, cfg: Config, device: torch.device) -> None:
+        self.device = device
+        parts = {name: cfg.get(name) for name in _PARTS}
+        super().__init__(
+            model=cfg.model,
+            work_dir=cfg.work_dir,
+            custom_hooks=_hooks(cfg),
+            default_hooks=_default_hooks(cfg),
+            env_cfg=cfg.get("env_cfg") or {"dist_cfg": {"backend": "nccl"}},
+            launcher="pytorch" if torch.distributed.is_initialized() else "none",
+            default_scope=cfg.get("default_scope", "mmdet"),
+            randomness=cfg.randomness,
+            experiment_name=f"trial-{os.getpid()}-{next(_SERIAL)}",
+            cfg=cfg,
+            **parts,
+        )
+
+    @property
+    def detector(self) -> nn.Module:
+        """The model, out of its data-parallel wrapper."""
+        model: nn.Module = getattr(self.model, "module", self.model)
+        return model
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Set up processes as mmengine does, without a time stamp: names come from a counter."""
+        super().setup_env(env_cfg)
+        self._timestamp = ""
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        self.logger.info("seed %s, device %s", self.seed, self.device)
+
+    def dump_config(self) -> None:
+        """Write nothing: the search's ledger holds what the config was made of."""
+
+    def build_logger(self, log_level: int | str = "INFO", **_: Any) -> MMLogger:
+        """Return a logger that appends to the trial's log file, and to nothing else."""
+        logger = MMLogger.get_instance(
+            self._experiment_name,
+            log_file=str(Path(self.work_dir) / LOG_FILE),
+            log_level=log_level,
+            file_mode="a",
+        )
+        for handler in list(logger.handlers):
+            if not isinstance(handler, logging.FileHandler):
+                logger.removeHandler(handler)
+        return logger
+
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        """Return a visualizer that draws for nobody."""
+        return Visualizer.get_instance(self._experiment_name)
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """Move the model to the trial's device, wrapped for data parallelism if there are ranks."""
+        model = model.to(self.device)
+        if not self.distributed:
+            reverted: nn.Module = revert_sync_batchnorm(model)
+            return reverted
+        options = {"broadcast_buffers": False, "find_unused_parameters": False}
+        options |= {k: v for k, v in (model_wrapper_cfg or {}).items() if k != "type"}
+        if "find_unused_parameters" in self.cfg:
+            options["find_unused_parameters"] = self.cfg.find_unused_parameters
+        cuda = self.device.type == "cuda"
+        wrapped: nn.Module = MMDistributedDataParallel(
+            module=model, device_ids=[self.device.index or 0] if cuda else None, **options
+        )
+        return wrapped
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call all hooks, but not at the end of `train()`, which for a trial is its start."""
+        if fn_name != "after_run":
+            super().call_hook(fn_name, **kwargs)
+
+    def load_checkpoint(
+        self, filename: str, map_location: Any = "cpu", strict: bool = False, **kwargs: Any
+    ) -> Any:
+        """Load a file without running its code; what is no file goes mmengine's way."""
+        if not Path(filename).is_file():
+            return super().load_checkpoint(filename, map_location, strict, **kwargs)
+        checkpoint = load_state(filename)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        self._has_loaded = True
+        return _load_checkpoint_to_model(self.detector, checkpoint, strict)
+
+
+_PARTS = (
+    "train_dataloader",
+    "val_dataloader",
+    "train_cfg",
+    "val_cfg",
+    "auto_scale_lr",
+    "optim_wrapper",
+    "param_scheduler",
+    "val_evaluator",
+    "data_preprocessor",
+    "load_from",
+)
+
+
+def _default_hooks(cfg: Config) -> dict[str, Any]:
+    hooks = {k: v for k, v in (cfg.get("default_hooks") or {}).items() if k not in _DROPPED_HOOKS}
+    # None takes a hook out of mmengine's own list.
+    return {
+        **hooks,
+        "timer": None,
+        "logger": None,
+        "checkpoint": None,
+        "runtime_info": TrialInfoHook(),
+    }
+
+
+def _hooks(cfg: Config) -> list[Hook | Mapping[str, Any]]:
+    """Return the config's own hooks, without those that log, draw or save."""
+    return [
+        copy.deepcopy(hook)
+        for hook in cfg.get("custom_hooks") or []
+        if isinstance(hook, Hook) or hook.get("type") not in _DROPPED_TYPES
+    ]

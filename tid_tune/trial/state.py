@@ -1,0 +1,173 @@
+"""Everything a trial needs to go on as if it had not stopped, as one checkpoint.
+
+The layout is mmengine's (`state_dict`, `optimizer`, `param_schedulers`, `message_hub`, `meta`), so
+hooks that add to checkpoints, such as the EMA's, do here what they do
+there; `trial` holds the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+from torch import Tensor
+
+from tid_tune.errors import ConfigError
+from tid_tune.trial.process import random_state, set_random_state
+from tid_tune.trial.runner import TrialRunner
+
+_HOOK_STATE = {"EarlyStoppingHook": ("best_score", "wait_count")}
+"""What mmengine's hooks remember in attributes but do not put in checkpoints."""
+
+
+def capture(runner: TrialRunner) -> dict[str, Any]:
+    """Return the checkpoint; with an EMA, `state_dict` has the averaged weights, as evaluated."""
+    checkpoint: dict[str, Any] = {
+        "meta": {
+            "epoch": runner.epoch,
+            "iter": runner.iter,
+            "seed": runner.seed,
+            "dataset_meta": _plain(getattr(runner.train_dataloader.dataset, "metainfo", {})),
+        },
+        "state_dict": {k: _cpu(v) for k, v in runner.detector.state_dict().items()},
+        "optimizer": runner.optim_wrapper.state_dict(),
+        "param_schedulers": [item.state_dict() for item in _schedulers(runner)],
+        "message_hub": _hub_state(runner.message_hub),
+        "trial": {
+            "random": _of_all_ranks(random_state()),
+            "gradients": _pending_gradients(runner),
+            "hooks": _hook_state(runner),
+        },
+    }
+    runner.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+    return checkpoint
+
+
+def apply(runner: TrialRunner, checkpoint: dict[str, Any]) -> None:
+    """Bring a freshly assembled runner to where `capture` was called.
+
+    Hyperparameters of the optimizer that the config has changed since are those of the config.
+    Raises ConfigError if the checkpoint is not that of such a trial.
+    """
+    if "trial" not in checkpoint:
+        raise ConfigError("the checkpoint is not that of a trial: it has weights only")
+    runner._resume = True  # tells the EMA's hook that its own weights are in the checkpoint
+    runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+    try:
+        runner.detector.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise ConfigError(f"the checkpoint is of another model: {error}") from error
+    runner.train_loop.resume_at(checkpoint["meta"]["iter"])
+    configured = [_hyperparameters(group) for group in runner.optim_wrapper.param_groups]
+    runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+    for scheduler, state in zip(_schedulers(runner), checkpoint["param_schedulers"], strict=True):
+        scheduler.load_state_dict(state)
+    _keep_configured(runner, configured)
+    runner.optim_wrapper.initialize_count_status(runner.model, runner.iter, runner.max_iters)
+    _restore_hub(runner.message_hub, checkpoint["message_hub"])
+    trial = checkpoint["trial"]
+    for hook in runner.hooks:
+        for name, value in trial["hooks"].get(type(hook).__name__, {}).items():
+            setattr(hook, name, value)
+    for name, parameter in runner.detector.named_parameters():
+        if name in trial["gradients"]:
+            parameter.grad = trial["gradients"][name].to(parameter.device)
+    ranks = trial["random"]
+    set_random_state(ranks[runner.rank if runner.rank < len(ranks) else 0])
+
+
+def _schedulers(runner: TrialRunner) -> list[Any]:
+    schedulers: Any = runner.param_schedulers or []
+    if isinstance(schedulers, dict):
+        return [item for part in schedulers.values() for item in part]
+    return list(schedulers)
+
+
+def _hyperparameters(group: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in group.items() if k != "params"}
+
+
+def _keep_configured(runner: TrialRunner, configured: list[dict[str, Any]]) -> None:
+    """Let changed hyperparameters win over the loaded ones; scheduled values keep their phase."""
+    for group, wanted in zip(runner.optim_wrapper.param_groups, configured, strict=True):
+        for name, value in wanted.items():
+            initial = f"initial_{name}"
+            if initial in wanted:
+                if group[initial] != wanted[initial]:
+                    group[name] = _rescaled(group[name], group[initial], wanted[initial])
+                    group[initial] = wanted[initial]
+            elif not name.startswith("initial_"):
+                group[name] = value
+    for scheduler in _schedulers(runner):
+        initial = f"initial_{scheduler.param_name}"
+        scheduler.base_values = [group[initial] for group in runner.optim_wrapper.param_groups]
+
+
+def _rescaled(value: Any, before: Any, now: Any) -> Any:
+    return value * now / before if isinstance(before, int | float) and before else now
+
+
+def _pending_gradients(runner: TrialRunner) -> dict[str, Tensor]:
+    """Return the gradients of an accumulation that has not been stepped yet."""
+    wrapper = runner.optim_wrapper
+    if wrapper.should_update():
+        return {}
+    named = runner.detector.named_parameters()
+    return {name: p.grad.cpu() for name, p in named if p.grad is not None}
+
+
+def _hook_state(runner: TrialRunner) -> dict[str, dict[str, Any]]:
+    hooks = {type(hook).__name__: hook for hook in runner.hooks}
+    return {
+        kind: {name: getattr(hooks[kind], name) for name in names}
+        for kind, names in _HOOK_STATE.items()
+        if kind in hooks
+    }
+
+
+def _hub_state(hub: MessageHub) -> dict[str, Any]:
+    histories = {
+        name: tuple(torch.from_numpy(np.array(part)) for part in buffer.data)
+        for name, buffer in hub.log_scalars.items()
+    }
+    return {"log_scalars": histories, "runtime_info": _plain(dict(hub.runtime_info))}
+
+
+def _restore_hub(hub: MessageHub, state: dict[str, Any]) -> None:
+    for name, (values, counts) in state["log_scalars"].items():
+        hub.log_scalars[name] = HistoryBuffer(values.tolist(), counts.tolist())
+    hub.runtime_info.update(state["runtime_info"])
+
+
+def _of_all_ranks(value: Any) -> list[Any]:
+    if not torch.distributed.is_initialized():
+        return [value]
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def _cpu(value: Any) -> Any:
+    return value.detach().cpu() if isinstance(value, Tensor) else value
+
+
+_DROPPED = object()
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` without what a safe checkpoint cannot hold."""
+    if value is None or isinstance(value, bool | int | float | str | Tensor):
+        return _cpu(value)
+    if isinstance(value, dict):
+        pairs = ((key, _plain(item)) for key, item in value.items())
+        return {key: item for key, item in pairs if item is not _DROPPED}
+    if isinstance(value, list | tuple):
+        return type(value)(_kept(value)) if type(value) in (list, tuple) else list(_kept(value))
+    return _DROPPED
+
+
+def _kept(values: Any) -> Iterator[Any]:
+    return (item for item in map(_plain, values) if item is not _DROPPED)

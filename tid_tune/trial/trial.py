@@ -1,0 +1,240 @@
+"""A trial: one config with some of its values set, trained and evaluated interval by interval."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from tid_tune.errors import ConfigError, TidTuneError, TrialError
+from tid_tune.openmmlab.checkpoints import load_state, save_state
+from tid_tune.openmmlab.configs import load_config
+from tid_tune.openmmlab.setup import prepare
+from tid_tune.spec.model import Interval
+
+prepare()  # what follows imports mmengine's registries and mmdet
+
+from tid_tune.trial import proof, state  # noqa: E402
+from tid_tune.trial.assembly import assemble, pick_device  # noqa: E402
+from tid_tune.trial.averages import with_ratios  # noqa: E402
+from tid_tune.trial.evaluation import evaluate, evaluate_teacher  # noqa: E402
+from tid_tune.trial.gradients import watch_gradients  # noqa: E402
+from tid_tune.trial.process import ProcessState  # noqa: E402
+from tid_tune.trial.runner import LOG_FILE, TrialRunner  # noqa: E402
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """One report interval.
+
+    `step` counts iterations trained in all, `epoch` is the same in epochs. `metrics` has the
+    evaluation under its own names (`coco/bbox_mAP`) and, log-only, the interval's training under
+    `train/`. `seconds` and `images` are what this interval cost and trained on.
+    """
+
+    step: int
+    epoch: float
+    metrics: dict[str, float]
+    seconds: float
+    images: int
+    done: bool
+
+
+class Trial:
+    """Trains an mmdet config; `step()` is one report interval.
+
+    Args:
+        config: an mmdet config file; its relative paths start at the current folder.
+        params: values to set in it, by dotted path.
+        seed: of weights, image order, augmentation and everything else that is random.
+        epochs: full length; the config's schedule is fitted to it (`trial.schedule`).
+        report_every: epochs or iterations per step.
+        work_dir: gets the log file; made if need be.
+        restore_from: a checkpoint by `save`, of a trial that may have had other `params`.
+        device: "auto", "cpu", "cuda:1".
+        threads: of torch on the CPU; None leaves them.
+        measure_teacher: report the distillation teacher's metrics too, once, under `teacher/`.
+
+    Raises:
+        ConfigError: the config or a checkpoint cannot be used.
+        TrialError: kind `user`, nothing could be built from it; kind `oom`.
+
+    With torch.distributed initialized, every rank makes the same Trial and calls the same methods.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        params: Mapping[str, Any],
+        *,
+        seed: int,
+        epochs: int,
+        report_every: Interval,
+        work_dir: Path,
+        restore_from: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        measure_teacher: bool = False,
+    ) -> None:
+        self._check(epochs, report_every)
+        self._params, self._every = dict(params), report_every
+        self._teacher_wanted = measure_teacher
+        work_dir.mkdir(parents=True, exist_ok=True)
+        self._log = work_dir / LOG_FILE
+        self._process: ProcessState | None = ProcessState(threads)
+        self._runner: TrialRunner | None = None
+        try:
+            with self._guard(building=True):
+                prepare()
+                loaded = load_config(config, params)
+                runner = assemble(
+                    loaded,
+                    seed=seed,
+                    epochs=epochs,
+                    work_dir=work_dir,
+                    device=pick_device(device),
+                    fresh=restore_from is None,
+                )
+                self._runner = runner
+                if restore_from is not None:
+                    state.apply(runner, load_state(restore_from))
+                watch_gradients(runner.optim_wrapper, lambda v: runner.train_loop.averages.add(v))
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _check(epochs: int, report_every: Interval) -> None:
+        if epochs < 1:
+            raise ConfigError(f"a trial needs at least 1 epoch; epochs is {epochs}")
+        if report_every.count < 1:
+            raise ConfigError(f"report_every is {report_every.count} {report_every.unit}s")
+
+    @property
+    def runner(self) -> TrialRunner:
+        """The runner, for reading; raises TrialError once the trial is closed."""
+        if self._runner is None:
+            raise TrialError("the trial is closed")
+        return self._runner
+
+    @property
+    def model(self) -> nn.Module:
+        """The detector that is trained."""
+        return self.runner.detector
+
+    @property
+    def done(self) -> bool:
+        """Whether the trial has reached its full length."""
+        return bool(self.runner.train_loop.done)
+
+    def step(self) -> TrialReport:
+        """Train one interval and evaluate.
+
+        Raises TrialError: kind `nan` for a loss that is not finite, `oom` for a full GPU.
+        """
+        started = time.monotonic()
+        loop = self.runner.train_loop
+        first = loop.iter
+        with self._guard():
+            loop.advance(self._next_stop())
+            means = loop.take_averages()  # waits for the device, so that the clock is right
+            trained = time.monotonic() - started
+            metrics = evaluate(self.runner) | self._teacher_metrics()
+        images = (loop.iter - first) * self.runner.train_dataloader.batch_sampler.batch_size
+        images *= self.runner.world_size
+        values = with_ratios(means) | self._speed(images, trained, time.monotonic() - started)
+        return TrialReport(
+            step=loop.iter,
+            epoch=loop.iter / loop.per_epoch,
+            metrics=metrics | {f"train/{k}": v for k, v in values.items() if math.isfinite(v)},
+            seconds=time.monotonic() - started,
+            images=images,
+            done=loop.done,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint a trial can be restored from; the old file stays until it is whole.
+
+        Its `state_dict` has the weights that were evaluated. With ranks, the first one writes.
+        """
+        checkpoint = state.capture(self.runner)
+        if self.runner.rank == 0:
+            save_state(checkpoint, path)
+
+    def effective(self) -> dict[str, Any]:
+        """Return the value in effect of every one of `params`, read from the live objects."""
+        return proof.effective(self.runner, self._params)
+
+    def proof(self) -> None:
+        """Raise TrialError (kind user) naming both values if one of `params` is not in effect."""
+        proof.prove(self.runner, self._params)
+
+    def close(self) -> None:
+        """Free the trial and bring the process back to where it was before; repeatable."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.train_loop.stop_workers()
+        process, self._process = self._process, None
+        del runner
+        if process is not None:
+            process.restore()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _next_stop(self) -> int:
+        loop = self.runner.train_loop
+        length = self._every.count * (loop.per_epoch if self._every.unit == "epoch" else 1)
+        return min((loop.iter // length + 1) * length, loop.max_iters)
+
+    def _teacher_metrics(self) -> dict[str, float]:
+        teacher = getattr(self.model, "teacher", None)
+        wanted, self._teacher_wanted = self._teacher_wanted, False
+        if not wanted or teacher is None:
+            return {}
+        return {f"teacher/{k}": v for k, v in evaluate_teacher(self.runner, teacher).items()}
+
+    def _speed(self, images: int, trained: float, total: float) -> dict[str, float]:
+        speed = {"images_per_second": images / trained, "evaluation_seconds": total - trained}
+        if self.runner.device.type == "cuda":
+            speed["gpu_mib"] = torch.cuda.max_memory_allocated(self.runner.device) / 2**20
+        return speed
+
+    @contextlib.contextmanager
+    def _guard(self, *, building: bool = False) -> Iterator[None]:
+        """Send what libraries print to the log, and turn their errors into a trial's."""
+        try:
+            with (
+                self._log.open("a") as log,
+                contextlib.redirect_stdout(log),
+                warnings.catch_warnings(),
+            ):
+                warnings.simplefilter("ignore")
+                yield
+        except TidTuneError:
+            raise
+        except torch.cuda.OutOfMemoryError as error:
+            raise TrialError(f"out of GPU memory: {str(error).splitlines()[0]}", "oom") from error
+        except Exception as error:
+            if not building:
+                raise
+            # Building is a function of the config alone: it would fail again.
+            name = type(error).__name__
+            raise TrialError(f"cannot build the trial: {name}: {error}", kind="user") from error
