@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
 
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
@@ -24,7 +23,7 @@ def evaluate(runner: TrialRunner) -> dict[str, float]:
 
 
 @torch.no_grad()
-def evaluate_teacher(runner: TrialRunner, teacher: nn.Module) -> dict[str, float]:
+def evaluate_teacher(runner: TrialRunner, teacher: Any) -> dict[str, float]:
     """Return the metrics of `teacher` on the same images; random generators are left as found."""
     before = random_state()
     loop = runner.val_loop

@@ -76,8 +76,9 @@ class TrialRunner(Runner):  # type: ignore[misc]
     @property
     def detector(self) -> nn.Module:
         """The model, out of its data-parallel wrapper."""
-        model: nn.Module = getattr(self.model, "module", self.model)
-        return model
+        model: Any = self.model
+        inner: nn.Module = model.module if hasattr(model, "module") else model
+        return inner
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Set up processes as mmengine does, without a time stamp: names come from a counter."""

@@ -202,7 +202,7 @@ class Trial:
     def _next_stop(self) -> int:
         loop = self.runner.train_loop
         length = self._every.count * (loop.per_epoch if self._every.unit == "epoch" else 1)
-        return min((loop.iter // length + 1) * length, loop.max_iters)
+        return min((int(loop.iter) // length + 1) * length, int(loop.max_iters))
 
     def _teacher_metrics(self) -> dict[str, float]:
         teacher = getattr(self.model, "teacher", None)

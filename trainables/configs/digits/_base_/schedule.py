@@ -1,14 +1,14 @@
 # Positions are those of a run of `max_epochs`; a trial of another length scales them.
 train_cfg = dict(by_epoch=True, max_epochs=6)
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.05),
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=4e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20),
+    dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=20),
     dict(
-        type='CosineAnnealingLR',
+        type="CosineAnnealingLR",
         eta_min_ratio=0.02,
         by_epoch=True,
         begin=0,
@@ -17,4 +17,4 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-default_scope = 'mmdet'
+default_scope = "mmdet"
