@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from tid_tune.cli import data, run
 from tid_tune.errors import TidTuneError
 
 app = typer.Typer(
@@ -19,6 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(run.run)
+app.command()(run.leaderboard)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tid_tune.cluster.dispatch import Dispatcher
-from tid_tune.search.engine import FINISHED
+from tid_tune.search.engine import FINISHED, WAIT
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,12 @@ class EngineSearcher(Searcher):
         super().__init__()
         self._dispatcher = dispatcher
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """See `Dispatcher.order`."""
+    def suggest(self, trial_id: str) -> Any:
+        """See `Dispatcher.order`; Tune's words for its signals are None and "FINISHED"."""
         answer = self._dispatcher.order(trial_id)
-        return Searcher.FINISHED if answer is FINISHED else answer
+        if answer is FINISHED:
+            return Searcher.FINISHED
+        return None if answer is WAIT else answer
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -43,7 +45,7 @@ class EngineScheduler(FIFOScheduler):
     """Passes every result to the engine and returns its decision."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray's own is untyped
         self._dispatcher = dispatcher
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
-from tid_tune.search.engine import FINISHED, WAIT, Assignment, Search, Stop
+from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
 from tid_tune.spec.model import SearchSpec
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Dispatcher:
         self._root = root
         self._capacity = capacity
         self._running: dict[str, Assignment] = {}
+        self._ahead: Assignment | None = None
         self._teacher_wanted = True
         self.lock = threading.Lock()
         """Held while the engine is touched; the live view takes it to read."""
@@ -54,16 +55,22 @@ class Dispatcher:
         """Number of assignments out at workers."""
         return len(self._running)
 
-    def order(self, ray_id: str) -> dict[str, Any] | type[FINISHED] | None:
-        """The next trial as a Tune config; None: nothing to start now; FINISHED: the end."""
+    def has_work(self) -> bool:
+        """Whether there is anything to run: asked before Ray is started."""
+        with self.lock:
+            answer = self._search.next()
+            self._ahead = answer if isinstance(answer, Assignment) else None
+            return self._ahead is not None
+
+    def order(self, ray_id: str) -> dict[str, Any] | Signal:
+        """The next trial as a Tune config, WAIT (nothing to start now) or FINISHED."""
         with self.lock:
             if len(self._running) >= self._capacity():
-                return None
-            answer = self._search.next()
-            if answer is WAIT:
-                return None
-            if answer is FINISHED:
-                return FINISHED
+                return WAIT
+            answer: Assignment | Signal = self._ahead or self._search.next()
+            self._ahead = None
+            if isinstance(answer, Signal):
+                return answer
             self._running[ray_id] = answer
             return {ORDER: self._work_order(answer).model_dump_json()}
 
@@ -81,7 +88,7 @@ class Dispatcher:
             report_every=self._spec.report_every,
             work_dir=self._run_dir / "trials" / assignment.trial,
             root=self._root,
-            checkpoint=Path(assignment.checkpoint) if assignment.checkpoint else None,
+            checkpoint=self._run_dir / assignment.checkpoint if assignment.checkpoint else None,
             measure_teacher=measure_teacher,
         )
 
@@ -104,10 +111,12 @@ class Dispatcher:
                 self._search.fail(assignment.trial, failure["kind"], failure["text"])
                 return False
             done = message.pop("done")
+            # Relative, so that a run folder can be moved and renamed.
+            message["checkpoint"] = str(Path(message["checkpoint"]).relative_to(self._run_dir))
             decision = self._search.report(assignment.trial, **message)
             if done:
                 self._search.complete(assignment.trial)
-            going_on = not done and not isinstance(decision, Stop)
+            going_on = not done and isinstance(decision, Continue)
             if not going_on:
                 del self._running[ray_id]
             return going_on
@@ -122,6 +131,8 @@ class Dispatcher:
     def interrupt_all(self) -> None:
         """The driver ends with trials running: they go on from their checkpoint next time."""
         with self.lock:
-            for assignment in self._running.values():
+            held = [*self._running.values(), *([self._ahead] if self._ahead else [])]
+            for assignment in held:
                 self._search.interrupt(assignment.trial)
             self._running.clear()
+            self._ahead = None

@@ -108,10 +108,11 @@ class Tracker:
 def connect(spec: SearchSpec, run_id: str, uri: str) -> Mirror:
     """A connected Mirror. The first call makes the database, and takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     from tid_tune.tracking.mlflow_sync import Mirror
 
+    # After the import, which sets its own levels.
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     mirror = Mirror(spec, run_id, uri)
     mirror.connect()
     return mirror

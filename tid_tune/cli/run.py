@@ -1,0 +1,53 @@
+"""`tid-tune run` and `tid-tune leaderboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tid_tune.errors import TidTuneError
+
+SpaceFile = Annotated[Path, typer.Argument(help="The search-space file.", metavar="SPACE.yaml")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file; repeatable."),
+]
+Runs = Annotated[Path, typer.Option(help="The folder that holds the run folders.")]
+
+
+def run(
+    space: SpaceFile,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster to use; default: RAY_ADDRESS, else this machine."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start anew; an earlier run is kept beside it.")
+    ] = False,
+) -> None:
+    """Run a search, or go on with it: the same command resumes after any kind of end."""
+    from tid_tune import spec
+    from tid_tune.cluster.driver import run_search
+
+    outcome = run_search(
+        spec.load(space, overrides or ()), runs=runs, root=Path.cwd(), address=address, fresh=fresh
+    )
+    if not outcome.complete:
+        raise typer.Exit(130)
+    if outcome.failed:
+        raise TidTuneError(outcome.failed)
+
+
+def leaderboard(
+    run_dir: Annotated[Path, typer.Argument(help="A run folder, for example runs/NAME.")],
+    top: Annotated[int, typer.Option(help="Rows to show.")] = 20,
+) -> None:
+    """Show the ranked trials of a run, also while it is running."""
+    from tid_tune.report.leaderboard import print_leaderboard
+    from tid_tune.search.state import RunState
+
+    print_leaderboard(RunState.read(run_dir / "ledger.jsonl"), top=top)

@@ -1,0 +1,111 @@
+"""The leaderboard as a terminal table: trials of equal length, their gain, their values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tid_tune.search.ranking import Row
+from tid_tune.search.records import Status
+from tid_tune.spec.model import SearchSpec
+
+STYLES = {Status.FAILED: "red", Status.STOPPED: "dim", Status.INTERRUPTED: "yellow"}
+FIXED_WIDTH = 48
+"""Columns before the values: rank, trial, what, epochs, gain."""
+
+
+def leaderboard_table(
+    rows: Sequence[Row], spec: SearchSpec, *, width: int, top: int | None = None
+) -> Table:
+    """Draw `rows`, best first; the baseline's rows are shown however far down they are.
+
+    Args:
+        rows: of `search.ranking.leaderboard`.
+        spec: names the objectives and the searched parameters.
+        width: of the terminal; too narrow for a column per parameter, they share one.
+        top: at most so many rows besides the baseline's; None: all.
+    """
+    names = _short_names([path for path in spec.space if any(path in row.params for row in rows)])
+    room = width - FIXED_WIDTH - sum(len(name) + 2 for name in spec.objectives)
+    columns = sum(max(len(name), 8) + 2 for name in names.values()) <= room
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "trial", "what", "epochs", *spec.objectives, "gain"):
+        table.add_column(name, justify="left" if name in ("trial", "what") else "right")
+    for name in names.values() if columns else ["values"]:
+        table.add_column(name, justify="right" if columns else "left", overflow="fold")
+    shown = 0
+    for row in rows:
+        if row.stage != "baseline":
+            shown += 1
+            if top is not None and shown > top:
+                continue
+        values = [_short(row.params.get(path)) for path in names]
+        if not columns:
+            pairs = zip(names.values(), values, strict=True)
+            values = [" ".join(f"{name}={value}" for name, value in pairs if value)]
+        table.add_row(*_cells(row, spec), *values, style=_style(row))
+    if top is not None and shown > top:
+        table.add_row("", "...", f"{shown - top} more")
+    return table
+
+
+def _cells(row: Row, spec: SearchSpec) -> list[str]:
+    what = row.label if row.stage == "baseline" else " ".join(filter(None, [row.label, ""]))
+    return [
+        "" if row.rank is None else str(row.rank),
+        row.trial,
+        (what.strip() or str(row.stage)) + _remark(row),
+        f"{row.epoch:g}",
+        *(_number(row.values.get(objective)) for objective in spec.objectives),
+        "" if row.gain is None or row.label == "none" else f"{row.gain:+.3f}",
+    ]
+
+
+def _remark(row: Row) -> str:
+    if row.status is Status.COMPLETED:
+        return ""
+    kind = f" ({row.reason.splitlines()[0][:40]})" if row.status is Status.FAILED else ""
+    return f", {row.status}{kind}"
+
+
+def _style(row: Row) -> str | None:
+    if row.rank == 1:
+        return "bold green"
+    return STYLES.get(row.status)
+
+
+def _short_names(paths: Sequence[str]) -> dict[str, str]:
+    """Each path's last word, or as many words as tell it from the others."""
+    names: dict[str, str] = {}
+    for path in paths:
+        words = path.split(".")
+        for count in range(1, len(words) + 1):
+            name = ".".join(words[-count:])
+            if sum(other == path or other.endswith("." + name) for other in paths) == 1:
+                break
+        names[path] = name
+    return names
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def to_text(table: Table, width: int = 200) -> str:
+    """The table as plain text, for a file."""
+    console = Console(width=width, no_color=True, highlight=False, file=None)
+    with console.capture() as capture:
+        console.print(table)
+    lines = Text.from_ansi(capture.get()).plain.splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -1,0 +1,175 @@
+"""What a running search shows: a compact live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tid_tune import console
+from tid_tune.search.ledger import number
+from tid_tune.spec.model import SearchSpec
+
+RUNNING_ROWS = 8
+
+
+@dataclass
+class RunningTrial:
+    """The line of a running trial."""
+
+    trial: str
+    label: str
+    epochs: int
+    epoch: float = 0.0
+    value: float | None = None
+
+
+class Progress:
+    """Counts what happened from ledger events; constant work per event, whatever their number."""
+
+    def __init__(self, spec: SearchSpec, planned: int) -> None:
+        self.objective, direction = next(iter(spec.objectives.items()))
+        self._sign = 1.0 if direction == "max" else -1.0
+        self._spec = spec
+        self.planned = planned
+        self.outcomes: Counter[str] = Counter()
+        self.running: dict[str, RunningTrial] = {}
+        self.epochs = 0.0
+        self.seconds = 0.0
+        self.best: tuple[float, str] | None = None
+        self._labels: dict[str, tuple[str, int]] = {}
+        self._last: dict[str, tuple[float, float]] = {}
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Take in one ledger event."""
+        kind, trial = event["event"], event.get("trial", "")
+        if kind == "suggest":
+            self._labels[trial] = (_label(event), event["epochs"])
+        elif kind == "start":
+            label, epochs = self._labels.get(trial, ("", self._spec.epochs))
+            epoch, value = self._last.get(trial, (0.0, None))
+            self.running[trial] = RunningTrial(trial, label, epochs, epoch, value)
+        elif kind == "report":
+            self._report(event)
+        elif kind == "end":
+            self._end(event)
+
+    def _report(self, event: Mapping[str, Any]) -> None:
+        trial, epoch = event["trial"], number(event["epoch"])
+        value = number(event["metrics"].get(self.objective, "nan"))
+        self.seconds += number(event["seconds"])
+        self.epochs += epoch - self._last.get(trial, (0.0, 0.0))[0]
+        self._last[trial] = (epoch, value)
+        if trial in self.running:
+            self.running[trial].epoch, self.running[trial].value = epoch, value
+        full = epoch >= self._labels.get(trial, ("", self._spec.epochs))[1] - 1e-6
+        if full and (self.best is None or self._sign * value > self._sign * self.best[0]):
+            self.best = (value, trial)
+
+    def _end(self, event: Mapping[str, Any]) -> None:
+        self.running.pop(event["trial"], None)
+        self.outcomes[event["outcome"]] += 1
+        if event["outcome"] not in ("interrupted", "paused"):
+            self._labels.pop(event["trial"], None)
+            self._last.pop(event["trial"], None)
+
+    def device_hours(self) -> float:
+        """GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""
+        held = self._spec.resources.gpus or self._spec.resources.cpus
+        return self.seconds * held / 3600
+
+    def device(self) -> str:
+        """The unit `device_hours` counts."""
+        return "GPU" if self._spec.resources.gpus else "CPU"
+
+    def remaining_seconds(self, concurrent: int) -> float | None:
+        """A rough time to the end from the mean cost of an ended trial; None before the first."""
+        ended = sum(self.outcomes.values()) - self.outcomes["interrupted"]
+        if not ended:
+            return None
+        left = max(self.planned - ended, 0)
+        return left * self.seconds / ended / max(concurrent, 1)
+
+
+def _label(event: Mapping[str, Any]) -> str:
+    return str(event.get("label") or event["stage"])
+
+
+class View:
+    """Shows a Progress while the search runs. Subscribe `on_event` to the ledger."""
+
+    def __init__(self, progress: Progress, concurrent: Callable[[], int]) -> None:
+        self._progress = progress
+        self._concurrent = concurrent
+        self._started = time.monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> View:
+        if console.is_interactive():
+            self._live = Live(console=console.out, refresh_per_second=2, get_renderable=self.render)
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """Update the counts; off a terminal, say one line per trial that ends."""
+        trial = self._progress.running.get(event.get("trial", ""))
+        self._progress.apply(event)
+        if self._live is None and event["event"] == "end":
+            console.say(self._line(event, trial))
+
+    def _line(self, event: Mapping[str, Any], trial: RunningTrial | None) -> str:
+        name = f"{event['trial']} {trial.label}" if trial else str(event["trial"])
+        at = ""
+        if trial is not None and trial.value is not None:
+            at = f" at epoch {trial.epoch:g}: {self._progress.objective} {trial.value:.3f}"
+        reason = event.get("reason")
+        why = f" ({str(reason).splitlines()[-1]})" if reason else ""
+        return f"  {name} {event['outcome']}{at}{why}   {self.summary()}"
+
+    def summary(self) -> str:
+        """One line: counts, cost, time left."""
+        p = self._progress
+        parts = [f"{p.outcomes['completed']} completed", f"{p.outcomes['stopped']} stopped early"]
+        if p.outcomes["failed"]:
+            parts.append(f"{p.outcomes['failed']} failed")
+        parts.append(f"{p.epochs:g} epochs, {p.device_hours():.2f} {p.device()}-hours")
+        left = p.remaining_seconds(self._concurrent())
+        if left is not None:
+            parts.append(f"about {_duration(left)} left")
+        return ", ".join(parts)
+
+    def render(self) -> Group:
+        """The live table."""
+        p = self._progress
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("trial", "what", "epoch", p.objective):
+            table.add_column(column, justify="left" if column in ("trial", "what") else "right")
+        # A copy: the control loop may start a trial while the view's thread draws.
+        for row in list(p.running.values())[:RUNNING_ROWS]:
+            value = "" if row.value is None else f"{row.value:.3f}"
+            table.add_row(row.trial, row.label, f"{row.epoch:g}/{row.epochs}", value)
+        if p.best is not None:
+            table.add_row(p.best[1], "best so far", "", f"{p.best[0]:.3f}", style="bold green")
+        elapsed = _duration(time.monotonic() - self._started)
+        more = len(p.running) - RUNNING_ROWS
+        extra = f", {more} more running" if more > 0 else ""
+        return Group(table, Text(f"{elapsed}: {self.summary()}{extra}", style="dim"))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,164 @@
+"""What a search leaves in its run folder, and what it prints at the end."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tid_tune import console
+from tid_tune.report.leaderboard import leaderboard_table, to_text
+from tid_tune.report.plots import EndedTrial, best_so_far
+from tid_tune.search.plan import NONE
+from tid_tune.search.ranking import Row, best_trial, leaderboard
+from tid_tune.search.records import Status, Trial
+from tid_tune.search.state import RunState
+from tid_tune.spec.model import SearchSpec
+
+SHOWN = 12
+LEVEL_NAMES = {NONE: "no distillation"}
+"""How a level is called in a picture, where its label would not explain itself."""
+TEACHER = "teacher/"
+"""Prefix of the metrics a trial reports of its teacher."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a search: `levels` are reference values, `best` the winner's value and gain."""
+
+    spec: SearchSpec
+    run_dir: Path
+    rows: list[Row]
+    best: Row | None
+    levels: dict[str, float]
+    epochs: float
+    hours: float
+    failed: str
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures of the parent run in MLflow."""
+        figures = {f"level/{name}": value for name, value in self.levels.items()}
+        if self.best is not None:
+            figures |= {f"best/{name}": value for name, value in self.best.values.items()}
+            if self.best.gain is not None:
+                figures["best/gain"] = self.best.gain
+        return {**figures, "epochs": self.epochs, "device_hours": self.hours}
+
+    @property
+    def artifacts(self) -> list[str]:
+        """Files of the run folder that go with the parent run."""
+        names = ("leaderboard.txt", "best_so_far.png", "best/config.py", "best/checkpoint.pth")
+        return [str(self.run_dir / name) for name in names if (self.run_dir / name).is_file()]
+
+    def show(self, seconds: float) -> None:
+        """Print the leaderboard and what to open next."""
+        console.show(leaderboard_table(self.rows, self.spec, width=console.width(), top=SHOWN))
+        teacher = self.levels.get("teacher")
+        if teacher is not None:
+            console.say(f"teacher: {teacher:.3f}")
+        device = "GPU" if self.spec.resources.gpus else "CPU"
+        console.say(
+            f"{self.spec.name}: {len(self.rows)} trials, {self.epochs:g} epochs, "
+            f"{self.hours:.2f} {device}-hours; this command took {seconds:.0f} s"
+        )
+        if self.best is None:
+            return
+        objective, value = next(iter(self.best.values.items()))
+        gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
+        console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
+        place = _relative(self.run_dir)
+        console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
+        console.say(f"  picture      {place}/best_so_far.png")
+        console.say("  curves       mlflow ui   (in this folder, then open the address it prints)")
+
+
+def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
+    """Write leaderboard.txt, best_so_far.png and best/ into `run_dir`."""
+    rows = leaderboard(state, spec)
+    winner = best_trial(state, spec)
+    best = next((row for row in rows if winner is not None and row.trial == winner.id), None)
+    held = spec.resources.gpus or spec.resources.cpus
+    trials = list(state.trials.values())
+    result = Result(
+        spec=spec,
+        run_dir=run_dir,
+        rows=rows,
+        best=best,
+        levels=reference_levels(state, spec),
+        epochs=sum(trial.epoch for trial in trials),
+        hours=sum(r.seconds for trial in trials for r in trial.reports) * held / 3600,
+        failed="" if best is not None else _why_nothing(rows),
+    )
+    table = leaderboard_table(rows, spec, width=200)
+    (run_dir / "leaderboard.txt").write_text(to_text(table), encoding="utf-8")
+    objective, direction = next(iter(spec.objectives.items()))
+    ended = ended_trials(state, objective, held)
+    if ended:
+        best_so_far(
+            run_dir / "best_so_far.png",
+            ended,
+            {LEVEL_NAMES.get(label, label): value for label, value in result.levels.items()},
+            objective=objective,
+            maximize=direction == "max",
+            title=spec.name,
+        )
+    if winner is not None:
+        keep_best(winner, spec, run_dir)
+    return result
+
+
+def reference_levels(state: RunState, spec: SearchSpec) -> dict[str, float]:
+    """Full-length values of the baseline trials, and the teacher's, by their label."""
+    objective = next(iter(spec.objectives))
+    levels: dict[str, float] = {}
+    for trial in state.trials.values():
+        value = trial.value(objective)
+        if trial.stage == "baseline" and trial.full_length and value is not None:
+            levels[trial.label] = value
+        for report in trial.reports[:1]:
+            taught = report.metrics.get(TEACHER + objective)
+            if taught is not None:
+                levels["teacher"] = taught
+    return levels
+
+
+def ended_trials(state: RunState, objective: str, held: float) -> list[EndedTrial]:
+    """The ended trials in order, with what the search had cost by then."""
+    ended = [t for t in state.trials.values() if t.ended is not None and t.reports]
+    points, epochs, seconds = [], 0.0, 0.0
+    for trial in sorted(ended, key=lambda t: t.ended or 0.0):
+        epochs += trial.epoch
+        seconds += sum(report.seconds for report in trial.reports)
+        value = trial.value(objective)
+        if value is not None and trial.stage == "search":
+            full = trial.status is Status.COMPLETED
+            points.append(EndedTrial(epochs, seconds * held / 3600, value, full))
+    return points
+
+
+def keep_best(winner: Trial, spec: SearchSpec, run_dir: Path) -> None:
+    """Put the winner's last checkpoint and its resolved config into `run_dir`/best."""
+    from tid_tune.openmmlab.configs import load_config
+
+    last = winner.last
+    if last is None or last.checkpoint is None:
+        return
+    source = run_dir / last.checkpoint
+    if not source.is_file():
+        return
+    best = run_dir / "best"
+    best.mkdir(exist_ok=True)
+    shutil.copyfile(source, best / "checkpoint.part")
+    (best / "checkpoint.part").replace(best / "checkpoint.pth")
+    load_config(spec.trial, winner.edits, imports=False).dump(best / "config.py")
+
+
+def _why_nothing(rows: list[Row]) -> str:
+    reasons = [f"{row.trial}: {row.reason}" for row in rows if row.status is Status.FAILED]
+    first = f" The first failure: {reasons[0]}" if reasons else ""
+    return f"no trial of the search reached its full length.{first}"
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
