@@ -61,14 +61,17 @@ class HeadAdapter(ABC):
         return priors
 
     def decode(self, outputs: Outputs) -> Tensor:
-        """Decoded boxes (N, P, A, 4) of all points, float32, not clipped to the image."""
-        maps = outputs[1]
+        """Decoded boxes (N, P, A, 4) of all points, float32, not clipped to the image; detached."""
+        return self.decode_maps([item.detach() for item in outputs[1]])
+
+    def decode_maps(self, maps: Sequence[Tensor]) -> Tensor:
+        """The same from the box maps alone, and with their gradient."""
         sizes = [(item.shape[2], item.shape[3]) for item in maps]
         priors = self.anchors(sizes, maps[0].device)
         boxes = []
         for level, (item, prior) in enumerate(zip(maps, priors, strict=True)):
             images = item.shape[0]
-            raw = item.detach().float().permute(0, 2, 3, 1)
+            raw = item.float().permute(0, 2, 3, 1)
             raw = raw.reshape(images * len(prior), -1)
             decoded = self._decode_level(level, prior.repeat(images, 1), raw)
             boxes.append(getattr(decoded, "tensor", decoded).view(images, -1, 4))
