@@ -38,7 +38,7 @@ class GroundTruth:
             [*(item.labels.long() for item in instances), spare.new_zeros(1, dtype=torch.long)],
             batch_first=True,
         )[:-1]
-        counts = torch.tensor([len(item) for item in boxes], device=device)
+        counts = torch.tensor([len(item) for item in boxes]).to(device, non_blocking=True)
         real = torch.arange(padded.shape[1], device=device) < counts[:, None]
         return cls(padded, labels, real)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,7 @@ class Context:
     """Training steps done before this one, over the whole training."""
     epoch: int
     """Epochs done before this one, as mmengine counts them."""
+    _rules: dict[Any, IoURule] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def truth(self) -> GroundTruth:
@@ -92,8 +93,14 @@ class Context:
         return torch.cat([item.flatten(1) for item in self.valid], dim=1)
 
     def iou_rule(self, view: View) -> IoURule:
-        """The IoU rule of a view's own detector for the objects of this batch."""
-        return view.head.rule(self.truth, self.sizes, self.metas)
+        """The IoU rule of a view's own detector for the objects of this batch.
+
+        Detectors of the same anchors and assigner share it.
+        """
+        key = view.head.rule_key
+        if key not in self._rules:
+            self._rules[key] = view.head.rule(self.truth, self.sizes, self.valid, self.metas)
+        return self._rules[key]
 
     def to_levels(self, points: Tensor) -> list[Tensor]:
         """(N, P) as maps (N, H, W) per level."""

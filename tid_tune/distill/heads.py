@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tid_tune.distill.boxes import GroundTruth
 from tid_tune.distill.importance import IoURule
-from tid_tune.distill.rules import Anchors, IoURuleSource, rule_source
+from tid_tune.distill.rules import Anchors, IoURuleSource, allowed_border, rule_source
 from tid_tune.errors import ConfigError
 
 Outputs = Sequence[Sequence[Tensor]]
@@ -82,11 +82,16 @@ class HeadAdapter(ABC):
         self,
         truth: GroundTruth,
         sizes: Sequence[tuple[int, int]],
+        valid: Sequence[Tensor],
         metas: Sequence[dict[str, Any]],
     ) -> IoURule:
         """The head's own IoU rule for positive and negative samples, for these objects."""
-        device = truth.boxes.device
-        return self.rule_source.rule(truth, lambda: Anchors.of(self.head, sizes, metas, device))
+        return self.rule_source.rule(truth, lambda: Anchors.of(self.head, sizes, valid, metas))
+
+    @cached_property
+    def rule_key(self) -> tuple[Any, ...]:
+        """Equal for heads whose rule gives the same thresholds."""
+        return self.rule_source, allowed_border(self.head), repr(self.head.prior_generator)
 
     @abstractmethod
     def _decode_level(self, level: int, priors: Tensor, raw: Tensor) -> Any:

@@ -91,14 +91,19 @@ def evaluate_importance(
         )
         evidence = torch.where(touching, evidence * overlap, evidence)
     if settings.tasks != "regression":
-        high, low = (probability.new_tensor(v) for v in (settings.cls_pos, settings.cls_neg))
-        score = score * _discrete(probability, high, low, touching, settings)
+        score = score * _discrete(
+            probability, settings.cls_pos, settings.cls_neg, touching, settings
+        )
         evidence = evidence * probability
     return Importance(score, evidence)
 
 
 def _discrete(
-    value: Tensor, positive: Tensor, negative: Tensor, touching: Tensor, settings: TIDSettings
+    value: Tensor,
+    positive: Tensor | float,
+    negative: Tensor | float,
+    touching: Tensor,
+    settings: TIDSettings,
 ) -> Tensor:
     """The high score from `positive` on, the middle one above `negative`, else the low one."""
     low = torch.full_like(value, settings.score_low)

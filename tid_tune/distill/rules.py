@@ -39,19 +39,23 @@ class Anchors:
         cls,
         head: Any,
         sizes: Sequence[tuple[int, int]],
+        valid: Sequence[Tensor],
         metas: Sequence[dict[str, Any]],
-        device: torch.device,
     ) -> Anchors:
-        """From the head's generator; anchors at padding, or over the allowed border, are out."""
+        """From the head's generator; anchors at padding, or over the allowed border, are out.
+
+        `valid` is (N, H, W) per level: the points that are not padding.
+        """
+        device = valid[0].device
         levels = head.prior_generator.grid_priors(list(sizes), device=device)
-        flags = [
-            head.prior_generator.valid_flags(list(sizes), padded_shape(meta), device)
-            for meta in metas
+        usable = [
+            item.flatten(1).repeat_interleave(boxes, dim=1)
+            for item, boxes in zip(valid, head.prior_generator.num_base_priors, strict=True)
         ]
-        usable = [torch.stack(image_flags) for image_flags in zip(*flags, strict=True)]
-        border = (head.train_cfg or {}).get("allowed_border", -1)
+        border = allowed_border(head)
         if border >= 0:
-            shapes = torch.tensor([meta["img_shape"][:2] for meta in metas], device=device)
+            shapes = torch.tensor([meta["img_shape"][:2] for meta in metas])
+            shapes = shapes.to(device, non_blocking=True)
             usable = [
                 flag & _inside(level, shapes, border)
                 for level, flag in zip(levels, usable, strict=True)
@@ -124,6 +128,11 @@ def rule_source(head: Any) -> IoURuleSource:
         upper = negative[1] if isinstance(negative, tuple | list) else negative
         return FixedRule(assigner.pos_iou_thr, upper)
     return FixedRule()
+
+
+def allowed_border(head: Any) -> float:
+    """Pixels an anchor may leave the image by to be considered; any number if negative."""
+    return float((head.train_cfg or {}).get("allowed_border", -1))
 
 
 def padded_shape(meta: dict[str, Any]) -> tuple[int, int]:
