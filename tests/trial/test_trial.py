@@ -1,0 +1,248 @@
+"""A trial trains what mmengine would train, and can be stopped and restored at any interval."""
+
+import copy
+
+import pytest
+import torch
+
+from tid_tune.errors import ConfigError, DataError, TrialError
+from tid_tune.openmmlab.checkpoints import load_state, load_weights
+from tid_tune.openmmlab.configs import load_config
+from tid_tune.spec.model import Interval
+from tid_tune.trial.trial import Trial
+
+EPOCH = Interval()
+EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1, update_buffers=True)]\n"
+CLIP = "optim_wrapper.update(clip_grad=dict(max_norm=1.0))\n"
+ACCUMULATE = "optim_wrapper.update(accumulative_counts=3)\n"
+
+
+def make(config, tmp_path, params=None, *, epochs=2, every=EPOCH, seed=3, **options):
+    return Trial(
+        config,
+        params or {},
+        seed=seed,
+        epochs=epochs,
+        report_every=every,
+        work_dir=tmp_path / "work",
+        device="cpu",
+        **options,
+    )
+
+
+def weights(trial):
+    return {k: v.clone() for k, v in trial.model.state_dict().items()}
+
+
+def assert_same(left, right):
+    assert left.keys() == right.keys()
+    different = [name for name in left if not torch.equal(left[name], right[name])]
+    assert different == []
+
+
+def run_to_end(trial):
+    reports = [trial.step()]
+    while not reports[-1].done:
+        reports.append(trial.step())
+    return reports
+
+
+def evaluation(report):
+    return {k: v for k, v in report.metrics.items() if not k.startswith("train/")}
+
+
+def trained(report):
+    """What training gave, without the clock's part."""
+    clock = ("seconds", "per_second")
+    return {k: v for k, v in report.metrics.items() if not k.endswith(clock)}
+
+
+def test_a_trial_reports_every_epoch_until_its_full_length(shapes_config, tmp_path, capsys):
+    with make(shapes_config(), tmp_path) as trial:
+        reports = run_to_end(trial)
+        assert trial.done
+    assert [(r.step, r.epoch, r.images, r.done) for r in reports] == [
+        (5, 1.0, 10, False),
+        (10, 2.0, 10, True),
+    ]
+    assert {"coco/bbox_mAP", "coco/bbox_mAP_50", "train/loss", "train/loss_cls"} <= set(
+        reports[0].metrics
+    )
+    assert {"train/grad_norm", "train/lr", "train/images_per_second"} <= set(reports[0].metrics)
+    assert all(r.seconds > 0 for r in reports)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_intervals_of_iterations_cross_epochs_and_the_last_is_shorter(shapes_config, tmp_path):
+    with make(shapes_config(), tmp_path, every=Interval(count=4, unit="iter")) as trial:
+        reports = run_to_end(trial)
+    assert [(r.step, r.epoch) for r in reports] == [(4, 0.8), (8, 1.6), (10, 2.0)]
+    assert [r.images for r in reports] == [8, 8, 4]
+
+
+def train_with_mmengine(config, tmp_path, epochs, seed):
+    """Train by mmengine's own Runner and loop: the reference."""
+    from mmengine.runner import Runner
+
+    cfg = copy.deepcopy(load_config(config))
+    cfg.work_dir = str(tmp_path / "reference")
+    cfg.train_cfg.max_epochs = epochs
+    cfg.randomness = {"seed": seed}
+    cfg.experiment_name = f"reference-{tmp_path.name}"
+    cfg.default_hooks = {"checkpoint": {"type": "CheckpointHook", "interval": epochs}}
+    cfg.log_level = "ERROR"
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return load_weights(tmp_path / "reference" / f"epoch_{epochs}.pth")
+
+
+@pytest.mark.parametrize("more", ["", EMA + CLIP, ACCUMULATE])
+def test_a_trial_ends_with_the_weights_of_an_mmengine_run(shapes_config, tmp_path, more):
+    config = shapes_config(more)
+    reference = train_with_mmengine(config, tmp_path, epochs=4, seed=3)
+    with make(config, tmp_path, epochs=4, every=Interval(count=7, unit="iter")) as trial:
+        run_to_end(trial)
+        trial.save(tmp_path / "end.pth")
+    assert_same(load_weights(tmp_path / "end.pth"), reference)
+
+
+@pytest.mark.parametrize(
+    ("more", "every", "workers"),
+    [
+        ("", EPOCH, 0),
+        (EMA + CLIP, Interval(count=3, unit="iter"), 0),
+        (EMA, Interval(count=3, unit="iter"), 2),
+        (ACCUMULATE, Interval(count=4, unit="iter"), 0),
+    ],
+)
+def test_a_restored_trial_equals_an_uninterrupted_one(
+    shapes_config, tmp_path, more, every, workers
+):
+    config = shapes_config(more, flip=0.5, workers=workers)
+    with make(config, tmp_path, every=every) as whole:
+        expected = run_to_end(whole)
+        whole.save(tmp_path / "whole.pth")
+    with make(config, tmp_path, every=every) as first:
+        first.step()
+        first.save(tmp_path / "first.pth")
+    with make(config, tmp_path, every=every, restore_from=tmp_path / "first.pth") as second:
+        found = run_to_end(second)
+        second.save(tmp_path / "second.pth")
+    assert [trained(r) for r in found] == [trained(r) for r in expected[1:]]
+    left, right = load_state(tmp_path / "whole.pth"), load_state(tmp_path / "second.pth")
+    assert_same(left["state_dict"], right["state_dict"])
+    assert left.get("ema_state_dict", {}).keys() == right.get("ema_state_dict", {}).keys()
+    for name, value in left.get("ema_state_dict", {}).items():
+        assert torch.equal(value, right["ema_state_dict"][name])
+    assert str(left["optimizer"]) == str(right["optimizer"])
+    assert left["param_schedulers"] == right["param_schedulers"]
+    assert torch.equal(left["trial"]["random"][0]["torch"], right["trial"]["random"][0]["torch"])
+    assert left["message_hub"]["runtime_info"]["iter"] == 9
+
+
+def test_augmentation_does_not_depend_on_the_number_of_workers(shapes_config, tmp_path):
+    found = []
+    for workers in (0, 2):
+        config = shapes_config(flip=0.5, workers=workers)
+        with make(config, tmp_path, epochs=1) as trial:
+            trial.step()
+            found.append(weights(trial))
+    assert_same(*found)
+
+
+def test_trials_after_each_other_in_a_process_do_not_touch(shapes_config, tmp_path):
+    config = shapes_config(EMA, flip=0.5)
+    other = {"optim_wrapper.optimizer.lr": 0.03}
+    with make(config, tmp_path, epochs=1) as trial:
+        first = trained(trial.step())
+    with make(config, tmp_path, other, epochs=1, seed=8) as trial:
+        assert trained(trial.step()) != first
+    with make(config, tmp_path, epochs=1) as trial:
+        assert trained(trial.step()) == first
+
+
+def test_close_puts_the_process_back(shapes_config, tmp_path):
+    from mmengine.logging import MessageHub, MMLogger
+
+    def process():
+        return (
+            set(MMLogger._instance_dict),
+            set(MessageHub._instance_dict),
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_rng_state().sum().item(),
+        )
+
+    before = process()
+    trial = make(
+        shapes_config("randomness = dict(deterministic=True)\n"), tmp_path, epochs=1, threads=2
+    )
+    assert torch.get_num_threads() == 2
+    trial.step()
+    trial.close()
+    trial.close()
+    assert process() == before
+    with pytest.raises(TrialError, match="closed"):
+        trial.step()
+
+
+def test_a_diverging_trial_fails_as_nan_within_the_interval(shapes_config, tmp_path):
+    with (
+        make(shapes_config(), tmp_path, {"optim_wrapper.optimizer.lr": 1e12}) as trial,
+        pytest.raises(TrialError, match="loss.*(nan|inf)") as caught,
+    ):
+        run_to_end(trial)
+    assert caught.value.kind == "nan"
+
+
+def test_a_config_nothing_can_be_built_from_is_the_users_failure(shapes_config, tmp_path):
+    with pytest.raises(TrialError, match="no_such_option") as caught:
+        make(shapes_config("model['no_such_option'] = 1\n"), tmp_path)
+    assert caught.value.kind == "user"
+
+
+def test_a_config_without_validation_data_says_so(shapes_config, tmp_path):
+    with pytest.raises(ConfigError, match="`val_evaluator`"):
+        make(shapes_config("val_evaluator = None\n"), tmp_path)
+
+
+def test_too_few_images_for_a_batch_are_a_data_error(shapes_config, tmp_path):
+    more = "train_dataloader.update(batch_size=16, drop_last=True)\n"
+    with pytest.raises(DataError, match="10 images"):
+        make(shapes_config(more), tmp_path)
+
+
+def test_an_untrained_detector_without_detections_scores_zero(shapes_config, tmp_path):
+    with make(shapes_config(), tmp_path, {"model.test_cfg.score_thr": 0.999}, epochs=1) as trial:
+        assert evaluation(trial.step())["coco/bbox_mAP"] == 0.0
+
+
+def test_a_restored_trial_takes_over_a_changed_learning_rate(shapes_config, tmp_path):
+    config = shapes_config()
+    with make(config, tmp_path, epochs=4) as trial:
+        trial.step()
+        trial.step()
+        trial.save(tmp_path / "donor.pth")
+        donor_lr = trial.runner.optim_wrapper.get_lr()["lr"][0]
+    changed = {"optim_wrapper.optimizer.lr": 0.02, "optim_wrapper.optimizer.momentum": 0.5}
+    with make(config, tmp_path, changed, epochs=4, restore_from=tmp_path / "donor.pth") as trial:
+        trial.proof()
+        group = trial.runner.optim_wrapper.param_groups[0]
+        assert group["lr"] == pytest.approx(2 * donor_lr)  # the same phase of the schedule
+        assert group["momentum"] == 0.5
+        assert trial.step().metrics["train/lr"] == pytest.approx(0.002)
+
+
+def test_a_checkpoint_of_weights_alone_cannot_be_restored_from(shapes_config, tmp_path):
+    torch.save({"state_dict": {"w": torch.ones(1)}}, tmp_path / "weights.pth")
+    with pytest.raises(ConfigError, match="weights only"):
+        make(shapes_config(), tmp_path, restore_from=tmp_path / "weights.pth")
+
+
+def test_an_infinite_sampler_is_resumed_by_epochs(shapes_config, tmp_path):
+    more = (
+        "train_dataloader['sampler'] = dict(type='InfiniteSampler', shuffle=True)\n"
+        "train_cfg = dict(by_epoch=False, max_iters=20)\n"
+    )
+    with make(shapes_config(more), tmp_path) as trial:
+        assert run_to_end(trial)[-1].step == 10
