@@ -7,11 +7,34 @@ from typing import Any
 
 from tid_tune.distill.heads import HeadAdapter
 from tid_tune.distill.method import Method
+from tid_tune.distill.methods.crosskd import CrossKD
+from tid_tune.distill.methods.defeat import DeFeat
+from tid_tune.distill.methods.fgd import FGD
+from tid_tune.distill.methods.frs import FRS
+from tid_tune.distill.methods.ld import LD
+from tid_tune.distill.methods.mimic import Mimic
+from tid_tune.distill.methods.pkd import PKD
 from tid_tune.distill.methods.tid import TID
+from tid_tune.distill.rival_settings import (
+    CrossKDSettings,
+    DeFeatSettings,
+    FGDSettings,
+    FRSSettings,
+    LDSettings,
+    MimicSettings,
+    PKDSettings,
+)
 from tid_tune.distill.settings import Settings, TIDSettings
 
 METHOD_CLASSES: dict[type[Settings], Callable[[Any, HeadAdapter, HeadAdapter], Method]] = {
     TIDSettings: TID,
+    MimicSettings: Mimic,
+    DeFeatSettings: DeFeat,
+    FGDSettings: FGD,
+    PKDSettings: PKD,
+    FRSSettings: FRS,
+    LDSettings: LD,
+    CrossKDSettings: CrossKD,
 }
 """Every entry of `settings.METHODS` but `none`, which needs no teacher."""
 

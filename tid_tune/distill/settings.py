@@ -18,6 +18,7 @@ from tid_tune.distill.options import (
     number,
     require_order,
 )
+from tid_tune.distill.rival_settings import RIVALS
 from tid_tune.errors import ConfigError
 
 __all__ = [
@@ -129,9 +130,9 @@ class TIDSettings(Settings):
         return self.score_low**2 if self.tasks == "both" else self.score_low
 
 
-METHODS: dict[str, type[Settings]] = {
-    settings.method: settings for settings in (NoneSettings, TIDSettings)
-}
+_ALL: tuple[type[Settings], ...] = (NoneSettings, TIDSettings, *RIVALS)
+
+METHODS: dict[str, type[Settings]] = {settings.method: settings for settings in _ALL}
 """Settings of every method, by the name used as `model.distillation.method`."""
 
 
