@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tid_tune.spec.model import Distribution, SearchSpec
 
 SpaceFile = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
@@ -21,22 +19,24 @@ Overrides = Annotated[
 
 def validate(space: SpaceFile, overrides: Overrides = None) -> None:
     """Check a search space, and the files it names, before any GPU is touched."""
-    from tid_tune.console import out, say
+    from tid_tune.console import say
     from tid_tune.spec import load
+    from tid_tune.spec.dump import constraint_text
     from tid_tune.spec.merge import shown_path
+    from tid_tune.spec.plan import stages
 
     spec = load(space, overrides or ())
     searched = sum(distribution.kind != "fixed" for distribution in spec.space.values())
     noun = "parameter" if searched == 1 else "parameters"
     say(f"{spec.name}: valid; {searched} searched {noun} of {shown_path(spec.trial)}")
     say()
-    out.print(_space_table(spec))
+    _print_columns(("parameter", "values", "when"), _space_rows(spec))
     for constraint in spec.require:
-        from tid_tune.spec.dump import constraint_text
-
         say(f"require {constraint_text(constraint)}")
     say()
-    out.print(_stage_table(spec))
+    rows = [(s.name, str(s.trainings), f"at most {s.epochs}") for s in stages(spec)]
+    _print_columns(("stage", "trainings", "epochs"), rows)
+    say()
     say(_summary(spec))
 
 
@@ -49,11 +49,8 @@ def schema() -> None:
     sys.stdout.write(schema_text())
 
 
-def _space_table(spec: SearchSpec) -> Table:
-    table = _table("parameter", "values", "when")
-    for path, distribution in spec.space.items():
-        table.add_row(path, _values(distribution), _when(distribution))
-    return table
+def _space_rows(spec: SearchSpec) -> list[tuple[str, ...]]:
+    return [(path, _values(entry), _when(entry)) for path, entry in spec.space.items()]
 
 
 def _values(distribution: Distribution) -> str:
@@ -78,22 +75,13 @@ def _number(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _stage_table(spec: SearchSpec) -> Table:
-    from tid_tune.spec.plan import stages
+def _print_columns(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from tid_tune.console import say
 
-    table = _table("stage", "trainings", "epochs (at most)")
-    for stage in stages(spec):
-        table.add_row(stage.name, str(stage.trainings), str(stage.epochs))
-    return table
-
-
-def _table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column)
-    return table
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        say(line.rstrip(), style="bold" if row is head else None)
 
 
 def _summary(spec: SearchSpec) -> str:

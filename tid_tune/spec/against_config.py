@@ -46,7 +46,7 @@ def check_against_config(
     student = model.get("student") if distills else model
     _check_classes(config, student, where, problems)
     if not distills:
-        _refuse_distillation(model, space, methods, tree, problems)
+        _refuse_distillation(model, space, tree, problems)
         return space
     distillation = model.get("distillation") or {}
     check_configured(distillation, where, problems)
@@ -75,7 +75,6 @@ def _set_fixed(config: Config, space: Space) -> None:
 def _refuse_distillation(
     model: Mapping[str, Any],
     space: Space,
-    methods: tuple[str, ...],
     tree: Node,
     problems: Problems,
 ) -> None:
@@ -85,7 +84,7 @@ def _refuse_distillation(
         for path in space
         if path.startswith(f"{DISTILLATION}.") and path in entries["space"].entries
     ]
-    if methods:
+    if "method" in entries:
         asked.append(("method", entries["method"].where))
     if "baseline" in entries and entries["baseline"].value is True:
         asked.append(("baseline", entries["baseline"].where))

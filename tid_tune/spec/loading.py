@@ -56,6 +56,7 @@ def load(
 def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> SearchSpec | None:
     _check_keys(tree, problems)
     header = _read_header(tree, problems)
+    _check_trainable(tree, problems)
     sections: dict[str, Any] = {
         name: _read(name, model, tree, problems) for name, model in SECTIONS.items()
     }
@@ -104,6 +105,14 @@ def _check_keys(tree: Node, problems: Problems) -> None:
 def _read_header(tree: Node, problems: Problems) -> Header | None:
     entries = {key: node for key, node in tree.entries.items() if key in Header.model_fields}
     return read_section(Header, "", Node(entries, tree.where), problems)
+
+
+def _check_trainable(tree: Node, problems: Problems) -> None:
+    node = tree.entries.get("trainable")
+    file = str(node.value).rpartition(":")[0] if node is not None else ""
+    if node is not None and file.endswith(".py") and not Path(file).is_file():
+        text = f"no file {file!r}; paths are relative to the current folder"
+        problems.add(node.where, "trainable", text)
 
 
 def _read(name: str, model: type[Model], tree: Node, problems: Problems) -> Model | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tid_tune.spec.model import OPTIONS_OF_TYPE
 from tid_tune.spec.problems import Problems, Where
+from tid_tune.spec.space import READERS
 from tid_tune.spec.tree import MAX_BYTES, Node, describe, parse
 
 SHORTHANDS = {
@@ -44,8 +45,9 @@ def _read_chain(
     path: Path, above: tuple[Path, ...], asked: Node | None, problems: Problems
 ) -> Node | None:
     source = shown_path(path)
-    if path.resolve() in above:
-        chain = " -> ".join(shown_path(item) for item in (*above, path.resolve()))
+    real = Path(os.path.realpath(path))
+    if real in above:
+        chain = " -> ".join(shown_path(item) for item in (*above, real))
         if asked is not None:
             problems.add(asked.where, "base", f"goes round in a circle: {chain}")
         return None
@@ -59,9 +61,7 @@ def _read_chain(
         return None
     merged = Node({}, own.where)
     for child in _bases(own, problems):
-        base = _read_chain(
-            path.parent / str(child.value), (*above, path.resolve()), child, problems
-        )
+        base = _read_chain(path.parent / str(child.value), (*above, real), child, problems)
         if base is not None:
             merged = _merge(merged, base, problems)
     rest = {key: node for key, node in own.entries.items() if key != "base"}
@@ -72,12 +72,14 @@ def _bases(own: Node, problems: Problems) -> list[Node]:
     base = own.entries.get("base")
     if base is None:
         return []
-    items = base.value if isinstance(base.value, list) else [base]
-    for item in items:
-        if not isinstance(item.value, str) or not item.value:
+    files = []
+    for item in base.value if isinstance(base.value, list) else [base]:
+        if isinstance(item.value, str) and item.value and "\0" not in item.value:
+            files.append(item)
+        else:
             got = describe(item.plain())
             problems.add(item.where, "base", f"expected a file or a list of files, got {got}")
-    return [item for item in items if isinstance(item.value, str) and item.value]
+    return files
 
 
 def _read_text(path: Path, source: str, asked: Node | None, problems: Problems) -> str | None:
@@ -164,7 +166,7 @@ def _parse_override(text: str, tree: Node, problems: Problems) -> Node | None:
     if old is not None and isinstance(old.value, list):
         return Node({key: _placed(old, rest, value, where, problems)}, where)
     section = _expanded(key, old).entries if old is not None else {}
-    name = _first_key(rest, section, whole=key == "space")
+    name = _parameter(rest, section) if key == "space" else _first_key(rest, section)
     deeper = rest[len(name) + 1 :]
     if deeper:
         inner = section.get(name, Node({}, where))
@@ -172,12 +174,19 @@ def _parse_override(text: str, tree: Node, problems: Problems) -> Node | None:
     return Node({key: Node({name: value}, where)}, where)
 
 
-def _first_key(path: str, entries: Mapping[str, Node], whole: bool = False) -> str:
-    """The longest key of `entries` that `path` begins with; else all of it or its first part."""
+def _first_key(path: str, entries: Mapping[str, Node]) -> str:
+    """The longest key of `entries` that `path` begins with, else its first part."""
     known = [key for key in entries if path == key or path.startswith(f"{key}.")]
-    if known:
-        return max(known, key=len)
-    return path if whole else path.partition(".")[0]
+    return max(known, key=len) if known else path.partition(".")[0]
+
+
+def _parameter(path: str, entries: Mapping[str, Node]) -> str:
+    """The parameter `path` begins with: one that is there, else all but a distribution's name."""
+    known = _first_key(path, entries)
+    if known in entries:
+        return known
+    parent, _, last = path.rpartition(".")
+    return parent if parent and last in READERS else path
 
 
 def _placed(node: Node, path: str, value: Node, where: Where, problems: Problems) -> Node:

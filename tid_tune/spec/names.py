@@ -22,4 +22,5 @@ def full_name(name: str, parameters: Collection[str]) -> str:
         raise UnknownName(f"{name!r} could be {' or '.join(found)}; write more of the path")
     shorts = {path.rpartition(".")[2]: path for path in parameters}
     known = [*parameters] if "." in name else [*shorts]
-    raise UnknownName(f"{name!r} is not a parameter of this space; {suggestion(name, known)}")
+    hint = suggestion(name, known) if known else "it has none"
+    raise UnknownName(f"{name!r} is not a parameter of this space; {hint}")

@@ -20,11 +20,12 @@ class Stage:
 def stages(spec: SearchSpec) -> list[Stage]:
     """The stages in their order, with upper bounds.
 
-    The baseline is `none` and the defaults of each method; a comparison tries `trials` points
-    with each method; the confirmation reruns the best points of each, and the baseline.
+    The baseline is `none` and the defaults of each method; a comparison shares `trials` evenly
+    between the methods; the confirmation reruns the best points and the baseline.
     """
     arms = max(1, len(spec.method))
-    found = [("search", arms * spec.trials)]
+    share = -(-spec.trials // arms)
+    found = [("search", arms * share)]
     if spec.baseline:
         found.insert(0, ("baseline", 1 + arms))
     if spec.confirm is not None:

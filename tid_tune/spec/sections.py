@@ -28,6 +28,7 @@ _EXPECTED = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
+    "too_short": "must name at least one",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
 }
@@ -96,7 +97,8 @@ def _report(detail: ErrorDetails, path: str, node: Node, problems: Problems) -> 
     if kind == "string_pattern_mismatch":
         text = _PATTERNS.get(steps[0], "has characters that are not allowed")
     else:
-        text = _EXPECTED.get(kind, detail["msg"]).format(**context)
+        numbers = {key: f"{v:g}" if isinstance(v, float) else v for key, v in context.items()}
+        text = _EXPECTED.get(kind, detail["msg"]).format(**numbers)
     got = describe(found.plain())
     match = nearest(str(found.value), _WORD.findall(text)) if kind == "literal_error" else None
     hint = f"; did you mean {match!r}?" if match else ""
