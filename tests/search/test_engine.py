@@ -1,4 +1,5 @@
-from tests.search.helpers import OBJECTIVE, learning_curve, make_spec
+from search_cases import OBJECTIVE, learning_curve, make_spec
+
 from tid_tune.search.decision import FINISHED, WAIT, Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.ledger import Ledger

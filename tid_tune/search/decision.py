@@ -65,12 +65,12 @@ class Stop(Decision):
 
 @dataclass(frozen=True)
 class Pause(Stop):
-    """A stop that is not the end: the trial comes back from `next()`, from its checkpoint.
+    """A stop that is not the end: the trial may come back from `next()`, from its checkpoint.
 
-    Population-based training also says where it goes on from: `exploit` names the donor.
+    `kind`: `scheduler` (waits at a rung), `budget` or `halted` (goes on if the search does).
     """
 
-    exploit: str = ""
+    kind: str = "scheduler"
 
 
 CONTINUE = Continue()

@@ -7,8 +7,9 @@ a search opened on an existing ledger is the search that wrote it.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from typing import Any
+from pathlib import Path
 
 from tid_tune.search.decision import (
     CONTINUE,
@@ -21,12 +22,14 @@ from tid_tune.search.decision import (
     Signal,
     Stop,
 )
+from tid_tune.search.director import Director
+from tid_tune.search.journal import Journal, recorded
 from tid_tune.search.ledger import Event, Ledger
-from tid_tune.search.plan import Planned, baseline_plan, methods
 from tid_tune.search.records import Status, Trial, missing_objectives, reached
-from tid_tune.search.space import config_key
+from tid_tune.search.resume import check_resumable, describe_resume
 from tid_tune.search.state import VERSION, RunState
-from tid_tune.search.stream import Stream, method_edits
+from tid_tune.search.stream import StartPoint
+from tid_tune.search.transfer import is_current, narrowed, read_transfer, start_points
 from tid_tune.spec.model import SearchSpec
 
 __all__ = [
@@ -48,45 +51,70 @@ MESSAGE_LENGTH = 4000
 
 
 class Search:
-    """One search. Not thread-safe: call it from one control loop.
+    """One search. Not thread-safe: call it from one control loop. Get one from `Search.open`.
 
     Attributes:
+        spec: as in effect; a narrowing transfer has shrunk its space.
         state: the trial records; read only.
-        notes: what resuming does with which trial, for the user.
+        notes: what resuming or transferring does with which trial, for the user.
     """
 
-    def __init__(self, spec: SearchSpec, ledger: Ledger) -> None:
+    def __init__(self, spec: SearchSpec, ledger: Ledger, transfer: Event | None) -> None:
+        self.notes: list[str] = []
+        start: dict[str, list[StartPoint]] = {}
+        if transfer is not None and spec.transfer is not None:
+            start, self.notes = start_points(transfer, spec)
+            if spec.transfer.narrow:
+                space = narrowed(spec.space, transfer["points"])
+                spec = spec.model_copy(update={"space": space})
         self.spec = spec
         self.ledger = ledger
         self.state = RunState()
-        self.notes: list[str] = []
-        share = -(-spec.trials // len(methods(spec)))
-        self.streams = {m: Stream(spec, m, share) for m in methods(spec)}
-        self._baseline = baseline_plan(spec)
-        self._planned: dict[tuple[str, str, int], str] = {}
-        self._keys: dict[str, str] = {}
+        self._journal = Journal(ledger, self.state)
+        self._director = Director(spec, self._journal, start)
 
     @classmethod
     def open(cls, spec: SearchSpec, ledger: Ledger) -> Search:
-        """Start a search on an empty ledger, or go on with the one it holds."""
-        search = cls(spec, ledger)
+        """Start a search on an empty ledger, or go on with the one it holds.
+
+        Raises:
+            UsageError: the spec has changed so that it cannot continue this ledger, or the run it
+                starts from cannot be used. Nothing has been written then.
+        """
+        before = RunState.fold(ledger.events())
+        notes = []
+        if before.trials:
+            check_resumable(before, spec)
+            notes = describe_resume(before, spec)
+        transfer = before.stages.get("transfer")
+        fresh = None
+        if spec.transfer is not None and not is_current(transfer, spec):
+            fresh = {"event": "stage", "stage": "transfer", **read_transfer(spec)}
+        search = cls(spec, ledger, fresh or transfer)
+        search.notes = [*notes, *_config_note(before, spec), *search.notes]
         for event in ledger.events():
             search._apply(event)
         ledger.subscribe(search._apply, guarded=False)
-        with ledger.batch():
-            ledger.append(
+        search._begin(spec, fresh)
+        return search
+
+    def _begin(self, spec: SearchSpec, transfer: Event | None) -> None:
+        with self.ledger.batch():
+            self.ledger.append(
                 "open",
                 spec=spec.model_dump(mode="json"),
                 version=VERSION,
-                run_id=search.state.run_id or uuid.uuid4().hex[:12],
+                run_id=self.state.run_id or uuid.uuid4().hex[:12],
+                config_hash=_fingerprint(spec.trial),
             )
-            search._finish_decided()
-        return search
+            if transfer is not None:
+                self.ledger.append(**transfer)
+            self._finish_decided()
 
     def next(self) -> Assignment | Signal:
         """Return the next piece of work, WAIT (ask again later) or FINISHED."""
         with self.ledger.batch():
-            return self._next()
+            return self._director.next()
 
     def started(self, trial: str, node: str) -> None:
         """Record where a trial runs."""
@@ -123,7 +151,7 @@ class Search:
         if missing and not repeated:
             decision = Stop(_missing_message(missing, metrics, epoch))
         elif not repeated:
-            decision = self._decide(record, epoch, metrics)
+            decision = self._decide(record, epoch, metrics, seconds)
         with self.ledger.batch():
             self.ledger.append(
                 "report",
@@ -135,10 +163,10 @@ class Search:
                 images=images,
                 checkpoint=checkpoint,
                 repeated=repeated,
-                **_recorded(decision),
+                **recorded(decision),
             )
             if missing and not repeated:
-                self._end(record, "failed", decision.reason, "nan")
+                self._journal.end(record, "failed", decision.reason, "nan")
             else:
                 self._act(record)
         return decision
@@ -150,12 +178,12 @@ class Search:
             return
         if record.last is None:
             objectives = ", ".join(self.spec.objectives)
-            self._end(record, "failed", f"it ended without reporting {objectives}", "user")
+            self._journal.end(record, "failed", f"it ended without reporting {objectives}", "user")
         elif not record.full_length:
             reason = f"it ended by itself at epoch {record.epoch:g} of {record.epochs}"
-            self._end(record, "stopped", reason)
+            self._journal.end(record, "stopped", reason)
         else:
-            self._end(record, "completed", "")
+            self._journal.end(record, "completed", "")
 
     def fail(self, trial: str, kind: str, message: str) -> None:
         """The trial failed. Kind `lost` (infrastructure) is tried again, at most 3 times."""
@@ -164,125 +192,38 @@ class Search:
             return
         message = message[:MESSAGE_LENGTH]
         if kind == "lost" and record.losses < MAX_LOSSES:
-            self._end(record, "interrupted", message, kind)
+            self._journal.end(record, "interrupted", message, kind)
         else:
-            self._end(record, "failed", message, kind)
+            self._journal.end(record, "failed", message, kind)
 
     def interrupt(self, trial: str) -> None:
         """The trial's run is being ended from outside; it goes on at its last checkpoint."""
         record = self.state.trials[trial]
         if record.status is Status.RUNNING:
-            self._end(record, "interrupted", "the search was interrupted", "signal")
+            self._journal.end(record, "interrupted", "the search was interrupted", "signal")
 
     def _apply(self, event: Event) -> None:
-        trial = self.state.apply(event)
-        if trial is None:
-            return
-        if event["event"] == "suggest":
-            self._planned[trial.stage, trial.label, trial.seed] = trial.id
-            self._keys.setdefault(config_key(trial.edits, trial.seed), trial.id)
-        if trial.stage == "search" and trial.method in self.streams:
-            self.streams[trial.method].apply(event, trial)
+        self._director.apply(event, self.state.apply(event))
 
-    def _next(self) -> Assignment | Signal:
-        if self.state.closed is not None:
-            return FINISHED
-        for _, name in self.state.waiting:
-            return self._start(self.state.trials[name])
-        for planned in self._baseline:
-            if (planned.stage, planned.label, planned.seed) not in self._planned:
-                return self._start(self._suggest(planned))
-        while (stream := self._next_stream()) is not None:
-            trial = self._search_trial(stream)
-            if trial is not None:
-                return self._start(trial)
-        if self.state.running:
-            return WAIT
-        self.ledger.append("close", reason="all trials are done")
-        return FINISHED
-
-    def _next_stream(self) -> Stream | None:
-        """Return the stream with the fewest trials, then epochs: equal budgets at any time."""
-        ready = [stream for stream in self.streams.values() if stream.open]
-        return min(ready, key=lambda stream: (stream.count, stream.epochs), default=None)
-
-    def _search_trial(self, stream: Stream) -> Trial | None:
-        seed = self.spec.seed
-        extra = method_edits(stream.method)
-
-        proposal = stream.propose(lambda p: config_key({**p, **extra}, seed) in self._keys)
-        if proposal is None:
-            return None
-        label = stream.method if len(self.spec.method) > 1 else ""
-        edits = {**proposal.params, **extra}
-        twin = self._keys.get(config_key(edits, seed))
-        trial = self._suggest(
-            Planned(
-                "search",
-                label,
-                proposal.params,
-                edits,
-                seed,
-                proposal.origin,
-                stream.method,
-                proposal.of,
-            )
-        )
-        if twin is None:
-            return trial
-        self._end(trial, "duplicate", f"the same values and seed as {twin}", of=twin)
-        return None
-
-    def _suggest(self, planned: Planned) -> Trial:
-        name = f"t{len(self.state.trials) + 1:04d}"
-        self.ledger.append(
-            "suggest",
-            trial=name,
-            stage=planned.stage,
-            label=planned.label,
-            params=planned.params,
-            edits=planned.edits,
-            seed=planned.seed,
-            origin=planned.origin,
-            method=planned.method,
-            epochs=self.spec.epochs,
-            fraction=1.0,
-            of=planned.of,
-        )
-        return self.state.trials[name]
-
-    def _start(self, trial: Trial) -> Assignment:
-        point = trial.resume_point()
-        checkpoint = None if point is None else point.checkpoint
-        step = 0 if point is None else point.step
-        segment = trial.segment + 1
-        self.ledger.append(
-            "start", trial=trial.id, segment=segment, node="", checkpoint=checkpoint, step=step
-        )
-        return Assignment(
-            trial=trial.id,
-            stage=trial.stage,
-            label=trial.label,
-            params=dict(trial.params),
-            edits=dict(trial.edits),
-            seed=trial.seed,
-            epochs=trial.epochs,
-            checkpoint=checkpoint,
-            step=step,
-            segment=segment,
-        )
-
-    def _decide(self, trial: Trial, epoch: float, metrics: dict[str, float]) -> Decision:
-        if trial.stage != "search" or reached(epoch, trial.epochs):
+    def _decide(
+        self, trial: Trial, epoch: float, metrics: dict[str, float], seconds: float
+    ) -> Decision:
+        if trial.fraction == 1.0 and reached(epoch, trial.epochs):
             return CONTINUE
-        return self.streams[trial.method].decide(trial, epoch, metrics)
+        decision: Decision = CONTINUE
+        if trial.stage == "search":
+            decision = self._director.streams[trial.method].decide(trial, epoch, metrics)
+        if isinstance(decision, Stop):
+            return decision
+        return self._director.hold(trial, epoch, seconds) or decision
 
     def _act(self, trial: Trial) -> None:
         """Carry out the decision recorded with the trial's last report."""
         if trial.decision == "stop":
-            self._end(trial, "stopped", trial.decision_reason)
+            self._journal.end(trial, "stopped", trial.decision_reason)
         elif trial.decision == "pause":
-            self._end(trial, "interrupted", trial.decision_reason, "scheduler")
+            kind = trial.decision_kind
+            self._journal.end(trial, "interrupted", trial.decision_reason, kind)
 
     def _finish_decided(self) -> None:
         """End the trials whose fate was recorded before the driver could record their end."""
@@ -293,33 +234,28 @@ class Search:
                 continue
             missing = missing_objectives(last.metrics, self.spec.objectives)
             if missing:
-                self._end(trial, "failed", trial.decision_reason, "nan")
+                self._journal.end(trial, "failed", trial.decision_reason, "nan")
             elif trial.decision != "continue":
                 self._act(trial)
             elif trial.full_length:
-                self._end(trial, "completed", "")
-
-    def _end(
-        self, trial: Trial, outcome: str, reason: str, kind: str = "", of: str | None = None
-    ) -> None:
-        self.ledger.append(
-            "end",
-            trial=trial.id,
-            outcome=outcome,
-            reason=reason,
-            kind=kind,
-            epoch=trial.epoch,
-            **({} if of is None else {"of": of}),
-        )
+                self._journal.end(trial, "completed", "")
 
 
-def _recorded(decision: Decision) -> dict[str, Any]:
-    match decision:
-        case Pause(exploit=donor):
-            return {"decision": "pause", "reason": decision.reason, "exploit": donor}
-        case Stop():
-            return {"decision": "stop", "reason": decision.reason}
-    return {"decision": "continue", "reason": ""}
+def _fingerprint(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return None
+
+
+def _config_note(before: RunState, spec: SearchSpec) -> list[str]:
+    now = _fingerprint(spec.trial)
+    if not before.trials or before.config_hash == now:
+        return []
+    return [
+        f"{spec.trial} has changed since the last run: if the change has an effect, earlier and "
+        "later trials are not comparable (--fresh starts over)"
+    ]
 
 
 def _missing_message(missing: list[str], metrics: dict[str, float], epoch: float) -> str:

@@ -46,6 +46,8 @@ class Observations:
     def __init__(self, best: int = BEST, recent: int = RECENT) -> None:
         self.pending: dict[int, Params] = {}
         self.results: dict[int, Observation] = {}
+        self.history: list[Observation] = []
+        """Every final result, in the order they came."""
         self._ranked: list[tuple[tuple[float, ...], int]] = []
         self._recent: deque[int] = deque(maxlen=recent)
         self._best = best
@@ -54,9 +56,11 @@ class Observations:
         """A trial with these values is under way."""
         self.pending[number] = params
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, final: bool = True) -> None:
         """Take in a result; it replaces an earlier partial one of the same trial."""
         self.forget(observation.number)
+        if final:
+            self.history.append(observation)
         self.results[observation.number] = observation
         bisect.insort(self._ranked, (observation.order, observation.number))
         self._recent.append(observation.number)
@@ -68,10 +72,6 @@ class Observations:
         if old is not None:
             del self._ranked[bisect.bisect_left(self._ranked, (old.order, number))]
             self._recent.remove(number)
-
-    def ranked(self) -> list[Observation]:
-        """Return all results, best first."""
-        return [self.results[number] for _, number in self._ranked]
 
     def window(self) -> list[Observation]:
         """Return the best and the most recent results, in order of suggestion."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tid_tune.search.space import METHOD_PATH, Params, Space
-from tid_tune.search.stream import method_edits
+from tid_tune.search.ranking import pareto_front, ranked_full_length
+from tid_tune.search.space import METHOD_PATH, Params, Space, config_key, method_edits
+from tid_tune.search.state import RunState
 from tid_tune.spec.model import Fixed, SearchSpec
 
 NONE = "none"
 DEFAULTS = "defaults"
+MAX_SEED = 2**32
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class Planned:
     origin: str
     method: str = ""
     of: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What makes it the same planned trial after a resume."""
+        return self.stage, self.label, self.seed
 
 
 def methods(spec: SearchSpec) -> list[str]:
@@ -46,6 +53,70 @@ def baseline_plan(spec: SearchSpec) -> list[Planned]:
         params = _fixed(spec, method)
         edits = {**params, **method_edits(method)}
         plan.append(Planned("baseline", label, params, edits, spec.seed, "baseline", method))
+    return plan
+
+
+def confirm_runs(spec: SearchSpec) -> int:
+    """Return how many full-length reruns the confirmation needs."""
+    if spec.confirm is None:
+        return 0
+    candidates = spec.confirm.top * len(methods(spec))
+    return (candidates + len(baseline_plan(spec))) * spec.confirm.seeds
+
+
+def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
+    """Return the fields of the `confirm` stage event: who is rerun, and with which seeds.
+
+    The best of each method by the first objective (with several objectives: of the Pareto front),
+    and whoever was confirmed before, so that nothing already known is lost.
+    """
+    assert spec.confirm is not None
+    ranked = ranked_full_length(state, spec)
+    if len(spec.objectives) > 1:
+        front = pareto_front(ranked, spec)
+        ranked = [trial for trial in ranked if trial.id in front]
+    chosen: list[str] = []
+    for method in methods(spec):
+        seen: set[str] = set()
+        for trial in ranked:
+            key = config_key(trial.edits, 0)
+            if trial.method == method and key not in seen and len(seen) < spec.confirm.top:
+                seen.add(key)
+                chosen.append(trial.id)
+    before = state.stages.get("confirm", {"candidates": []})["candidates"]
+    return {
+        "candidates": [*chosen, *(name for name in before if name not in chosen)],
+        "baselines": [planned.label for planned in baseline_plan(spec)],
+        "seeds": [(spec.seed + 1 + i) % MAX_SEED for i in range(spec.confirm.seeds)],
+    }
+
+
+def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
+    """Return the reruns of the planned confirmation, seed by seed.
+
+    In this order a confirmation that the budget cuts short still compares equals.
+    """
+    stage = state.stages["confirm"]
+    baselines = {planned.label: planned for planned in baseline_plan(spec)}
+    plan = []
+    for seed in stage["seeds"]:
+        for label in stage["baselines"]:
+            plan.append(replace(baselines[label], stage="confirm", seed=seed, of=label))
+        for name in stage["candidates"]:
+            trial = state.trials[name]
+            edits = {**trial.params, **method_edits(trial.method)}
+            plan.append(
+                Planned(
+                    "confirm",
+                    name,
+                    trial.params,
+                    edits,
+                    seed,
+                    f"confirm {name}",
+                    trial.method,
+                    name,
+                )
+            )
     return plan
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tid_tune.search.plan import NONE
 from tid_tune.search.records import Status, Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
@@ -53,7 +52,7 @@ def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
     rest = [t for t in chosen if t.status is not Status.COMPLETED]
     rest.sort(key=lambda t: (-_length(t), -sign * _finite(t.value(first), sign), t.number))
     front = pareto_front(full, spec)
-    baselines = [t for t in state.trials.values() if t.label == NONE]
+    baselines = [t for t in state.trials.values() if t.stage != "search" and t.label == "none"]
     rows = []
     for rank, trial in enumerate([*full, *rest], start=1):
         ranked = rank if trial.status is Status.COMPLETED else None
@@ -63,11 +62,16 @@ def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
 
 def best_trial(state: RunState, spec: SearchSpec) -> Trial | None:
     """Return the full-length search trial with the best first objective."""
+    return next(iter(ranked_full_length(state, spec)), None)
+
+
+def ranked_full_length(state: RunState, spec: SearchSpec) -> list[Trial]:
+    """Return the search trials of full length, best first objective first."""
     first, sign = next(iter(spec.objectives)), _sign(spec)
     full = [
         t for t in state.trials.values() if t.stage == "search" and t.status is Status.COMPLETED
     ]
-    return max(full, key=lambda t: (sign * _finite(t.value(first), sign), -t.number), default=None)
+    return sorted(full, key=lambda t: (-sign * _finite(t.value(first), sign), t.number))
 
 
 def pareto_front(trials: Iterable[Trial], spec: SearchSpec) -> set[str]:

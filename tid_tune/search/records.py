@@ -77,9 +77,11 @@ class Trial:
     node: str = ""
     reports: list[Report] = field(default_factory=list)
     decision: str = "continue"
-    """The decision on the last report, and its `reason` and `exploit`."""
+    """The decision on the last report, its reason, and the kind of a pause."""
     decision_reason: str = ""
-    exploit: str = ""
+    decision_kind: str = ""
+    restart: tuple[str | None, int] | None = None
+    """Checkpoint and step to go on from, where these are another trial's."""
     losses: int = 0
     """How often its node or process was lost."""
     repeated_seconds: float = 0.0
@@ -103,26 +105,33 @@ class Trial:
         last = self.last
         return last is not None and last.fraction == 1.0 and reached(last.epoch, self.epochs)
 
-    def resume_point(self) -> Report | None:
-        """Return the latest report of the current data fraction that has a checkpoint."""
+    def resume_point(self) -> tuple[str | None, int]:
+        """Return the checkpoint to go on from and its step; (None, 0): from scratch."""
+        if self.restart is not None:
+            return self.restart
         for report in reversed(self.reports):
             if report.fraction != self.fraction:
-                return None
+                break
             if report.checkpoint is not None:
-                return report
-        return None
+                return report.checkpoint, report.step
+        return None, 0
 
     def value(self, objective: str) -> float | None:
         """Return the objective at the last report, or None without a report."""
         last = self.last
         return None if last is None else last.metrics.get(objective)
 
-    def value_at(self, objective: str, epoch: float) -> float | None:
-        """Return the objective at the first report on all data at or behind `epoch`."""
+    def report_at(self, epoch: float) -> Report | None:
+        """Return the first report on all data at or behind `epoch`."""
         for report in self.reports:
             if report.fraction == 1.0 and reached(report.epoch, epoch):
-                return report.metrics.get(objective)
+                return report
         return None
+
+    def value_at(self, objective: str, epoch: float) -> float | None:
+        """Return the objective of `report_at(epoch)`."""
+        report = self.report_at(epoch)
+        return None if report is None else report.metrics.get(objective)
 
 
 def reached(epoch: float, level: float) -> bool:

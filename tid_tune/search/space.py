@@ -16,6 +16,8 @@ from tid_tune.spec.model import Constraint, Distribution, Fixed
 
 Params = dict[str, Any]
 METHOD_PATH = "model.distillation.method"
+FRACTION_KEY = "train_fraction"
+"""An edit that is no path of the config: the part of the training images to use."""
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -127,7 +129,13 @@ class Space:
 
 def config_key(edits: Mapping[str, Any], seed: int) -> str:
     """Return the key under which two trials with the same effect are equal."""
-    return json.dumps([seed, edits], sort_keys=True, separators=(",", ":"))
+    values = {key: value for key, value in edits.items() if key != FRACTION_KEY}
+    return json.dumps([seed, values], sort_keys=True, separators=(",", ":"))
+
+
+def method_edits(method: str) -> dict[str, Any]:
+    """Return what a trial of `method` sets besides its parameters; nothing for `""`."""
+    return {METHOD_PATH: method} if method else {}
 
 
 def describe(constraint: Constraint) -> str:

@@ -39,14 +39,16 @@ class RunState:
 
     spec: dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
+    config_hash: str | None = None
+    """Of the trial config's text when the ledger was opened last."""
     trials: dict[str, Trial] = field(default_factory=dict)
     running: dict[str, None] = field(default_factory=dict)
     waiting: list[tuple[int, str]] = field(default_factory=list)
     """Interrupted or never started, sorted by number."""
     stages: dict[str, Event] = field(default_factory=dict)
     sessions: list[Session] = field(default_factory=list)
-    session_ends: list[tuple[str, str]] = field(default_factory=list)
-    """(status, kind) of the trials that ended in this session, in order."""
+    session_ends: list[Trial] = field(default_factory=list)
+    """The trials that were completed, stopped or failed in this session, in order."""
     closed: str | None = None
     """The reason of the last `close`, unless the ledger was opened again."""
 
@@ -69,9 +71,9 @@ class RunState:
 
     def apply(self, event: Event) -> Trial | None:
         """Take in one event; return the trial it belongs to, if any."""
-        if self.sessions:
-            self.sessions[-1].last = event["time"]
         kind = event["event"]
+        if self.sessions and kind != "open":
+            self.sessions[-1].last = event["time"]
         if kind == "open":
             self._open(event)
             return None
@@ -94,6 +96,13 @@ class RunState:
             self._end(trial, event)
         return trial
 
+    def wall_seconds(self, now: float) -> float:
+        """Return how long drivers have been at work on this search, the current one until `now`."""
+        if not self.sessions:
+            return 0.0
+        past = sum(session.last - session.opened for session in self.sessions[:-1])
+        return past + now - self.sessions[-1].opened
+
     def _open(self, event: Event) -> None:
         if event["version"] > VERSION:
             raise UsageError(
@@ -101,7 +110,7 @@ class RunState:
                 f"this one reads up to {VERSION}); upgrade, or start afresh with --fresh"
             )
         self.spec = event["spec"]
-        self.run_id = event["run_id"]
+        self.run_id, self.config_hash = event["run_id"], event["config_hash"]
         self.sessions.append(Session(event["time"], event["time"]))
         self.session_ends.clear()
         self.closed = None
@@ -117,7 +126,9 @@ class RunState:
         if trial is not None:
             trial.params, trial.edits = event["params"], event["edits"]
             trial.origin, trial.fraction = event["origin"], event["fraction"]
-            trial.exploit = ""
+            if event["checkpoint"] is not None:
+                trial.restart = (event["checkpoint"], event["step"])
+            trial.status = Status.INTERRUPTED
             self._wait(trial)
             return trial
         trial = Trial(
@@ -165,7 +176,8 @@ class RunState:
             )
         )
         trial.decision, trial.decision_reason = event["decision"], event["reason"]
-        trial.exploit = event.get("exploit", "")
+        trial.decision_kind = event["kind"]
+        trial.restart = None
 
     def _end(self, trial: Trial, event: Event) -> None:
         outcome, kind = event["outcome"], event["kind"]
@@ -180,7 +192,8 @@ class RunState:
                 self._wait(trial)
             return
         trial.status = Status(outcome)
-        self.session_ends.append((outcome, kind))
+        if trial.status is not Status.DUPLICATE:
+            self.session_ends.append(trial)
 
     def _wait(self, trial: Trial) -> None:
         key = (trial.number, trial.id)

@@ -10,17 +10,16 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from tid_tune.search.decision import CONTINUE, Decision
+from tid_tune.search.costs import trained_epochs
+from tid_tune.search.decision import Decision
 from tid_tune.search.ledger import Event
 from tid_tune.search.observations import Observation, Observations, signed
 from tid_tune.search.records import Status, Trial, missing_objectives
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.samplers.base import Taken
 from tid_tune.search.schedulers import make_scheduler
-from tid_tune.search.space import METHOD_PATH, Params, Space
-from tid_tune.spec.model import Scheduler as SchedulerSpec
+from tid_tune.search.space import Params, Space, method_edits
 from tid_tune.spec.model import SearchSpec
 
 
@@ -48,16 +47,12 @@ class Stream:
     def __init__(
         self, spec: SearchSpec, method: str, quota: int, start: Sequence[StartPoint] = ()
     ) -> None:
-        given = {METHOD_PATH: method} if method else {}
         self.method = method
         self.quota = quota
-        self.space = Space(spec.space, spec.require, given)
+        self.space = Space(spec.space, spec.require, method_edits(method))
         self.known = Observations()
         seed = spec.seed if spec.sampler.seed is None else spec.sampler.seed
         self.sampler = make_sampler(spec.sampler, self.space, seed, len(spec.objectives))
-        if len(spec.objectives) > 1:
-            # A trial that is poor in one objective may be the best in another.
-            spec = spec.model_copy(update={"scheduler": SchedulerSpec(type="none")})
         self.scheduler = make_scheduler(spec)
         self.count = 0
         """Trials suggested, duplicates not counted."""
@@ -87,8 +82,6 @@ class Stream:
 
     def decide(self, trial: Trial, epoch: float, metrics: dict[str, float]) -> Decision:
         """Answer a report that is not yet recorded."""
-        if len(self._objectives) > 1:
-            return CONTINUE
         return self.scheduler.decide(trial, epoch, signed(metrics, self._objectives)[0])
 
     def apply(self, event: Event, trial: Trial) -> None:
@@ -96,6 +89,8 @@ class Stream:
         match event["event"]:
             case "suggest":
                 self._suggested(trial)
+            case "start":
+                self.scheduler.started(trial)
             case "report":
                 if not event["repeated"]:
                     self._reported(trial)
@@ -113,10 +108,7 @@ class Stream:
 
     def _reported(self, trial: Trial) -> None:
         report = trial.reports[-1]
-        before = trial.reports[-2] if len(trial.reports) > 1 else None
-        same_run = before is not None and before.fraction == report.fraction
-        gone = before.epoch if before is not None and same_run else 0.0
-        self.epochs += (report.epoch - gone) * report.fraction
+        self.epochs += trained_epochs(trial.reports[-2] if len(trial.reports) > 1 else None, report)
         if not missing_objectives(report.metrics, self._objectives):
             value = signed(report.metrics, self._objectives)[0]
             self.scheduler.reported(trial, report.epoch, value)
@@ -127,7 +119,7 @@ class Stream:
         self.scheduler.ended(trial)
         observation = self._observation(trial)
         if observation is not None:
-            self.known.observe(observation)
+            self.known.observe(observation, final=trial.status.final)
         elif trial.status.final:
             self.known.forget(trial.number)
 
@@ -148,8 +140,3 @@ def _given_points(spec: SearchSpec) -> list[StartPoint]:
         StartPoint(dict(point), f"start_from {json.dumps(point, sort_keys=True)}")
         for point in spec.start_from
     ]
-
-
-def method_edits(method: str) -> dict[str, Any]:
-    """Return what a trial of `method` sets besides its parameters."""
-    return {METHOD_PATH: method} if method else {}

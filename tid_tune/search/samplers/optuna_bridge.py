@@ -46,8 +46,13 @@ class Bridge:
         sampler: BaseSampler,
         results: Sequence[Observation],
         pending: dict[int, Params],
+        conditional: bool = True,
     ) -> Params:
-        """Return the point `sampler` proposes; parameters with equal conditions are one group."""
+        """Return the point `sampler` proposes; parameters with equal conditions are one group.
+
+        `conditional`: groups that have a condition are modelled too, each on the trials that have
+        it. Otherwise the sampler draws them independently.
+        """
         trials = [self._finished(observation) for observation in results]
         trials += [self._trial(number, params) for number, params in sorted(pending.items())]
         study = _study(trials, self._objectives)
@@ -59,7 +64,8 @@ class Bridge:
                 return distributions.decode(dist, 0.5)
             group = _group(dist)
             if group not in relative:
-                relative[group] = sampler.sample_relative(study, asked, self._group_codes(group))
+                codes = self._group_codes(group) if conditional or not dist.when else {}
+                relative[group] = sampler.sample_relative(study, asked, codes)
             code = relative[group].get(name)
             if code is None:
                 code = sampler.sample_independent(study, asked, name, self.codes[name])

@@ -7,50 +7,63 @@ never waits. Ties go on. The first one at a rung always goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from tid_tune.search.decision import CONTINUE, Decision, Stop
+from tid_tune.search.decision import CONTINUE, Decision, Pause, Stop
 from tid_tune.search.records import Trial
-from tid_tune.search.schedulers.base import Scheduler
-from tid_tune.search.schedulers.rungs import Rung, crossed, rung_levels
+from tid_tune.search.schedulers.base import Continuation, Scheduler
+from tid_tune.search.schedulers.rungs import Ladder, Rung, rung_levels
 
 
-@dataclass
 class Asha(Scheduler):
     """At `grace` * `reduction`^k epochs, the best 1 in `reduction` go on."""
 
-    grace: float
-    reduction: float
-    rungs: list[Rung] = field(init=False)
+    def __init__(self, epochs: int, grace: float, reduction: float, by_data: bool = False) -> None:
+        self.reduction = reduction
+        self.ladder = Ladder(rung_levels(grace, reduction, epochs), epochs, by_data)
+        self.rungs = [Rung(level) for level in self.ladder.levels]
+        self._passed: dict[str, int] = {}
+        """Trials that wait for their next fraction of the data, by the rung they passed."""
 
-    def __post_init__(self) -> None:
-        self.rungs = [Rung(v) for v in rung_levels(self.grace, self.reduction, self.epochs)]
-        self._epochs: dict[str, float] = {}
+    @property
+    def first_fraction(self) -> float:
+        """Of the training images, for a new trial."""
+        return self.ladder.first_fraction
 
     def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
         """Stop below the top fraction of the longest rung that this report reaches."""
-        arrived = self._crossed(trial, epoch)
+        arrived = self.ladder.arriving(trial, epoch)
         if not arrived:
             return CONTINUE
         rung = self.rungs[arrived[-1]]
         count = len(rung.values) + 1
         quota = max(1, int(count / self.reduction))
         better = rung.better_than(value)
-        if better < quota:
-            return CONTINUE
-        return Stop(f"rank {better + 1} of {count} at epoch {rung.level:g}; the best {quota} go on")
+        if better >= quota:
+            best = "the best one goes" if quota == 1 else f"the best {quota} go"
+            return Stop(f"rank {better + 1} of {count} at epoch {rung.level:g}; {best} on")
+        fraction = self.ladder.next_fraction(arrived[-1])
+        return CONTINUE if fraction is None else Pause(f"goes on with {fraction:.3g} of the data")
 
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
         """Add the value to the rungs that this report is the first to reach."""
-        for index in self._crossed(trial, epoch):
+        arrived = self.ladder.arriving(trial, epoch)
+        for index in arrived:
             self.rungs[index].add(value)
-        self._epochs[trial.id] = epoch
+        if arrived and self.ladder.by_data:
+            self._passed[trial.id] = arrived[-1]
+        self.ladder.move(trial, epoch)
+
+    def started(self, trial: Trial) -> None:
+        """The trial does not wait any more."""
+        self._passed.pop(trial.id, None)
 
     def ended(self, trial: Trial) -> None:
-        """Forget where a trial was that is over."""
+        """Forget a trial that is over."""
         if trial.status.final:
-            self._epochs.pop(trial.id, None)
+            self.ladder.leave(trial)
+            self._passed.pop(trial.id, None)
 
-    def _crossed(self, trial: Trial, epoch: float) -> list[int]:
-        levels = [rung.level for rung in self.rungs]
-        return crossed(levels, self._epochs.get(trial.id, 0.0), epoch)
+    def next_continuation(self, more: bool, idle: bool) -> Continuation | None:
+        """Return the trial that waits for more data."""
+        for trial, rung in self._passed.items():
+            return Continuation(trial, fraction=self.ladder.next_fraction(rung))
+        return None

@@ -1,11 +1,16 @@
-"""Rungs: the lengths at which trials are compared."""
+"""Rungs: the lengths at which trials are compared, in epochs or in training images.
+
+Lengths are in epochs. Where the fidelity is `data`, a rung of length L is a full training on the
+fraction L / epochs of the training images, which costs the same; a trial that goes on from it is
+trained again from scratch on the next larger fraction.
+"""
 
 from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
 
-from tid_tune.search.records import reached
+from tid_tune.search.records import Trial, reached
 
 
 def rung_levels(grace: float, reduction: float, epochs: float) -> list[float]:
@@ -35,10 +40,43 @@ class Rung:
         return len(self.values) - bisect.bisect_right(self.values, value)
 
 
-def crossed(levels: list[float], before: float, epoch: float) -> list[int]:
-    """Return the indices of the levels that a report at `epoch` is the first to reach."""
-    return [
-        index
-        for index, level in enumerate(levels)
-        if reached(epoch, level) and not reached(before, level)
-    ]
+@dataclass
+class Ladder:
+    """The levels of one bracket, and which of them each trial has passed."""
+
+    levels: list[float]
+    epochs: float
+    by_data: bool = False
+    _passed: dict[str, int] = field(default_factory=dict)
+
+    def arriving(self, trial: Trial, epoch: float) -> range:
+        """Return the indices of the levels that a report at `epoch` is the first to reach."""
+        passed = self._passed.get(trial.id, 0)
+        length = epoch
+        if self.by_data:
+            length = trial.fraction * self.epochs if reached(epoch, self.epochs) else 0.0
+        upto = passed
+        while upto < len(self.levels) and reached(length, self.levels[upto]):
+            upto += 1
+        return range(passed, upto)
+
+    def move(self, trial: Trial, epoch: float) -> None:
+        """Remember the levels that a report has reached."""
+        arrived = self.arriving(trial, epoch)
+        if arrived:
+            self._passed[trial.id] = arrived.stop
+
+    def leave(self, trial: Trial) -> None:
+        """Forget a trial that is over."""
+        self._passed.pop(trial.id, None)
+
+    @property
+    def first_fraction(self) -> float:
+        """Of the training images, for a new trial."""
+        return self.levels[0] / self.epochs if self.by_data and self.levels else 1.0
+
+    def next_fraction(self, index: int) -> float | None:
+        """Return the fraction to train on after the rung `index`; None: the data do not change."""
+        if not self.by_data:
+            return None
+        return self.levels[index + 1] / self.epochs if index + 1 < len(self.levels) else 1.0

@@ -1,0 +1,256 @@
+"""What to start next, stage by stage.
+
+1. What was interrupted goes on. 2. The baseline. 3. Search trials: paused ones that may go on,
+then new ones. Baseline and search overlap. 4. When all of these have ended: the confirmation.
+5. When it has ended: the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tid_tune.search.budget import Budget
+from tid_tune.search.costs import Cost, Meter
+from tid_tune.search.decision import FINISHED, WAIT, Assignment, Pause, Signal
+from tid_tune.search.failures import halt_reason
+from tid_tune.search.journal import Journal
+from tid_tune.search.ledger import Event
+from tid_tune.search.perturb import perturb
+from tid_tune.search.plan import (
+    Planned,
+    baseline_plan,
+    confirm_plan,
+    confirm_runs,
+    confirm_stage,
+    methods,
+)
+from tid_tune.search.ranking import best_trial
+from tid_tune.search.records import Status, Trial
+from tid_tune.search.samplers.base import rng_for
+from tid_tune.search.schedulers import Continuation
+from tid_tune.search.space import config_key, method_edits
+from tid_tune.search.stream import StartPoint, Stream
+from tid_tune.search.verdict import judge
+from tid_tune.spec.model import SearchSpec
+
+
+class Director:
+    """Chooses the next piece of work. Everything it knows comes from events, through `apply`."""
+
+    def __init__(
+        self, spec: SearchSpec, journal: Journal, start: Mapping[str, Sequence[StartPoint]]
+    ) -> None:
+        self.spec = spec
+        self.state = journal.state
+        self._journal = journal
+        share = -(-spec.trials // len(methods(spec)))
+        self.streams = {m: Stream(spec, m, share, start.get(m, ())) for m in methods(spec)}
+        self._baseline = baseline_plan(spec)
+        self._confirm: list[Planned] = []
+        self._planned: set[tuple[str, str, int]] = set()
+        self._keys: dict[str, str] = {}
+        self._budget = Budget(spec, confirm_runs(spec))
+        self._meter = Meter()
+        self._workers = 1
+
+    def apply(self, event: Event, trial: Trial | None) -> None:
+        """Take in an event that has been folded into the state already."""
+        if event["event"] == "stage" and event["stage"] == "confirm":
+            self._confirm = confirm_plan(self.state, self.spec)
+        if trial is None:
+            return
+        match event["event"]:
+            case "suggest" if trial.segment < 0:
+                self._planned.add((trial.stage, trial.label, trial.seed))
+                self._keys.setdefault(config_key(trial.edits, trial.seed), trial.id)
+            case "end" if trial.status is Status.FAILED and trial.kind == "lost":
+                # Nothing is known about these values: they may be tried again.
+                self._keys.pop(config_key(trial.edits, trial.seed), None)
+            case "start":
+                self._workers = max(self._workers, len(self.state.running))
+            case "report" if event["repeated"]:
+                self._meter.repeated(event["seconds"])
+            case "report":
+                self._meter.reported(trial)
+        stream = self.streams.get(trial.method)
+        if trial.stage == "search" and stream is not None:
+            stream.apply(event, trial)
+
+    def next(self) -> Assignment | Signal:
+        """Return work, WAIT, or FINISHED (the search has been closed)."""
+        if self.state.closed is not None:
+            return FINISHED
+        limit = self.spec.resources.concurrent
+        if limit is not None and len(self.state.running) >= limit:
+            return WAIT
+        halted = halt_reason(self.state.session_ends)
+        work = None if halted else self._work()
+        if work is not None:
+            return self._journal.start(work)
+        if self.state.running:
+            return WAIT
+        return self._close(halted)
+
+    def hold(self, trial: Trial, epoch: float, seconds: float) -> Pause | None:
+        """Return why a trial that is about to report, and would go on, may not."""
+        halted = halt_reason(self.state.session_ends)
+        if halted is not None:
+            return Pause(halted, kind="halted")
+        last = trial.last
+        gone = last.epoch if last is not None and last.fraction == trial.fraction else 0.0
+        now = Cost(epochs=(epoch - gone) * trial.fraction, seconds=seconds)
+        spent = self._spent(trial.stage, now)
+        return None if spent is None else Pause(spent, kind="budget")
+
+    def _work(self) -> Trial | None:
+        spent = {stage: self._spent(stage) for stage in ("baseline", "search", "confirm")}
+        for _, name in self.state.waiting:
+            if spent[self.state.trials[name].stage] is None:
+                return self.state.trials[name]
+        if spent["baseline"] is None:
+            for planned in self._missing(self._baseline):
+                return self._journal.suggest(planned, self.spec.epochs)
+        if spent["search"] is None:
+            trial = self._search_work()
+            if trial is not None:
+                return trial
+        if self.state.running and not self._confirming():
+            return None
+        return self._confirm_work()
+
+    def _search_work(self) -> Trial | None:
+        while True:
+            trial = self._continued() or self._new_trial()
+            if trial is not None:
+                return trial
+            if self.state.running or not self._close_paused():
+                return None
+
+    def _continued(self) -> Trial | None:
+        idle = not self.state.running
+        for stream in self.streams.values():
+            found = stream.scheduler.next_continuation(more=stream.open, idle=idle)
+            if found is not None:
+                trial = self.state.trials[found.trial]
+                self._prepare(stream, trial, found)
+                return trial
+        return None
+
+    def _prepare(self, stream: Stream, trial: Trial, found: Continuation) -> None:
+        """Record what changes when a paused trial goes on."""
+        if found.fraction is not None:
+            self._journal.change(trial, trial.origin, fraction=found.fraction)
+        if found.donor is None:
+            return
+        donor = self.state.trials[found.donor]
+        point = donor.report_at(found.epoch)
+        if point is None or point.checkpoint is None:
+            return
+        rng = rng_for(self.spec.seed, "perturb", trial.number, len(trial.reports))
+        params = perturb(stream.space, donor.params, rng)
+        self._journal.change(
+            trial,
+            f"exploit {donor.id} at epoch {point.epoch:g}",
+            params=params,
+            edits={**params, **method_edits(stream.method)},
+            restart=point,
+        )
+
+    def _new_trial(self) -> Trial | None:
+        """Return the next trial of the stream with the fewest trials, then epochs."""
+        while True:
+            ready = [stream for stream in self.streams.values() if stream.open]
+            if not ready:
+                return None
+            stream = min(ready, key=lambda stream: (stream.count, stream.epochs))
+            trial = self._propose(stream)
+            if trial is not None:
+                return trial
+
+    def _propose(self, stream: Stream) -> Trial | None:
+        seed, extra = self.spec.seed, method_edits(stream.method)
+        proposal = stream.propose(lambda p: config_key({**p, **extra}, seed) in self._keys)
+        if proposal is None:
+            return None
+        edits = {**proposal.params, **extra}
+        twin = self._keys.get(config_key(edits, seed))
+        planned = Planned(
+            stage="search",
+            label=stream.method if len(self.spec.method) > 1 else "",
+            params=proposal.params,
+            edits=edits,
+            seed=seed,
+            origin=proposal.origin,
+            method=stream.method,
+            of=proposal.of,
+        )
+        trial = self._journal.suggest(planned, self.spec.epochs, stream.scheduler.first_fraction)
+        if twin is None:
+            return trial
+        self._journal.end(trial, "duplicate", f"the same values and seed as {twin}", of=twin)
+        return None
+
+    def _close_paused(self) -> bool:
+        """End the paused trials that nobody will continue; whether there were any."""
+        closings = [c for stream in self.streams.values() for c in stream.scheduler.closings()]
+        for closing in closings:
+            self._journal.end(self.state.trials[closing.trial], "stopped", closing.reason)
+        return bool(closings)
+
+    def _confirming(self) -> bool:
+        return any(self.state.trials[name].stage == "confirm" for name in self.state.running)
+
+    def _confirm_work(self) -> Trial | None:
+        if self.spec.confirm is None:
+            return None
+        if not self._confirming():
+            stage = confirm_stage(self.state, self.spec)
+            known = self.state.stages.get("confirm", {})
+            if any(known.get(key) != value for key, value in stage.items()):
+                self._journal.stage("confirm", **stage)
+        if not self.state.stages["confirm"]["candidates"] or not self._affords_a_rerun():
+            return None
+        for planned in self._missing(self._confirm):
+            return self._journal.suggest(planned, self.spec.epochs)
+        return None
+
+    def _affords_a_rerun(self) -> bool:
+        """Whether the budget covers one more full training besides those that run."""
+        running = [self.state.trials[name] for name in self.state.running]
+        committed = sum(trial.epochs - trial.epoch for trial in running)
+        return self._budget.room(*self._spending()) >= committed + self.spec.epochs - 1e-6
+
+    def _missing(self, plan: list[Planned]) -> list[Planned]:
+        return [planned for planned in plan if planned.identity not in self._planned]
+
+    def _spent(self, stage: str, now: Cost | None = None) -> str | None:
+        """Return why the stage may spend no more; `now` is spent, but not recorded yet."""
+        spent, wall, workers = self._spending()
+        if now is not None:
+            now.add(spent)
+        return self._budget.spent_reason(stage, now or spent, wall, workers)
+
+    def _spending(self) -> tuple[Cost, float, int]:
+        wall = self.state.wall_seconds(self._journal.ledger.clock())
+        return self._meter.spent, wall, self._workers
+
+    def _close(self, halted: str | None) -> Signal:
+        verdict = judge(self.state, self.spec)
+        best = best_trial(self.state, self.spec)
+        winner = verdict.winner if verdict is not None else None
+        reason = halted or self._spent("search") or self._exhausted() or "all trials are done"
+        self._journal.stage(
+            "result",
+            winner=winner or (None if best is None else best.id),
+            confirmed=winner is not None,
+            text=verdict.text if verdict is not None else "",
+        )
+        self._journal.ledger.append("close", reason=reason)
+        return FINISHED
+
+    def _exhausted(self) -> str | None:
+        for stream in self.streams.values():
+            if stream.exhausted:
+                name = f" of {stream.method}" if stream.method else ""
+                return f"every point of the space{name} has been tried ({stream.count} trials)"
+        return None

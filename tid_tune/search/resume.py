@@ -1,0 +1,145 @@
+"""What a changed spec means for a search that has begun.
+
+More trials, a larger budget and another space are gone along with, and said. What would make old
+and new trials incomparable is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tid_tune.errors import UsageError
+from tid_tune.search.plan import methods
+from tid_tune.search.records import Status, Trial
+from tid_tune.search.space import Space, method_edits
+from tid_tune.search.state import RunState
+from tid_tune.spec.model import SearchSpec
+
+FROZEN = {
+    "trial": "the trials would train another config",
+    "trainable": "the trials would run other code",
+    "objectives": "the trials would be ranked by something else",
+    "epochs": "the trials would have another length",
+    "report_every": "the rungs would lie elsewhere",
+    "seed": "the trials would have another seed",
+}
+_SAID = ("trials", "sampler", "scheduler", "method", "baseline", "confirm", "budget", "require")
+SHOWN = 5
+
+
+def check_resumable(state: RunState, spec: SearchSpec) -> None:
+    """Refuse a spec that cannot continue the recorded search.
+
+    Raises:
+        UsageError: names what changed, from what to what, and why that cannot be.
+    """
+    new = spec.model_dump(mode="json")
+    for field, why in FROZEN.items():
+        if field in state.spec and state.spec[field] != new[field]:
+            raise UsageError(
+                f"{field} has changed from {_show(state.spec[field])} to {_show(new[field])} since "
+                f"this run began: {why}, and could not be compared. Change it back, give the run "
+                "another name, or start over with --fresh"
+            )
+    paused = [trial.id for trial in state.trials.values() if trial.status is Status.PAUSED]
+    old = state.spec.get("scheduler", {})
+    if paused and old != new["scheduler"]:
+        raise UsageError(
+            f"scheduler has changed while {_names(paused)} wait at its rungs. Change it back, "
+            "give the run another name, or start over with --fresh"
+        )
+
+
+def describe_resume(state: RunState, spec: SearchSpec) -> list[str]:
+    """Return what continuing does, for the user, before it happens.
+
+    `state` is that of the ledger before it is opened again.
+    """
+    return [*_trials(state, spec), *_outside(state, spec), *_changes(state, spec)]
+
+
+def _trials(state: RunState, spec: SearchSpec) -> list[str]:
+    final = [t for t in state.trials.values() if t.status.final]
+    notes = [f"{_count(len(final), 'finished trial')} kept"]
+    for trial in state.trials.values():
+        if trial.status.final:
+            continue
+        verb = "waits at" if trial.status is Status.PAUSED else "continues at"
+        why = f" ({trial.reason})" if trial.reason else ""
+        notes.append(f"{trial.id} {verb} epoch {trial.epoch:g} of {trial.epochs}{why}")
+    searched = [t for t in state.trials.values() if _counts(t)]
+    left = spec.trials - len(searched)
+    if left > 0:
+        notes.append(f"{_count(left, 'search trial')} still to come (of {spec.trials})")
+    return notes
+
+
+def _outside(state: RunState, spec: SearchSpec) -> list[str]:
+    spaces = {m: Space(spec.space, spec.require, method_edits(m)) for m in methods(spec)}
+    outside: dict[str, list[str]] = {}
+    for trial in state.trials.values():
+        if not _counts(trial):
+            continue
+        space = spaces.get(trial.method)
+        why = (
+            f"method {trial.method} is not compared"
+            if space is None
+            else space.misfit(trial.params)
+        )
+        if why is not None:
+            outside.setdefault(why, []).append(trial.id)
+    return [
+        f"{_names(names)} outside the new space ({why}): kept as history and in the ranking, "
+        "not seen by the sampler"
+        for why, names in outside.items()
+    ]
+
+
+def _changes(state: RunState, spec: SearchSpec) -> list[str]:
+    new = spec.model_dump(mode="json")
+    notes = []
+    for field in _SAID:
+        if field in state.spec and state.spec[field] != new[field]:
+            notes.append(f"{field}: {_difference(state.spec[field], new[field])}")
+    before, after = state.spec.get("space", {}), new["space"]
+    for name in [*before, *(name for name in after if name not in before)]:
+        old, now = before.get(name), after.get(name)
+        if old == now:
+            continue
+        if now is None:
+            notes.append(f"space: {name} is no longer searched")
+        elif old is None:
+            notes.append(f"space: {name} is new")
+        else:
+            notes.append(f"space: {name}: {_difference(old, now)}")
+    return notes
+
+
+def _difference(old: Any, new: Any) -> str:
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return f"{_show(old)} -> {_show(new)}"
+    keys = [*old, *(key for key in new if key not in old)]
+    return ", ".join(
+        f"{key} {_show(old.get(key))} -> {_show(new.get(key))}"
+        for key in keys
+        if old.get(key) != new.get(key)
+    )
+
+
+def _counts(trial: Trial) -> bool:
+    return trial.stage == "search" and trial.status is not Status.DUPLICATE
+
+
+def _show(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

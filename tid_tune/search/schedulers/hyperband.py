@@ -1,0 +1,159 @@
+"""Hyperband with asynchronous promotion: trials wait at rungs, and only the best go on.
+
+Trials are dealt to brackets that differ in their first rung, in the proportions of Li et al.,
+"Hyperband" (2018), so that a parameter whose effect shows late is not lost in every bracket. In
+a bracket, a trial pauses at each rung and goes on as soon as it is among the best 1 in
+`reduction` there: no worker waits for a rung to fill, and no poor trial goes on because it came
+first. Where no more trials come, the best of a rung that nobody left goes on, so that every
+bracket ends with a trial of full length.
+"""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+import math
+from dataclasses import dataclass, field
+
+from tid_tune.search.decision import CONTINUE, Decision, Pause
+from tid_tune.search.records import Trial
+from tid_tune.search.schedulers.base import Closing, Continuation, Scheduler
+from tid_tune.search.schedulers.rungs import Ladder, rung_levels
+
+
+@dataclass
+class _Rung:
+    """A rung that trials wait at. Of equal values, the earlier trial counts as the better one."""
+
+    level: float
+    ranked: list[tuple[float, int]] = field(default_factory=list)
+    """(value, -number) of everyone who came, ascending."""
+    waiting: dict[str, tuple[float, int]] = field(default_factory=dict)
+    heap: list[tuple[float, int, str]] = field(default_factory=list)
+    """(-value, number, trial) of those who wait, and of some who left since."""
+    promoted: int = 0
+
+    def arrive(self, trial: Trial, value: float, waits: bool) -> None:
+        """Take in a trial; it either waits or has gone on already."""
+        bisect.insort(self.ranked, (value, -trial.number))
+        if waits:
+            self.waiting[trial.id] = (value, -trial.number)
+            heapq.heappush(self.heap, (-value, trial.number, trial.id))
+        else:
+            self.promoted += 1
+
+    def better_than(self, key: tuple[float, int]) -> int:
+        """Return how many are ranked before (value, -number)."""
+        return len(self.ranked) - bisect.bisect_right(self.ranked, key)
+
+    def leave(self, trial: str) -> bool:
+        """Whether the trial was waiting; it does not any more."""
+        found = self.waiting.pop(trial, None) is not None
+        while self.heap and self.heap[0][2] not in self.waiting:
+            heapq.heappop(self.heap)
+        return found
+
+
+@dataclass
+class _Bracket:
+    weight: float
+    ladder: Ladder
+    rungs: list[_Rung]
+    dealt: int = 0
+
+
+class Hyperband(Scheduler):
+    """Brackets of `grace`, `grace * reduction`, ... epochs, down to one without rungs."""
+
+    def __init__(self, epochs: int, grace: float, reduction: float, by_data: bool = False) -> None:
+        self.reduction = reduction
+        levels = rung_levels(grace, reduction, epochs)
+        self.brackets = []
+        for skipped in range(len(levels) + 1):
+            own = levels[skipped:]
+            weight = math.ceil((len(levels) + 1) / (len(own) + 1) * reduction ** len(own))
+            ladder = Ladder(own, epochs, by_data)
+            self.brackets.append(_Bracket(weight, ladder, [_Rung(v) for v in own]))
+        self._bracket_of: dict[str, _Bracket] = {}
+
+    @property
+    def first_fraction(self) -> float:
+        """Of the training images, for the next new trial."""
+        return self._next_bracket().ladder.first_fraction
+
+    def suggested(self, trial: Trial) -> None:
+        """Deal the trial to a bracket."""
+        bracket = self._next_bracket()
+        bracket.dealt += 1
+        self._bracket_of[trial.id] = bracket
+
+    def started(self, trial: Trial) -> None:
+        """The trial has been promoted, if it was waiting."""
+        for rung in self._bracket_of[trial.id].rungs:
+            if rung.leave(trial.id):
+                rung.promoted += 1
+
+    def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
+        """Pause at a rung, unless the trial is among its best already."""
+        bracket = self._bracket_of[trial.id]
+        arrived = bracket.ladder.arriving(trial, epoch)
+        if not arrived:
+            return CONTINUE
+        rung = bracket.rungs[arrived[-1]]
+        count, better = len(rung.ranked) + 1, rung.better_than((value, -trial.number))
+        if better < int(count / self.reduction) and not bracket.ladder.by_data:
+            return CONTINUE
+        return Pause(f"waits at epoch {rung.level:g}: rank {better + 1} of {count}")
+
+    def reported(self, trial: Trial, epoch: float, value: float) -> None:
+        """Add the value to the rungs that this report is the first to reach."""
+        bracket = self._bracket_of[trial.id]
+        arrived = bracket.ladder.arriving(trial, epoch)
+        paused = trial.decision == "pause" and trial.decision_kind == "scheduler"
+        for index in arrived:
+            bracket.rungs[index].arrive(trial, value, waits=paused and index == arrived[-1])
+        bracket.ladder.move(trial, epoch)
+
+    def ended(self, trial: Trial) -> None:
+        """Forget a trial that is over."""
+        if trial.status.final and trial.id in self._bracket_of:
+            bracket = self._bracket_of.pop(trial.id)
+            bracket.ladder.leave(trial)
+            for rung in bracket.rungs:
+                rung.leave(trial.id)
+
+    def next_continuation(self, more: bool, idle: bool) -> Continuation | None:
+        """Return the promotable trial of the longest rung."""
+        found: tuple[float, Continuation] | None = None
+        for bracket in self.brackets:
+            for index, rung in enumerate(bracket.rungs):
+                trial = self._promotable(rung, last_call=idle and not more)
+                if trial is not None and (found is None or rung.level > found[0]):
+                    fraction = bracket.ladder.next_fraction(index)
+                    found = (rung.level, Continuation(trial, fraction=fraction))
+        return None if found is None else found[1]
+
+    def closings(self) -> list[Closing]:
+        """End everyone who still waits."""
+        return [
+            Closing(
+                trial,
+                f"rank {rung.better_than(key) + 1} of {len(rung.ranked)} at epoch "
+                f"{rung.level:g}; {rung.promoted} went on",
+            )
+            for bracket in self.brackets
+            for rung in bracket.rungs
+            for trial, key in rung.waiting.items()
+        ]
+
+    def _promotable(self, rung: _Rung, last_call: bool) -> str | None:
+        if not rung.heap:
+            return None
+        value, number, trial = rung.heap[0]
+        quota = int(len(rung.ranked) / self.reduction)
+        if last_call and rung.promoted == 0:
+            return trial
+        return trial if rung.better_than((-value, -number)) < quota else None
+
+    def _next_bracket(self) -> _Bracket:
+        return min(self.brackets, key=lambda bracket: (bracket.dealt + 1) / bracket.weight)

@@ -1,0 +1,108 @@
+"""Population-based training: poor trials continue from the weights of good ones, with new values.
+
+All trials of the search are one population that advances in step (Jaderberg et al., 2017; the
+barrier is ours): at each interval a trial pauses until every other one has come as far. So the
+comparison is between equals, a donor's checkpoint is always of the same epoch, and the result
+does not depend on how many workers there are. A trial in the worst quantile then goes on from the
+checkpoint of one in the best, with that one's values perturbed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tid_tune.search.decision import CONTINUE, Decision, Pause
+from tid_tune.search.records import Trial
+from tid_tune.search.samplers.base import rng_for
+from tid_tune.search.schedulers.base import Continuation, Scheduler
+from tid_tune.search.schedulers.rungs import Ladder
+
+
+class Pbt(Scheduler):
+    """Every `interval` epochs the worst `quantile` of the population copies the best `quantile`."""
+
+    def __init__(self, epochs: int, interval: float, quantile: float, seed: int) -> None:
+        self.quantile = quantile
+        self.seed = seed
+        count = max(0, int((epochs - 1e-6) / interval))
+        self.ladder = Ladder([interval * (k + 1) for k in range(count)], epochs)
+        self._numbers: dict[str, int] = {}
+        self._passed: dict[str, int] = {}
+        """Levels that each live trial has passed."""
+        self._live = Counter[int]()
+        """How many live trials have passed that many levels."""
+        self._waiting: list[dict[str, None]] = [{} for _ in self.ladder.levels]
+        self._values: list[dict[str, float]] = [{} for _ in self.ladder.levels]
+        self._queue: tuple[tuple[int, int], list[Continuation]] = ((-1, 0), [])
+
+    def suggested(self, trial: Trial) -> None:
+        """Join the population."""
+        if trial.id not in self._numbers:
+            self._numbers[trial.id] = trial.number
+            self._passed[trial.id] = 0
+            self._live[0] += 1
+
+    def started(self, trial: Trial) -> None:
+        """The trial does not wait any more."""
+        for waiting in self._waiting:
+            waiting.pop(trial.id, None)
+
+    def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
+        """Pause at each interval."""
+        arrived = self.ladder.arriving(trial, epoch)
+        if not arrived:
+            return CONTINUE
+        level = self.ladder.levels[arrived[-1]]
+        return Pause(f"waits for the population at epoch {level:g}")
+
+    def reported(self, trial: Trial, epoch: float, value: float) -> None:
+        """Remember the value at the level this report is the first to reach."""
+        arrived = self.ladder.arriving(trial, epoch)
+        if arrived:
+            self._values[arrived[-1]][trial.id] = value
+            self._live[self._passed[trial.id]] -= 1
+            self._live[arrived.stop] += 1
+            self._passed[trial.id] = arrived.stop
+            self._waiting[arrived[-1]][trial.id] = None
+        self.ladder.move(trial, epoch)
+
+    def ended(self, trial: Trial) -> None:
+        """A trial that is over holds up nobody; its checkpoints may still be copied."""
+        if trial.status.final and trial.id in self._passed:
+            self._live[self._passed.pop(trial.id)] -= 1
+            self.started(trial)
+            self.ladder.leave(trial)
+
+    def next_continuation(self, more: bool, idle: bool) -> Continuation | None:
+        """Once all have come as far: the trials that exploit first, then the others."""
+        index = next((i for i, waiting in enumerate(self._waiting) if waiting), None)
+        if more or index is None or any(self._live[passed] for passed in range(index + 1)):
+            return None
+        key = (index, len(self._values[index]))
+        if self._queue[0] != key:
+            self._queue = (key, self._continuations(index))
+        queue = self._queue[1]
+        while queue[-1].trial not in self._waiting[index]:
+            queue.pop()
+        return queue[-1]
+
+    def _continuations(self, index: int) -> list[Continuation]:
+        """Return who goes on from a level and how, the first one last."""
+        donors, level = self._donors(index), self.ladder.levels[index]
+        order = sorted(
+            self._waiting[index], key=lambda name: (name not in donors, self._numbers[name])
+        )
+        return [Continuation(name, donor=donors.get(name), epoch=level) for name in order[::-1]]
+
+    def _donors(self, index: int) -> dict[str, str]:
+        """Return whom each trial of the worst quantile at a level copies."""
+        values = self._values[index]
+        ranked = sorted(values, key=lambda name: (-values[name], self._numbers[name]))
+        count = min(max(1, int(len(ranked) * self.quantile)), len(ranked) // 2)
+        donors = {}
+        for name in ranked[len(ranked) - count :]:
+            rng = rng_for(self.seed, "exploit", self._numbers[name], index)
+            donor = ranked[int(rng.integers(count))]
+            if values[donor] > values[name]:
+                donors[name] = donor
+        return donors

@@ -1,0 +1,147 @@
+"""Whether the best trials are really better than the baseline.
+
+The candidates and the baselines were trained again with the same new seeds; the values that made
+the candidates candidates are not used, since the best of many noisy values is too good to be true.
+The winner is the candidate with the best mean. It is compared with each baseline by Welch's
+interval; with k candidates the level is 1 - 0.05 / k (Bonferroni), because the winner was chosen
+among them by the same values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tid_tune.search.ledger import Event
+from tid_tune.search.records import Status, Trial
+from tid_tune.search.state import RunState
+from tid_tune.search.statistics import LEVEL, Estimate, difference, estimate
+from tid_tune.spec.model import SearchSpec
+
+REAL_GAIN, UNCLEAR, WORSE = "real gain", "not distinguishable", "worse"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate against a baseline; the difference is signed so that more is better."""
+
+    baseline: str
+    difference: Estimate
+    verdict: str
+    """`real gain`, `not distinguishable` or `worse`."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The reruns of a candidate (its trial id) or of a baseline (its label)."""
+
+    name: str
+    values: dict[int, float]
+    """The first objective, by seed."""
+    failures: int
+    estimate: Estimate | None
+    """95 % interval of the mean; None without a completed rerun."""
+    comparisons: tuple[Comparison, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of the confirmation.
+
+    `candidates` are best first; `winner` is a search trial's id, None where no rerun completed.
+    `level` is that of the comparisons' intervals.
+    """
+
+    winner: str | None
+    candidates: tuple[Group, ...]
+    baselines: tuple[Group, ...]
+    level: float
+    text: str
+
+
+def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
+    """Return the verdict on the latest confirmation, or None where none was planned."""
+    plan = state.stages.get("confirm")
+    if plan is None:
+        return None
+    trials = [t for t in state.trials.values() if t.stage == "confirm"]
+    baselines = tuple(_group(name, trials, spec) for name in plan["baselines"])
+    level = 1 - (1 - LEVEL) / max(1, len(plan["candidates"]))
+    sign = sign_of(spec)
+    groups = [_group(name, trials, spec) for name in plan["candidates"]]
+    groups.sort(key=lambda g: _standing(g, sign), reverse=True)
+    compared = tuple(_compare(group, baselines, level, sign) for group in groups)
+    winner = compared[0] if compared and compared[0].values else None
+    return Verdict(
+        winner=None if winner is None else winner.name,
+        candidates=compared,
+        baselines=baselines,
+        level=level,
+        text=_text(winner, spec, plan),
+    )
+
+
+def sign_of(spec: SearchSpec) -> float:
+    """Return 1 where the first objective is to be large, -1 where it is to be small."""
+    return 1.0 if next(iter(spec.objectives.values())) == "max" else -1.0
+
+
+def _group(name: str, trials: list[Trial], spec: SearchSpec) -> Group:
+    objective = next(iter(spec.objectives))
+    mine = [t for t in trials if t.label == name]
+    values = {
+        t.seed: value
+        for t in mine
+        if t.status is Status.COMPLETED and (value := t.value(objective)) is not None
+    }
+    failures = sum(t.status is Status.FAILED for t in mine)
+    known = estimate(list(values.values())) if values else None
+    return Group(name, values, failures, known)
+
+
+def _standing(group: Group, sign: float) -> tuple[int, float]:
+    """Return the sort key of a candidate: reruns that worked, then the mean."""
+    mean = 0.0 if group.estimate is None else group.estimate.mean
+    return len(group.values), sign * mean
+
+
+def _compare(group: Group, baselines: tuple[Group, ...], level: float, sign: float) -> Group:
+    mine = [sign * value for value in group.values.values()]
+    comparisons = []
+    for baseline in baselines:
+        theirs = [sign * value for value in baseline.values.values()]
+        if mine and theirs:
+            gap = difference(mine, theirs, level)
+            comparisons.append(Comparison(baseline.name, gap, _word(gap)))
+    return Group(group.name, group.values, group.failures, group.estimate, tuple(comparisons))
+
+
+def _word(gap: Estimate) -> str:
+    if gap.low is None or gap.high is None or gap.low <= 0.0 <= gap.high:
+        return UNCLEAR
+    return REAL_GAIN if gap.low > 0.0 else WORSE
+
+
+def _text(winner: Group | None, spec: SearchSpec, plan: Event) -> str:
+    if winner is None or winner.estimate is None:
+        return "no candidate could be confirmed: " + (
+            "there was none" if not plan["candidates"] else "none of their reruns completed"
+        )
+    objective, mean = next(iter(spec.objectives)), winner.estimate
+    text = f"{winner.name}: {objective} {_interval(mean)} over {_seeds(mean.count)}"
+    for comparison in winner.comparisons:
+        gap = comparison.difference
+        text += f"; {_interval(gap, '+')} against {comparison.baseline}: {comparison.verdict}"
+        if gap.low is None:
+            text += " (one seed shows no spread)"
+    return text
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"
+
+
+def _interval(value: Estimate, sign: str = "") -> str:
+    text = f"{value.mean:{sign}.4f}"
+    if value.low is None or value.high is None:
+        return text
+    return f"{text} [{value.low:{sign}.4f}, {value.high:{sign}.4f}]"
