@@ -1,0 +1,13 @@
+# ATSS ResNet-50 learns from ATSS ResNet-101 on PASCAL VOC.
+_base_ = "atss_r50.py"
+
+custom_imports = dict(imports=["tid_tune.distill.distiller"], allow_failed_imports=False)
+model = dict(
+    _delete_=True,
+    type="Distiller",
+    student=_base_.model,
+    teacher=dict(
+        config="trainables/configs/voc/atss_r101.py", checkpoint="checkpoints/voc_atss_r101.pth"
+    ),
+    distillation=dict(method="tid"),
+)
