@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tid_tune.data.digits import _pools, write_digits
+from tid_tune.data.digits import _pools, _scans, write_digits
 from tid_tune.data.drawing import SIZE_RANGE, draw_scene, ink, texture
 from tid_tune.errors import DataError
 
@@ -25,6 +25,18 @@ def digest(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def pools():
     return _pools(0)
+
+
+def test_the_scans_are_those_of_scikit_learn_with_and_without_its_data_file(monkeypatch):
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    for case in ("file", "import"):
+        if case == "import":
+            monkeypatch.setattr(Path, "is_file", lambda path: False)
+        scans, labels = _scans()
+        assert np.array_equal(scans * 16, data.images)
+        assert np.array_equal(labels, data.target)
 
 
 @pytest.mark.parametrize("format", ["coco", "voc"])

@@ -127,3 +127,32 @@ def voc_to_coco(
 
 def _names(classes: str | None) -> list[str]:
     return [name.strip() for name in (classes or "").split(",") if name.strip()]
+
+
+@app.command()
+def check(
+    path: Annotated[
+        Path, typer.Argument(help="A dataset's folder, a COCO json, or a VOC image list.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option(help="The folder of the images, where it is not found.")
+    ] = None,
+    classes: Classes = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Decode every image; compare images by their pixels.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as json.")] = False,
+) -> None:
+    """Report what is wrong with a dataset, and the mend. Exit code 1 if there are errors."""
+    import json
+
+    from tid_tune.data.check import check as examine
+
+    report = examine(path, images=images, classes=_names(classes) or None, deep=deep)
+    if as_json:
+        say(json.dumps(report.as_json(), indent=1))
+    else:
+        for line in report.lines():
+            say(line)
+    if report.errors:
+        raise typer.Exit(1)

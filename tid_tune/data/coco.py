@@ -189,12 +189,11 @@ def tabulate(document: Document, findings: Findings, split: str) -> Table:
     )
     return Table(
         classes=tuple(categories.values()),
-        image_names=[f"image {image['id']}" for image in images],
         files=[image["file_name"] for image in images],
         sizes=np.array([(image["width"], image["height"]) for image in images], np.int64).reshape(
             -1, 2
         ),
-        box_names=[box["id"] for box in boxes],
+        box_ids=[box["id"] for box in boxes],
         box_image=_column(boxes, lambda box: image_index[box["image_id"]], np.int64),
         box_class=_column(boxes, lambda box: class_index[box["category_id"]], np.int64),
         boxes=xywh.reshape(-1, 4),

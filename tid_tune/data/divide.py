@@ -45,13 +45,15 @@ class Division:
     def lines(self) -> Iterator[str]:
         """A table: for each label, how many images of each part show it, and their share."""
         width = max(len(label) for label in (*self.labels, "images"))
-        heads = [f"{part.path.stem:>18}" for part in self.parts]
-        yield "  ".join([" " * width, *heads])
-        yield "  ".join([f"{'images':{width}}", *(f"{part.images:>18}" for part in self.parts)])
+        column = max(17, *(len(part.path.stem) for part in self.parts))
+        yield "  ".join([" " * width, *(f"{part.path.stem:>{column}}" for part in self.parts)])
+        yield "  ".join(
+            [f"{'images':{width}}", *(f"{part.images:>{column}}" for part in self.parts)]
+        )
         for index, label in enumerate(self.labels):
             if any(part.shows[index] for part in self.parts):
                 cells = (
-                    f"{part.shows[index]:>9} {part.shows[index] / part.images:>7.1%} "
+                    f"{part.shows[index]:>{column - 8}} {part.shows[index] / part.images:>7.1%}"
                     for part in self.parts
                 )
                 yield "  ".join([f"{label:{width}}", *cells])

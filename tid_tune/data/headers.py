@@ -32,6 +32,7 @@ class Header:
         height: pixels, as stored.
         orientation: the EXIF orientation, 1 (upright) to 8.
         bytes: length of the file.
+        identity: device and inode; files with the same are one file.
         complete: False if the file ends before its image does.
     """
 
@@ -39,6 +40,7 @@ class Header:
     height: int
     orientation: int
     bytes: int
+    identity: tuple[int, int]
     complete: bool
 
     @property
@@ -69,7 +71,8 @@ def read_header(path: Path | str) -> Header:
 
 
 def _read(handle: int, path: Path | str) -> Header:
-    length = os.fstat(handle).st_size
+    status = os.fstat(handle)
+    length = status.st_size
     head = os.pread(handle, _HEAD, 0)
     if not head:
         raise DataError(f"{path}: the file is empty")
@@ -81,10 +84,12 @@ def _read(handle: int, path: Path | str) -> Header:
         size = (int.from_bytes(head[16:20]), int.from_bytes(head[20:24]))
         ended = b"IEND" in tail
     else:
-        return _by_pillow(path, length, decode=False)
-    if size is not None and ended:
-        return Header(*size, orientation=1, bytes=length, complete=True)
-    return _by_pillow(path, length, decode=not ended)
+        size, ended = None, True
+    width, height, orientation, complete = (
+        (*size, 1, True) if size is not None and ended else _by_pillow(path, decode=not ended)
+    )
+    identity = (status.st_dev, status.st_ino)
+    return Header(width, height, orientation, length, identity, complete)
 
 
 def _jpeg_size(handle: int, head: bytes) -> tuple[int, int] | None:
@@ -104,17 +109,18 @@ def _jpeg_size(handle: int, head: bytes) -> tuple[int, int] | None:
         offset += 2 + length
 
 
-def _by_pillow(path: Path | str, length: int, *, decode: bool) -> Header:
-    """Read with Pillow; `decode` finds out whether the image is complete."""
+def _by_pillow(path: Path | str, *, decode: bool) -> tuple[int, int, int, bool]:
+    """Width, height, orientation, completeness; the last is found out only with `decode`."""
     try:
         with Image.open(path) as image:
-            orientation = image.getexif().get(_ORIENTATION, 1)
             width, height = image.size
             complete = not decode or _decodes(image)
+            # Looking for EXIF data can mean reading to the end, which an incomplete file has not.
+            orientation = image.getexif().get(_ORIENTATION, 1) if complete else 1
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: {error}") from None
     valid = isinstance(orientation, int) and 1 <= orientation <= 8
-    return Header(width, height, orientation if valid else 1, length, complete)
+    return width, height, orientation if valid else 1, complete
 
 
 def _decodes(image: Image.Image) -> bool:

@@ -15,10 +15,9 @@ class Table:
 
     Attributes:
         classes: K names; `box_class` indexes them.
-        image_names: N texts that name an image in a message, e.g. `image 42`.
         files: N file names, relative to the folder of the images.
         sizes: [N, 2] int64, width and height in pixels as the annotations say.
-        box_names: M texts that name a box in a message, e.g. `annotation 7`, or its numbers.
+        box_ids: M annotation ids, or empty where boxes have none (VOC).
         box_image: [M] int64, index of the image.
         box_class: [M] int64, index of the class.
         boxes: [M, 4] float64: left, top, width, height in pixels; the image's corner is 0, 0.
@@ -27,10 +26,9 @@ class Table:
     """
 
     classes: tuple[str, ...]
-    image_names: Sequence[str | int]
     files: Sequence[str]
     sizes: NDArray[np.int64]
-    box_names: Sequence[str | int]
+    box_ids: Sequence[int]
     box_image: NDArray[np.int64]
     box_class: NDArray[np.int64]
     boxes: NDArray[np.float64]
@@ -54,3 +52,14 @@ class Table:
     def label_names(self) -> tuple[str, ...]:
         """Names of the labels that `image_labels` uses, K+2 of them."""
         return (*self.classes, "(ignored boxes)", "(no boxes)")
+
+    def describe(self, box: int) -> str:
+        """One box in words, for a message."""
+        image = self.box_image[box]
+        width, height = self.sizes[image]
+        name = f"annotation {self.box_ids[box]}, " if self.box_ids else ""
+        left, top, across, down = (f"{value:g}" for value in self.boxes[box])
+        return (
+            f"{self.files[image]}: {name}{self.classes[self.box_class[box]]} "
+            f"[{left}, {top}, {across}, {down}] in {width}x{height}"
+        )

@@ -210,10 +210,9 @@ def tabulate_voc(
     columns = np.array(rows, np.float64).reshape(-1, 7)
     return Table(
         classes=tuple(classes),
-        image_names=[f"{home.name}/{name}" for home, name, _ in found],
         files=[f"{home.name}/JPEGImages/{name}.jpg" for home, name, _ in found],
         sizes=np.array([annotation.size for *_, annotation in found], np.int64).reshape(-1, 2),
-        box_names=range(1, len(rows) + 1),
+        box_ids=(),
         box_image=columns[:, 0].astype(np.int64),
         box_class=columns[:, 1].astype(np.int64),
         boxes=columns[:, 2:6],

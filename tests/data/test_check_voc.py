@@ -1,0 +1,144 @@
+"""One row for everything that `check` finds in a dataset of VOC form."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tid_tune.data.check import check
+from tid_tune.data.voc import VOC_CLASSES
+from tid_tune.errors import DataError
+
+
+@pytest.fixture
+def home(digits, tmp_path) -> Path:
+    """A copy of the digits in VOC form: images 1-40 train, 41-52 val, 53-64 test."""
+    shutil.copytree(digits / "voc", tmp_path / "voc")
+    return tmp_path / "voc/VOCdevkit/VOC2007"
+
+
+def found(home: Path, **options) -> dict[str, tuple[int, str]]:
+    report = check(home.parents[1], **options)
+    return {
+        finding.rule.code: (finding.count, "\n".join(finding.examples))
+        for finding in report.findings.all()
+    }
+
+
+def edit(name: str, old: str, new: str):
+    def change(home: Path) -> None:
+        path = home / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+
+    return change
+
+
+def move_box(home: Path) -> None:
+    path = home / "Annotations/000002.xml"
+    text = path.read_text()
+    start, end = text.index("<xmin>"), text.index("</bndbox>")
+    corners = "<xmin>500</xmin><ymin>5</ymin><xmax>520</xmax><ymax>9</ymax>"
+    path.write_text(text[:start] + corners + text[end:])
+
+
+ROWS = [
+    (
+        "missing-annotation",
+        lambda home: (home / "Annotations/000002.xml").unlink(),
+        "VOC2007/Annotations/000002.xml",
+    ),
+    ("annotation-file", edit("Annotations/000002.xml", "</annotation>", ""), "cannot read the xml"),
+    ("annotation-file", edit("Annotations/000002.xml", "<xmin>", "<xmin>a"), "xmin of bndbox"),
+    ("outside-box", move_box, "VOC2007/JPEGImages/000002.jpg: "),
+    ("size-differs", edit("Annotations/000002.xml", ">128<", ">127<"), "annotated 127x128"),
+    (
+        "missing-image",
+        lambda home: (home / "JPEGImages/000002.jpg").unlink(),
+        "JPEGImages/000002.jpg",
+    ),
+    (
+        "truncated-image",
+        lambda home: os.truncate(home / "JPEGImages/000060.jpg", 1500),
+        "000060.jpg",
+    ),
+    ("image-list", edit("ImageSets/Main/train.txt", "000002\n", "\n000002\n"), "line 2: the line"),
+    ("image-list", edit("ImageSets/Main/train.txt", "000002", "000002 -1"), "is not just a name"),
+    ("leaked-file", edit("ImageSets/Main/test.txt", "000053", "000002"), "000002.jpg"),
+    (
+        "leaked-pixels",
+        lambda home: shutil.copy(home / "JPEGImages/000002.jpg", home / "JPEGImages/000053.jpg"),
+        "000053.jpg",
+    ),
+    (
+        "annotation-file",
+        lambda home: (home / "ImageSets/Main/val.txt").write_bytes(b"\xff\xfe\xfa"),
+        "cannot read the image list",
+    ),
+]
+
+
+def test_good_data_have_no_findings_and_own_classes_are_recognised(home):
+    report = check(home.parents[1])
+    assert not report.findings.all()
+    assert report.splits[0].images == 64
+    assert report.splits[0].classes == tuple("0123456789")
+
+
+@pytest.mark.parametrize(("code", "break_it", "example"), ROWS)
+def test_a_defect_is_found_and_shown(home, code, break_it, example):
+    break_it(home)
+    findings = found(home)
+    assert findings[code][0] == 1
+    assert example in findings[code][1]
+    assert findings.keys() - {code} <= {"empty-image"}
+
+
+@pytest.mark.parametrize("path", ["VOCdevkit", "VOCdevkit/VOC2007"])
+def test_any_folder_above_the_lists_may_be_named(home, path):
+    assert check(home.parents[1] / path).splits[0].images == 64
+
+
+def test_a_single_list_can_be_checked(home):
+    report = check(home / "ImageSets/Main/val.txt")
+    assert report.splits[0].images == 12
+
+
+def test_a_class_that_is_not_among_the_twenty_is_found(home):
+    edit("Annotations/000002.xml", "<name>", "<name>dog</name><!--")(home)
+    edit("Annotations/000002.xml", "</name>\n    <pose>", "-->\n    <pose>")(home)
+    count, example = found(home)["unknown-class"]
+    assert count > 100  # one dog makes these VOC's classes, which no digit is among
+    assert "000001.xml" in example
+    named = found(home, classes=tuple("0123456789"))
+    assert named["unknown-class"] == (1, "000002.xml: 'dog'")
+
+
+def test_two_years_are_checked_as_one_dataset(home):
+    shutil.copytree(home, home.with_name("VOC2012"))
+    report = check(home.parents[1])
+    assert [split.name for split in report.splits] == ["VOC2007", "VOC2012"]
+    pairs = {found.split for found in report.findings.all() if found.rule.code == "leaked-pixels"}
+    assert "VOC2007 train and VOC2012 train" in pairs
+
+
+def test_difficult_objects_count_as_ignored(home):
+    edit("Annotations/000002.xml", "<difficult>0", "<difficult>1")(home)
+    assert check(home.parents[1]).splits[0].ignored_boxes == 1
+
+
+def test_without_lists_the_names_looked_for_are_told(home):
+    for path in (home / "ImageSets/Main").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"none of the image lists train\.txt, val\.txt"):
+        check(home.parents[1])
+
+
+def test_the_twenty_classes_are_those_of_mmdet():
+    from tid_tune.openmmlab.setup import prepare
+
+    prepare()
+    from mmdet.datasets import VOCDataset
+
+    assert VOCDataset.METAINFO["classes"] == VOC_CLASSES
