@@ -7,13 +7,12 @@ from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
+from analysis_scenes import annotations, pycoco, random_detections, random_truth
 
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.report.analysis.ap import coco_table
 from tid_tune.report.analysis.columns import Detections, truth_from_coco, truth_from_instances
 from tid_tune.report.analysis.voc import voc_ap, voc_map
-
-from analysis_scenes import annotations, pycoco, random_detections, random_truth
 
 
 @pytest.mark.parametrize("seed", range(3))

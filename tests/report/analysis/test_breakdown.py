@@ -4,12 +4,11 @@ import copy
 
 import numpy as np
 import pytest
+from analysis_scenes import annotations, pycoco, random_detections, random_truth
 
 from tid_tune.report.analysis.breakdown import FORGIVING_IOU, SHARES, STAGES, break_down
 from tid_tune.report.analysis.columns import Detections, Truth
 from tid_tune.report.analysis.matching import AREAS
-
-from analysis_scenes import annotations, pycoco, random_detections, random_truth
 
 
 def reference(truth, detections, forgiven=None):

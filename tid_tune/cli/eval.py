@@ -1,0 +1,47 @@
+"""`tid-tune eval`: how good one model is, and what it gets wrong."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Split(StrEnum):
+    """The dataloaders a config may have to evaluate on."""
+
+    val = "val"
+    test = "test"
+
+
+def evaluate(
+    config: Annotated[Path, typer.Argument(help="An mmdet config; of a Distiller, its student.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Weights of that config.")],
+    split: Annotated[Split, typer.Option(help="Which of the config's data.")] = Split.val,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for numbers, curves and detections.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Use the first images only.", min=1, metavar="N")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Evaluate one model: AP tables, classes, and errors by type."""
+    from tid_tune import console
+    from tid_tune.report.analysis.evaluate import evaluate_checkpoint
+    from tid_tune.report.analysis.files import write_files
+    from tid_tune.report.analysis.tables import NO_SIMILAR, tables
+
+    analysis = evaluate_checkpoint(
+        config, checkpoint, "test" if split is Split.test else "val", limit=limit, device=device
+    )
+    for table in tables(analysis):
+        console.show(table)
+    if not analysis.breakdown.similar:
+        console.say(NO_SIMILAR)
+    if out is not None:
+        about = {"config": str(config), "checkpoint": str(checkpoint), "split": split.value}
+        for path in write_files(out, analysis, about):
+            console.say(f"wrote {path}")

@@ -1,0 +1,1 @@
+"""Take a trained student out: a plain mmdet config and checkpoint, and ONNX."""

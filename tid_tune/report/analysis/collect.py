@@ -1,0 +1,135 @@
+"""Run a detector over a split of its config's data and collect ground truth and detections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from tid_tune.data.coco import load_document
+from tid_tune.errors import ConfigError, DataError
+from tid_tune.openmmlab.setup import prepare, quiet
+from tid_tune.report.analysis.columns import (
+    Detections,
+    ImageId,
+    Ints,
+    Truth,
+    corners_to_sides,
+    truth_from_coco,
+    truth_from_instances,
+)
+
+Split = Literal["val", "test"]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A detector's output on a split; `voc` says that the config evaluates by VOC's rules."""
+
+    truth: Truth
+    detections: Detections
+    voc: bool
+
+
+def collect(detector: nn.Module, config: Config, split: Split, limit: int | None) -> Collected:
+    """Run `detector`, in evaluation mode, over the config's dataloader of `split`.
+
+    At most the first `limit` images are used, and the ground truth is that of the images used.
+
+    Raises:
+        ConfigError: the config has no such dataloader.
+        DataError: the data cannot be read.
+    """
+    loader = _build_loader(config, split)
+    dataset = loader.dataset
+    truth, voc = _truth(config, split, dataset)
+    index_of = {image_id: index for index, image_id in enumerate(truth.image_ids)}
+    columns: dict[int, tuple[Any, Any, Any]] = {}
+    for sample in _samples(detector, loader, limit):
+        index = index_of.get(sample.img_id)
+        if index is None:
+            raise DataError(
+                f"image {sample.img_id!r} of the {split} split is not in the annotations that "
+                f"`{split}_evaluator` names"
+            )
+        found = sample.pred_instances
+        columns[index] = tuple(
+            getattr(found, name).detach().cpu().numpy() for name in ("bboxes", "scores", "labels")
+        )
+    if not columns:
+        raise DataError(f"the {split} split has no images")
+    used = np.array(sorted(columns), dtype=np.int64)
+    places = used
+    # Without a limit all images of the annotations count, as in CocoMetric, found or not.
+    if limit is not None:
+        truth, places = truth.only(used), np.arange(len(used))
+    return Collected(truth, _stack(places, [columns[index] for index in used.tolist()]), voc)
+
+
+def _stack(images: Ints, columns: list[tuple[Any, Any, Any]]) -> Detections:
+    lengths = [len(scores) for _, scores, _ in columns]
+    corners = np.concatenate([boxes for boxes, _, _ in columns]).astype(np.float64)
+    return Detections(
+        np.repeat(images, lengths),
+        np.concatenate([labels for _, _, labels in columns]).astype(np.int64),
+        corners_to_sides(corners.reshape(-1, 4)),
+        np.concatenate([scores for _, scores, _ in columns]).astype(np.float64),
+    )
+
+
+def _samples(detector: nn.Module, loader: Any, limit: int | None) -> Iterator[Any]:
+    model: Any = detector
+    count = 0
+    for batch in loader:
+        with torch.no_grad():
+            results = model.test_step(batch)
+        for sample in results:
+            if limit is not None and count >= limit:
+                return
+            count += 1
+            yield sample
+
+
+def _build_loader(config: Config, split: Split) -> Any:
+    prepare()
+    from mmengine.runner import Runner
+
+    settings = config.get(f"{split}_dataloader")
+    if not settings:
+        raise ConfigError(
+            f"{config.filename or 'the config'} has no `{split}_dataloader`, so there is no "
+            f"{split} split to evaluate"
+        )
+    try:
+        with quiet():
+            return Runner.build_dataloader(settings, seed=0)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"the {split} split cannot be read: {error}. Paths in a config are relative to the "
+            "current folder."
+        ) from error
+
+
+def _truth(config: Config, split: Split, dataset: Any) -> tuple[Truth, bool]:
+    evaluators = config.get(f"{split}_evaluator") or ()
+    if isinstance(evaluators, Mapping):
+        evaluators = (evaluators,)
+    voc = any(evaluator.get("type") == "VOCMetric" for evaluator in evaluators)
+    classes = dataset.metainfo["classes"]
+    files = [evaluator.get("ann_file") for evaluator in evaluators]
+    path = next((file for file in files if file), None)
+    if path is not None:
+        return truth_from_coco(load_document(Path(path), polygons=False), classes), voc
+    return truth_from_instances(_records(dataset), classes), voc
+
+
+def _records(dataset: Any) -> Iterator[tuple[ImageId, Any]]:
+    for index in range(len(dataset)):
+        record = dataset.get_data_info(index)
+        yield record["img_id"], record["instances"]
