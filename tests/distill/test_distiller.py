@@ -169,6 +169,19 @@ def test_the_student_starts_alike_whatever_the_method() -> None:
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
 
+def test_initialized_weights_are_those_of_the_student_alone() -> None:
+    from mmdet.registry import MODELS
+    from mmengine.config import ConfigDict
+
+    torch.manual_seed(0)
+    plain = MODELS.build(ConfigDict(detector("gfl")))
+    plain.init_weights()
+    model = build(teacher=detector("gfl", width=16))
+    model.init_weights()
+    ours = export_student_state(model.state_dict())
+    assert all(torch.equal(ours[name], value) for name, value in plain.state_dict().items())
+
+
 def test_predictions_are_the_students() -> None:
     model = build().eval()
     data, items = batch()
