@@ -16,6 +16,7 @@ from typing import Any
 
 from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
 from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
+from tid_tune.search.retention import Retention
 from tid_tune.spec.model import SearchSpec
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Dispatcher:
         capacity: Callable[[], int],
     ) -> None:
         self._spec = spec
+        self._retention = Retention(search)
         self._search = search
         self._run_dir = run_dir
         self._root = root
@@ -119,7 +121,13 @@ class Dispatcher:
             going_on = not done and isinstance(decision, Continue)
             if not going_on:
                 del self._running[ray_id]
+            self._delete_unneeded()
             return going_on
+
+    def _delete_unneeded(self) -> None:
+        """Delete checkpoints that no resume, donor or result can ask for any more."""
+        for checkpoint in self._retention.drain():
+            (self._run_dir / checkpoint).unlink(missing_ok=True)
 
     def lost(self, ray_id: str, reason: str) -> None:
         """The worker is gone without an answer: its node, its process, or its memory."""

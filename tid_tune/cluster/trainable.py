@@ -26,8 +26,6 @@ from tid_tune.spec.model import Interval
 
 ORDER = "order"
 MESSAGE = "message"
-KEPT_CHECKPOINTS = 2
-"""The newest two: if the driver dies before it has recorded a report, the one before is resumed."""
 
 
 class WorkOrder(BaseModel):
@@ -84,7 +82,6 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         """Accept an order. The trial is built at the first step, where failures are reported."""
         self._order = WorkOrder.model_validate_json(config[ORDER])
         self._trial: SteppedTrial | None = None
-        self._written: list[Path] = []
 
     def step(self) -> dict[str, Any]:
         """Run one report interval; a failure is an answer, not an exception."""
@@ -102,11 +99,8 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             self._trial = self.build(self._order)
         report = self._trial.step()
         checkpoint = self._order.work_dir / f"step_{report.step:06d}.pth"
+        # Old ones are deleted by the driver: it knows what is recorded and who needs them.
         self._trial.save(checkpoint)
-        self._written.append(checkpoint)
-        for old in self._written[:-KEPT_CHECKPOINTS]:
-            old.unlink(missing_ok=True)
-        del self._written[:-KEPT_CHECKPOINTS]
         if report.done:
             self._close()
         return {

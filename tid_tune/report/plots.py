@@ -53,6 +53,7 @@ def best_so_far(
             axis.axhline(value, color=color, linewidth=1, linestyle="--", label=name)
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(y=0.08)
+        axis.set_xlim(left=0)
     axes[0].set_ylabel(objective)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tid_tune import console
+from tid_tune.search.costs import devices
 from tid_tune.search.ledger import number
 from tid_tune.spec.model import SearchSpec
 
@@ -82,8 +83,7 @@ class Progress:
 
     def device_hours(self) -> float:
         """GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""
-        held = self._spec.resources.gpus or self._spec.resources.cpus
-        return self.seconds * held / 3600
+        return self.seconds * devices(self._spec.resources) / 3600
 
     def device(self) -> str:
         """The unit `device_hours` counts."""

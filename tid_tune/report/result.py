@@ -9,6 +9,7 @@ from pathlib import Path
 from tid_tune import console
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
+from tid_tune.search.costs import devices, total_cost, trial_cost
 from tid_tune.search.plan import NONE
 from tid_tune.search.ranking import Row, best_trial, leaderboard
 from tid_tune.search.records import Status, Trial
@@ -33,6 +34,8 @@ class Result:
     levels: dict[str, float]
     epochs: float
     hours: float
+    verdict: str
+    """Of the confirmation; empty without one."""
     failed: str
 
     @property
@@ -67,6 +70,8 @@ class Result:
         objective, value = next(iter(self.best.values.items()))
         gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
         console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
+        if self.verdict:
+            console.say(self.verdict)
         place = _relative(self.run_dir)
         console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
         console.say(f"  picture      {place}/best_so_far.png")
@@ -76,18 +81,19 @@ class Result:
 def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
     """Write leaderboard.txt, best_so_far.png and best/ into `run_dir`."""
     rows = leaderboard(state, spec)
-    winner = best_trial(state, spec)
+    winner = winning_trial(state, spec)
     best = next((row for row in rows if winner is not None and row.trial == winner.id), None)
-    held = spec.resources.gpus or spec.resources.cpus
-    trials = list(state.trials.values())
+    held = devices(spec.resources)
+    cost = total_cost(trial_cost(trial) for trial in state.trials.values())
     result = Result(
         spec=spec,
         run_dir=run_dir,
         rows=rows,
         best=best,
         levels=reference_levels(state, spec),
-        epochs=sum(trial.epoch for trial in trials),
-        hours=sum(r.seconds for trial in trials for r in trial.reports) * held / 3600,
+        epochs=cost.epochs,
+        hours=cost.device_hours(spec.resources),
+        verdict=state.stages.get("result", {}).get("text", ""),
         failed="" if best is not None else _why_nothing(rows),
     )
     table = leaderboard_table(rows, spec, width=200)
@@ -106,6 +112,12 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
     if winner is not None:
         keep_best(winner, spec, run_dir)
     return result
+
+
+def winning_trial(state: RunState, spec: SearchSpec) -> Trial | None:
+    """The search trial that was confirmed as best; before that, the best one so far."""
+    name = state.stages.get("result", {}).get("winner")
+    return state.trials[name] if name else best_trial(state, spec)
 
 
 def reference_levels(state: RunState, spec: SearchSpec) -> dict[str, float]:
@@ -128,8 +140,8 @@ def ended_trials(state: RunState, objective: str, held: float) -> list[EndedTria
     ended = [t for t in state.trials.values() if t.ended is not None and t.reports]
     points, epochs, seconds = [], 0.0, 0.0
     for trial in sorted(ended, key=lambda t: t.ended or 0.0):
-        epochs += trial.epoch
-        seconds += sum(report.seconds for report in trial.reports)
+        cost = trial_cost(trial)
+        epochs, seconds = epochs + cost.epochs, seconds + cost.seconds
         value = trial.value(objective)
         if value is not None and trial.stage == "search":
             full = trial.status is Status.COMPLETED
