@@ -59,7 +59,8 @@ def test_a_new_type_drops_the_options_of_the_old_one(read: Load) -> None:
     spec = read("base: base.yaml\nsampler: {type: random}\nscheduler: {reduction: 4}\n")
     assert (spec.sampler.type, spec.sampler.seed) == ("random", 7)
     assert (spec.scheduler.type, spec.scheduler.reduction) == ("asha", 4)
-    assert read("base: base.yaml\n", "sampler=grid", f"space.{LR}={{choice: [0.5, 1]}}").sampler.seed is None
+    countable = f"space.{LR}={{choice: [0.5, 1]}}"
+    assert read("base: base.yaml\n", "sampler=grid", countable).sampler.seed is None
 
 
 @pytest.mark.usefixtures("base")

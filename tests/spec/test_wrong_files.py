@@ -25,8 +25,7 @@ MISTAKES = YAML(typ="safe", pure=True).load(Path(__file__).with_name("mistakes.y
 def test_a_mistake_is_told_with_its_place_and_mend(
     mistake: dict[str, str], read: Callable[..., SearchSpec]
 ) -> None:
-    says = mistake.pop("says")
-    ((form, content),) = mistake.items()
+    ((form, content), (_, says)) = mistake.items()
     with pytest.raises(SpecError) as caught:
         read(FORMS[form](content))
     assert says in str(caught.value)

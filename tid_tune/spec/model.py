@@ -29,9 +29,9 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Whole, Field(ge=1, le=1_000_000)]
-Seed = Annotated[Whole, Field(ge=0, le=2**32 - 1)]
+# The order keeps the bounds in the JSON Schema, which does not look behind a validator.
+Count = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_whole)]
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$")]
 Metric = Annotated[str, Field(pattern=r"^[^\s=\x00-\x1f]{1,200}$")]

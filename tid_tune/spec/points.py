@@ -9,6 +9,7 @@ from tid_tune.spec.conditions import allows
 from tid_tune.spec.constraints import holds
 from tid_tune.spec.model import (
     Constraint,
+    Count,
     Distribution,
     LogUniform,
     Model,
@@ -31,7 +32,7 @@ class TransferText(Model):
 
     run: str
     """The run folder of an earlier search."""
-    top: int = 5
+    top: Count = 5
     narrow: bool = False
 
 
@@ -66,9 +67,6 @@ def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
         return None
     text = read_section(TransferText, "start_from", node, problems)
     if text is None:
-        return None
-    if text.top < 1:
-        problems.add(node.where, "start_from.top", f"must be at least 1, got {text.top}")
         return None
     return Transfer(run=Path(text.run), top=text.top, narrow=text.narrow)
 
