@@ -189,7 +189,7 @@ def test_close_puts_the_process_back(shapes_config, tmp_path):
 def test_a_diverging_trial_fails_as_nan_within_the_interval(shapes_config, tmp_path):
     with (
         make(shapes_config(), tmp_path, {"optim_wrapper.optimizer.lr": 1e12}) as trial,
-        pytest.raises(TrialError, match="loss.*(nan|inf)") as caught,
+        pytest.raises(TrialError, match=r"loss.*(nan|inf)") as caught,
     ):
         run_to_end(trial)
     assert caught.value.kind == "nan"
