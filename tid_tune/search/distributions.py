@@ -186,7 +186,6 @@ def _multiples(low: float, high: float, step: float) -> tuple[int, int]:
     return first, max(first, math.floor(_exact(high) / _exact(step)))
 
 
-@lru_cache(maxsize=1024)
 def _truncation(dist: Normal) -> tuple[float, float]:
     normal = NormalDist(dist.mean, dist.std)
     return normal.cdf(dist.low), normal.cdf(dist.high)

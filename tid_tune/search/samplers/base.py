@@ -13,11 +13,14 @@ from tid_tune.errors import SpecError
 from tid_tune.search.distributions import decode
 from tid_tune.search.observations import Observations
 from tid_tune.search.space import Params, Space, describe
+from tid_tune.search.walk import GridWalk
 from tid_tune.spec.model import Distribution
 
-MODEL_DRAWS = 20
+MODEL_DRAWS = 10
 RANDOM_DRAWS = 1000
 """Draws per suggestion before giving up; most spaces need one."""
+WALKABLE = 100_000
+"""Finite spaces up to this size are searched point by point before they count as used up."""
 
 Taken = Callable[[Params], bool]
 
@@ -35,6 +38,7 @@ class Sampler(abc.ABC):
         self.space = space
         self.seed = seed
         self.startup = startup
+        self._grid: GridWalk | None = None
 
     @abc.abstractmethod
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
@@ -44,7 +48,7 @@ class Sampler(abc.ABC):
         """Return the point of suggestion number `index`, or None where the space is used up.
 
         Points that break a constraint, or are `taken` (tried before with the same seed), are
-        drawn again: first by the sampler, then at random.
+        drawn again: first by the sampler, then at random, in a finite space one after the other.
 
         Raises:
             SpecError: no random point satisfies the constraints.
@@ -59,13 +63,21 @@ class Sampler(abc.ABC):
             allowed = True
             if not taken(params):
                 return params
-        if not allowed:
+        left = self._walk(taken)
+        if not allowed and left is None:
             rules = ", ".join(describe(constraint) for constraint in self.space.require)
             raise SpecError(
                 f"require: none of {RANDOM_DRAWS} random points of the space satisfies {rules}; "
                 "widen the ranges or drop a rule"
             )
-        return None
+        return left
+
+    def _walk(self, taken: Taken) -> Params | None:
+        if self.space.size is None or self.space.size > WALKABLE:
+            return None
+        if self._grid is None:
+            self._grid = GridWalk(self.space, self.seed)
+        return self._grid.next(taken)
 
     def fill(self, partial: Params, index: int) -> Params:
         """Return the point that has the values of `partial`, the missing ones drawn at random.

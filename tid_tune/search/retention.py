@@ -1,0 +1,111 @@
+"""Which checkpoints must be kept, so that the driver can delete the others.
+
+Kept are: what a trial that is not over needs to go on, with the donors that population-based
+training may still copy; the last checkpoint of every baseline and confirmation run; and those of
+the best search trials and of the confirmed candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tid_tune.search.engine import Search
+from tid_tune.search.ledger import Event
+from tid_tune.search.records import Status, Trial
+from tid_tune.search.verdict import sign_of
+
+KEEP_BEST = 3
+
+
+class Retention:
+    """Follows a search and tells which checkpoints it will never need again.
+
+    Create it right after `Search.open`; checkpoints from before a resume are told again.
+
+    Args:
+        search: the search to follow.
+        best: how many full-length trials of each method keep their last checkpoint.
+    """
+
+    def __init__(self, search: Search, best: int = KEEP_BEST) -> None:
+        confirm = search.spec.confirm
+        self._search = search
+        self._best = max(best, confirm.top if confirm else 0)
+        self._objective = next(iter(search.spec.objectives))
+        self._sign = sign_of(search.spec)
+        self._population = search.spec.scheduler.type == "pbt"
+        self._held: dict[str, dict[str, float]] = {}
+        """Checkpoints not yet released and their epochs, by trial."""
+        self._top: dict[str, list[tuple[float, int, str]]] = {}
+        self._touched: dict[str, None] = {}
+        for trial in search.state.trials.values():
+            for report in trial.reports:
+                self._hold(trial, report.checkpoint, report.epoch)
+            self._rank(trial)
+        search.ledger.subscribe(self._apply, guarded=False)
+
+    def drain(self) -> list[str]:
+        """Return the checkpoints that may be deleted now; each is returned once."""
+        floor = self._floor()
+        released = []
+        touched = self._held if self._population else self._touched
+        for name in list(touched):
+            held = self._held.get(name, {})
+            needed = self._needed(self._search.state.trials[name], held, floor)
+            released += [checkpoint for checkpoint in held if checkpoint not in needed]
+            self._held[name] = {c: epoch for c, epoch in held.items() if c in needed}
+            if not self._held[name]:
+                del self._held[name]
+        self._touched.clear()
+        return released
+
+    def kept(self) -> set[str]:
+        """Return the checkpoints that are still held."""
+        return {checkpoint for held in self._held.values() for checkpoint in held}
+
+    def _apply(self, event: Event) -> None:
+        trial = self._search.state.trials.get(event.get("trial", ""))
+        if trial is None:
+            return
+        if event["event"] == "report":
+            self._hold(trial, event["checkpoint"], event["epoch"])
+        elif event["event"] == "end":
+            self._rank(trial)
+            self._touched[trial.id] = None
+
+    def _hold(self, trial: Trial, checkpoint: str | None, epoch: float) -> None:
+        if checkpoint is not None:
+            self._held.setdefault(trial.id, {})[checkpoint] = epoch
+            self._touched[trial.id] = None
+
+    def _rank(self, trial: Trial) -> None:
+        """Let a completed search trial into the best ones; whoever drops out is looked at again."""
+        value = trial.value(self._objective)
+        if trial.stage != "search" or trial.status is not Status.COMPLETED or value is None:
+            return
+        top = self._top.setdefault(trial.method, [])
+        top.append((-self._sign * value, trial.number, trial.id))
+        top.sort()
+        for _, _, name in top[self._best :]:
+            self._touched[name] = None
+        del top[self._best :]
+
+    def _needed(self, trial: Trial, held: Iterable[str], floor: float) -> set[str]:
+        needed = {c for c in held if self._population and self._held[trial.id][c] >= floor}
+        last = next((r.checkpoint for r in reversed(trial.reports) if r.checkpoint), None)
+        if not trial.status.final:
+            checkpoint, _ = trial.resume_point()
+            return needed | {c for c in (checkpoint, last) if c is not None}
+        return needed | {last} if last is not None and self._is_kept(trial) else needed
+
+    def _is_kept(self, trial: Trial) -> bool:
+        if trial.status is not Status.COMPLETED:
+            return False
+        candidates = self._search.state.stages.get("confirm", {}).get("candidates", [])
+        best = (name for _, _, name in self._top.get(trial.method, []))
+        return trial.stage != "search" or trial.id in candidates or trial.id in best
+
+    def _floor(self) -> float:
+        """Return the epoch behind which no trial of the population is left."""
+        trials = self._search.state.trials.values() if self._population else ()
+        return min((t.epoch for t in trials if not t.status.final), default=float("inf"))
