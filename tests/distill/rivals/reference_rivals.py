@@ -1,7 +1,7 @@
 """The rival methods written down a second time, in plain Python over images, points and channels.
 
-Maps are nested lists [image][channel][y][x] per level, numbers are Python floats. Geometry (anchors,
-decoding, IoU) is that of `reference_tid`, in plain Python too.
+Maps are nested lists [image][channel][y][x] per level, numbers are Python floats. The geometry
+(anchors, decoding, IoU) is that of `reference_tid`, in plain Python too.
 """
 
 from __future__ import annotations
@@ -200,9 +200,7 @@ def fgd(
     def outside(level: int, point: Point) -> float:
         if inside(level, point) > 0:
             return 0.0
-        return 1 / sum(
-            inside(level, p) == 0 for p in pyramid.points(level) if p[0] == point[0]
-        )
+        return 1 / sum(inside(level, p) == 0 for p in pyramid.points(level) if p[0] == point[0])
 
     def spatial_gap(level: int, point: Point) -> float:
         return abs(attention[id(ours)][level][0][point] - attention[id(theirs)][level][0][point])
@@ -335,7 +333,7 @@ def giou(a: Box, b: Box) -> float:
     both = max(0.0, width) * max(0.0, height)
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
     hull = (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))
-    return both / union - (hull - union) / hull
+    return both / (union or 1.0) - (hull - union) / (hull or 1.0)
 
 
 def crosskd(

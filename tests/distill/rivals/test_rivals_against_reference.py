@@ -28,9 +28,7 @@ def check(found: dict[str, float], expected: dict[str, float]) -> None:
 
 def maps_of(made: Setting, normalize: str = "none") -> tuple[list[Maps], list[Maps], Pyramid]:
     pyramid = Pyramid(made)
-    ours, theirs = (
-        lists(view.features) for view in (made.context.student, made.context.teacher)
-    )
+    ours, theirs = (lists(view.features) for view in (made.context.student, made.context.teacher))
     convs = getattr(made.method, "adaptation", None)
     if convs is not None and not isinstance(convs.convs[0], nn.Identity):
         ours = reference.convolved(ours, convs.convs)
@@ -299,9 +297,7 @@ def check_crosskd(
             ours, theirs = (reference.at(lists(side.outputs[1])[level], point) for side in sides)
             return reference.edge_divergence(ours, theirs, temperature)
         image, y, x = point
-        ours, theirs = (
-            decode(side, level, image, x, y, STRIDES[level])[anchor] for side in sides
-        )
+        ours, theirs = (decode(side, level, image, x, y, STRIDES[level])[anchor] for side in sides)
         return 1 - reference.giou(ours, theirs)
 
     expected = reference.crosskd(

@@ -1,0 +1,257 @@
+"""What must hold for every rival, whatever its formula."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from mmengine.model import ExponentialMovingAverage
+from rival_cases import RIVALS, Setting, setting
+from tiny_detectors import HEADS, detector, images, samples
+from torch import Tensor
+
+from tid_tune.distill.distiller import Distiller
+from tid_tune.errors import ConfigError
+
+BOXES = [[[3.2, 5.1, 30.7, 40.3], [10.6, 20.9, 60.2, 61.4]], [[8.1, 2.2, 34.3, 33.9]]]
+SHAPES = [(64, 64), (50, 40)]
+PADDED = [(64, 64), (64, 64)]
+SUPPORTED = [
+    (method, kind) for method in RIVALS for kind in HEADS if method != "ld" or kind == "gfl"
+]
+
+
+def build(method: str, kind: str = "gfl", width: int = 8, **options: Any) -> Distiller:
+    """A full detector, whose teacher sees some foreground in noise."""
+    torch.manual_seed(0)
+    model = Distiller(
+        student=detector(kind, stacked_convs=2),
+        teacher={"model": detector(kind, width=width, stacked_convs=2), "checkpoint": None},
+        distillation={"method": method, "foreground_score": 0.009} | options,
+    )
+    return model.train()
+
+
+def batch() -> tuple[Tensor, list[Any]]:
+    return images(2, 64, 64), samples(BOXES, SHAPES, PADDED)
+
+
+def total(model: Distiller, losses: dict[str, Any]) -> Tensor:
+    return model.parse_losses(losses)[0]
+
+
+def distillation(losses: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: value for name, value in losses.items() if name.startswith("loss_distill")}
+
+
+@pytest.mark.parametrize(("method", "kind"), SUPPORTED)
+def test_gradient_reaches_student_and_method_but_never_the_teacher(method: str, kind: str) -> None:
+    model = build(method, kind, width=16)
+    torch.stack(list(distillation(model.loss(*batch())).values())).sum().backward()
+    assert all(value.isfinite().all() for value in gradients(model))
+    assert sum(value.abs().sum() for value in gradients(model.student)) > 0
+    for name, parameter in model.method.named_parameters():
+        assert parameter.grad is not None, name
+    assert model.teacher is not None
+    assert all(value.grad is None for value in model.teacher.parameters())
+
+
+def gradients(model: torch.nn.Module) -> list[Tensor]:
+    return [value.grad for value in model.parameters() if value.grad is not None]
+
+
+@pytest.mark.parametrize(("method", "kind"), SUPPORTED)
+def test_without_weight_the_losses_are_mmdets_own(method: str, kind: str) -> None:
+    model = build(method, kind, width=16, loss_weight=0)
+    alone = copy.deepcopy(model.student)
+    losses, own = model.loss(*batch()), alone.loss(*batch())
+    for name, value in own.items():
+        assert torch.equal(torch.as_tensor(losses[name]), torch.as_tensor(value)), name
+    assert total(model, losses) == total(model, own)
+    total(model, losses).backward()
+    total(model, own).backward()
+    for ours, theirs in zip(model.student.parameters(), alone.parameters(), strict=True):
+        assert (ours.grad is None) == (theirs.grad is None)
+        assert ours.grad is None or torch.equal(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize(("method", "kind"), SUPPORTED)
+def test_an_exact_copy_of_the_teacher_has_nothing_to_learn(method: str, kind: str) -> None:
+    made = setting(method, kind, copied=True)
+    losses = made().losses
+    torch.stack(list(losses.values())).sum().backward()
+    slope = max(item.grad.abs().max().item() for item in made.context.student.features)
+    if method == "frs":
+        # A cross entropy is not 0 where both agree, but it is lowest there.
+        assert losses.pop("loss_distill_class") > 0
+    for name, value in losses.items():
+        assert value.item() == pytest.approx(0, abs=2e-5), name
+    # Absolute differences (CrossKD's, FGD's attention) have a corner at 0, hence no bound there.
+    assert slope < 1e-5 or method in ("crosskd", "fgd")
+
+
+@pytest.mark.parametrize(("method", "kind"), SUPPORTED)
+@pytest.mark.parametrize("boxes", [BOXES, [[], []]], ids=["objects", "no objects"])
+def test_repeating_the_batch_changes_no_term(method: str, kind: str, boxes: Any) -> None:
+    check_repetition(build(method, kind), boxes)
+
+
+def test_repeating_a_batch_without_foreground_changes_no_term_of_crosskd() -> None:
+    check_repetition(build("crosskd", foreground_score=0.9), BOXES)
+
+
+def check_repetition(model: Distiller, boxes: Any) -> None:
+    data, items = images(2, 64, 64), samples(boxes, SHAPES, PADDED)
+    once = model.loss(data, items)
+    twice = model.loss(torch.cat([data, data]), [*items, *copy.deepcopy(items)])
+    for name, value in once.items():
+        if "distill" in name and name != "distill/ratio":
+            expected = pytest.approx(value.item(), rel=1e-4, abs=1e-7)
+            assert twice[name].item() == expected, name
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+@pytest.mark.parametrize("method", RIVALS)
+def test_terms_are_finite_and_float32_under_autocast(method: str, dtype: torch.dtype) -> None:
+    model = build(method, width=16)
+    plain = distillation(model.loss(*batch()))
+    with torch.autocast("cpu", dtype=dtype):
+        losses = distillation(model.loss(*batch()))
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(value.isfinite().all() for value in gradients(model))
+    for name, value in losses.items():
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(plain[name].item(), rel=0.1, abs=0.02), name
+
+
+@pytest.mark.parametrize("method", ["mimic", "defeat", "fgd", "pkd", "frs", "ld"])
+def test_padding_is_excluded(method: str) -> None:
+    made = setting(method, case="padded")
+    before = made.raw()
+    for view in (made.context.student, made.context.teacher):
+        for maps in (view.features, *view.outputs):
+            for item, valid in zip(maps, made.context.valid, strict=True):
+                noise = 5 * torch.randn_like(item)
+                item.data = torch.where(valid[:, None], item, noise).detach()
+    assert made.raw() == pytest.approx(before, rel=1e-5)
+
+
+def test_padding_is_excluded_from_crosskd_once_convolutions_are_behind() -> None:
+    made = setting("crosskd", case="padded", teacher={"stacked_convs": 1})
+    head = made.context.teacher.head.head
+    for name in ("gfl_cls", "gfl_reg"):
+        layer = getattr(head, name)
+        layer.weight.data[:, :, [0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 0, 2, 0, 1, 2]] = 0.0
+    before, recorded = crossed_again(made, 0.0)
+    after, _ = crossed_again(made, 5.0, recorded)
+    assert after == pytest.approx(before, rel=1e-5)
+
+
+def crossed_again(made: Setting, noise: float, recorded: Any = None) -> Any:
+    """Raw values with noise in the padding of the tower features that cross."""
+    kept = recorded or made.method.recorder.take()
+    changed = copy.copy(kept)
+    for maps in (changed.classes, changed.boxes):
+        for level, valid in enumerate(made.context.valid):
+            change = noise * torch.randn_like(maps[level]) * ~valid[:, None]
+            maps[level] = maps[level].detach() + change
+    made.method.recorder._kept = changed
+    return made.raw(), changed
+
+
+@pytest.mark.parametrize("method", RIVALS)
+def test_terms_scale_with_their_weights_and_raw_values_do_not(method: str) -> None:
+    one, two = setting(method, loss_weight=1.0)(), setting(method, loss_weight=2.5)()
+    weights = setting(method).method.settings.values()
+    for name, value in one.losses.items():
+        assert two.losses[name].item() == pytest.approx(2.5 * value.item())
+        term = name.removeprefix("loss_distill_")
+        raw = one.logs[f"distill/{term}_raw"]
+        assert two.logs[f"distill/{term}_raw"] == raw
+        short = {"foreground": "fg", "background": "bg"}.get(term, term)
+        weight = weights.get(f"{short}_weight", 1.0)
+        assert value.item() == pytest.approx(weight * raw.item())
+
+
+@pytest.mark.parametrize("method", RIVALS)
+def test_log_values_are_detached_scalars_that_mmengine_does_not_sum(method: str) -> None:
+    for name, value in setting(method)().logs.items():
+        assert name.startswith("distill/")
+        assert "loss" not in name
+        assert value.ndim == 0
+        assert value.is_floating_point()
+        assert not value.requires_grad
+
+
+@pytest.mark.parametrize("method", RIVALS)
+def test_weights_survive_a_checkpoint(method: str) -> None:
+    model = build(method, adapt="conv")
+    twin = build(method, adapt="conv")
+    for value in model.method.parameters():
+        value.data.normal_()
+    twin.load_state_dict(model.state_dict())
+    assert {name.split(".")[0] for name in model.state_dict()} <= {"student", "method"}
+    ours, theirs = (distillation(each.loss(*batch())) for each in (model, twin))
+    assert {k: v.item() for k, v in ours.items()} == {k: v.item() for k, v in theirs.items()}
+
+
+def test_crosskd_leaves_the_students_predictors_to_the_ground_truth() -> None:
+    model = build("crosskd")
+    torch.stack(list(distillation(model.loss(*batch())).values())).sum().backward()
+    head: Any = model.student.bbox_head
+    assert head.gfl_cls.weight.grad is None
+    assert head.gfl_reg.weight.grad is None
+    assert head.cls_convs[1].conv.weight.grad.abs().sum() > 0
+    assert head.reg_convs[1].conv.weight.grad.abs().sum() > 0
+
+
+def test_crosskd_records_training_passes_only_and_copies_record_for_themselves() -> None:
+    model = build("crosskd")
+    recorder: Any = model.method.recorder
+    average = ExponentialMovingAverage(model).module
+    assert average.method.recorder is not recorder
+    model.student.bbox_head(model.extract_feat(batch()[0]))
+    assert len(recorder._kept.classes) == 3
+    assert average.method.recorder._kept.classes == []
+    copied = copy.deepcopy(model)
+    assert distillation(copied.loss(*batch()))
+    model.loss(*batch())
+    assert recorder._kept.classes == []
+    with torch.no_grad():
+        model.eval().predict(*batch(), rescale=False)
+    assert recorder._kept.classes == []
+
+
+@pytest.mark.parametrize("method", RIVALS)
+def test_students_of_the_same_seed_start_alike_whatever_the_method(method: str) -> None:
+    ours, theirs = build(method).student.state_dict(), build("tid").student.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "changes", "words"),
+    [
+        ("ld", "atss", {}, "the student's ATSSHead has none, use GFLHead"),
+        ("ld", "gfl", {"teacher": {"kind": "fcos"}}, "the teacher's FCOSHead has none"),
+        ("ld", "gfl", {"teacher": {"reg_max": 4}}, "reg_max is 8 for the student's head, 4 for"),
+        ("frs", "gfl", {"teacher": {"kind": "retinanet"}}, "GFLHead has 1 boxes a point, .* 9"),
+        ("crosskd", "retinanet", {"student": {"stacked_convs": 0}}, "stacked_convs is 0"),
+        ("crosskd", "retinanet", {"teacher": {"stacked_convs": 0}}, "teacher's RetinaHead has no"),
+        *(
+            (
+                method,
+                "retinanet",
+                {role: {"loss_cls": {"type": "CrossEntropyLoss", "use_sigmoid": False}}},
+                f"{method} needs sigmoid class scores; the {role}'s RetinaHead",
+            )
+            for method, role in (("frs", "student"), ("frs", "teacher"), ("crosskd", "teacher"))
+        ),
+    ],
+)
+def test_detectors_that_a_method_cannot_compare_are_refused(
+    method: str, kind: str, changes: Any, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        setting(method, kind, **changes)
