@@ -107,7 +107,9 @@ class LDSettings(Settings):
         "The region starts at this fraction of an object's positive threshold, measured in DIoU.",
         high=1.0,
     )
-    temperature: float = number(10.0, "Temperature of the edge distributions.", above=True)
+    temperature: float = number(
+        10.0, "Temperature of the edge distributions of boxes (GFL).", above=True
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class CrossKDSettings(Settings):
         above=True,
     )
     temperature: float = number(
-        1.0, "Temperature of the edge distributions, with a teacher that has them.", above=True
+        1.0, "Temperature of the edge distributions of boxes (GFL).", above=True
     )
     adapt: str = choice(
         "auto",
