@@ -87,7 +87,7 @@ def _parse(path: Path, data: bytes, original: bytes) -> Any:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Parsing makes millions of objects and no garbage; collecting meanwhile doubles the time."""
+    """Reading makes millions of objects and no garbage; collecting meanwhile doubles the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -169,6 +169,7 @@ def palette(count: int) -> list[tuple[int, int, int]]:
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in colors]
 
 
+@_no_garbage_collection()
 def tabulate(document: Document, findings: Findings, split: str) -> Table:
     """Turn the lists of a document into columns; what does not fit goes to `findings`.
 

@@ -46,7 +46,7 @@ class _Request:
     seed: int
     size: int
     format: str
-    version: int = 1
+    version: int = 2
 
     def validate(self) -> None:
         if self.format not in ("coco", "voc"):

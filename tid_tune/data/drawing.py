@@ -42,14 +42,14 @@ class Box:
 
 
 def texture(rng: np.random.Generator, size: int) -> Canvas:
-    """A square canvas: a mid-gray gradient, noise at four scales and faint strokes."""
+    """A square canvas: a rather dark gradient, noise at four scales and faint strokes."""
     angle = rng.uniform(0, 2 * np.pi)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     slope = np.float32(np.cos(angle)) * ramp[None, :] + np.float32(np.sin(angle)) * ramp[:, None]
-    color = rng.uniform(90, 165, 3).astype(np.float32)
+    color = rng.uniform(50, 125, 3).astype(np.float32)
     tilt = rng.uniform(-22, 22, 3).astype(np.float32)
     canvas = (color + slope[..., None] * tilt).astype(np.float32)
-    for cells, amplitude in ((4, 14.0), (9, 10.0), (24, 8.0), (size, 5.0)):
+    for cells, amplitude in ((4, 10.0), (9, 6.0), (24, 4.0), (size, 3.0)):
         coarse = rng.standard_normal((cells, cells, 3)).astype(np.float32)
         canvas += amplitude * cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
     return _strokes(rng, canvas)
@@ -148,11 +148,9 @@ def draw_scene(
 
 
 def _ink_color(rng: np.random.Generator, under: Canvas) -> Canvas:
-    """A color that stands out from `under` by 65 to 110 gray levels, darker or lighter."""
-    base = under.mean(axis=(0, 1))
-    sign = 1.0 if base.mean() < 100 else -1.0 if base.mean() > 155 else rng.choice((-1.0, 1.0))
-    contrast = sign * rng.uniform(65, 110) + rng.uniform(-15, 15, 3)
-    return np.asarray(base + contrast, np.float32)
+    """A color that is lighter than `under` by 85 to 135 gray levels."""
+    contrast = rng.uniform(85, 135) + rng.uniform(-15, 15, 3)
+    return np.asarray(under.mean(axis=(0, 1)) + contrast, np.float32)
 
 
 def _free_place(
