@@ -1,0 +1,94 @@
+"""`tid-tune train`: train a plain mmdet config, such as a teacher."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tid_tune.console import is_interactive, out, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from tid_tune.trial.training import TrainingRecord, Watcher
+    from tid_tune.trial.trial import TrialReport
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="An mmdet config file.")],
+    work_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the results. [default: runs/<config's name>]")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Length; the schedule is fitted. [default: config's]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, image order and augmentation.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Go on where a run stopped, or start over.")
+    ] = True,
+) -> None:
+    """Train a plain mmdet config, such as a teacher: weights, config and COCO mAP in one folder."""
+    from tid_tune.trial import training
+
+    folder = work_dir or Path("runs") / config.stem
+    try:
+        with _watching() as watcher:
+            record, trained = training.train(
+                config, folder, epochs=epochs, seed=seed, fresh=not resume, watcher=watcher
+            )
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on after the last whole epoch in {folder}")
+        raise typer.Exit(130) from None
+    result = f"{_summary(record.metrics)} after {record.epochs} epochs in {record.seconds:.0f} s"
+    if trained:
+        say(f"{result}; weights in {folder / training.CHECKPOINT}")
+    else:
+        say(f"{folder} is finished: {result}. Nothing to do; --fresh starts over.")
+
+
+def _summary(metrics: dict[str, float]) -> str:
+    """Return the first metric, the others being its details: `coco/bbox_mAP 0.831`."""
+    return next((f"{name} {value:.3f}" for name, value in metrics.items()), "no metrics")
+
+
+class _Lines:
+    """One line per epoch."""
+
+    def iterated(self, done: int, total: int) -> None:
+        """Lines are for epochs only."""
+
+    def reported(self, record: TrainingRecord, report: TrialReport) -> None:
+        """Print the epoch."""
+        left = record.seconds / len(record.history) * (record.epochs - len(record.history))
+        say(
+            f"epoch {report.epoch:.0f}/{record.epochs}  "
+            f"loss {report.metrics['train/loss']:.3f}  {_summary(report.metrics)}  "
+            f"{report.seconds:.1f} s  {left:.0f} s left"
+        )
+
+
+class _Bar(_Lines):
+    """The same lines above a bar that moves with every iteration."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._task = bar, bar.add_task("training", total=None)
+
+    def iterated(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _watching() -> Iterator[Watcher]:
+    if not is_interactive():
+        yield _Lines()
+        return
+    from rich.progress import Progress
+
+    # Libraries write to stdout while a trial runs; the trial keeps that in its log.
+    with Progress(console=out, transient=True, redirect_stdout=False) as bar:
+        yield _Bar(bar)

@@ -1,0 +1,194 @@
+"""Train one config to the end in a folder of its own: a teacher, or a student by itself.
+
+The folder gets `config.py` (resolved), `checkpoint.pth` (weights under mmdet's own names, classes)
+and `metrics.json`. `last.pth` is there while training is under way, to go on from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+
+from tid_tune.errors import ConfigError, UsageError
+from tid_tune.openmmlab.checkpoints import load_state, save_state
+from tid_tune.openmmlab.configs import load_config
+from tid_tune.spec.model import Interval
+from tid_tune.trial.schedule import config_length
+from tid_tune.trial.trial import Trial, TrialReport
+
+CHECKPOINT, METRICS, CONFIG, LAST = "checkpoint.pth", "metrics.json", "config.py", "last.pth"
+
+
+@dataclass
+class TrainingRecord:
+    """What `metrics.json` holds; `metrics` and `seconds` are of the epochs so far."""
+
+    config: str
+    fingerprint: str
+    epochs: int
+    seed: int
+    done: bool = False
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, report: TrialReport) -> None:
+        """Append one epoch."""
+        self.metrics = {k: v for k, v in report.metrics.items() if not k.startswith("train/")}
+        self.seconds += report.seconds
+        self.history.append(
+            {"epoch": report.epoch, "seconds": report.seconds, "metrics": report.metrics}
+        )
+
+    def forget_after(self, epoch: float) -> None:
+        """Drop epochs that were reported but whose weights were not saved any more."""
+        self.history = [entry for entry in self.history if entry["epoch"] <= epoch]
+        self.seconds = sum(entry["seconds"] for entry in self.history)
+
+
+class Watcher(Protocol):
+    """Is told how training goes; the command line draws it."""
+
+    def iterated(self, done: int, total: int) -> None:
+        """`done` of `total` iterations are over."""
+
+    def reported(self, record: TrainingRecord, report: TrialReport) -> None:
+        """An epoch has been trained and evaluated."""
+
+
+class Unwatched:
+    """Nobody looks."""
+
+    def iterated(self, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def reported(self, record: TrainingRecord, report: TrialReport) -> None:
+        """Ignore it."""
+
+
+class _Ticker(Hook):  # type: ignore[misc]
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        self._watcher.iterated(runner.iter + 1, runner.max_iters)
+
+
+def train(
+    config: Path,
+    work_dir: Path,
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    fresh: bool = False,
+    watcher: Watcher | None = None,
+) -> tuple[TrainingRecord, bool]:
+    """Train `config` in `work_dir`; return its record, and whether there was anything to do.
+
+    A finished folder is left alone, an interrupted one goes on after its last epoch; `fresh` starts
+    over. `epochs` None is the config's own length. Raises UsageError if the folder holds another
+    training, and what `Trial` raises.
+    """
+    loaded = load_config(config)
+    new = TrainingRecord(str(config), _fingerprint(loaded), epochs or _own_epochs(loaded), seed)
+    record = None if fresh else _existing(work_dir, new)
+    if record is not None and record.done:
+        return record, False
+    last = work_dir / LAST
+    work_dir.mkdir(parents=True, exist_ok=True)
+    if record is None or not last.is_file():
+        record = new
+        _clear(work_dir)
+    loaded.dump(str(work_dir / CONFIG))
+    _run(config, work_dir, record, last if last.is_file() else None, watcher or Unwatched())
+    return record, True
+
+
+def _run(
+    config: Path, work_dir: Path, record: TrainingRecord, last: Path | None, watcher: Watcher
+) -> None:
+    with Trial(
+        config,
+        {},
+        seed=record.seed,
+        epochs=record.epochs,
+        report_every=Interval(),
+        work_dir=work_dir,
+        restore_from=last,
+    ) as trial:
+        trial.runner.register_hook(_Ticker(watcher))
+        record.forget_after(trial.runner.epoch)
+        while not trial.done:
+            report = trial.step()
+            record.add(report)
+            _write(record, work_dir)
+            trial.save(work_dir / LAST)
+            watcher.reported(record, report)
+    _finish(record, work_dir)
+
+
+def _finish(record: TrainingRecord, work_dir: Path) -> None:
+    """Keep the weights, drop what only a resumed training needs; `done` is written last."""
+    state = load_state(work_dir / LAST)
+    save_state({key: state[key] for key in ("meta", "state_dict")}, work_dir / CHECKPOINT)
+    record.done = True
+    _write(record, work_dir)
+    (work_dir / LAST).unlink()
+
+
+def _existing(work_dir: Path, new: TrainingRecord) -> TrainingRecord | None:
+    path = work_dir / METRICS
+    if not path.is_file():
+        return None
+    try:
+        found = TrainingRecord(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path} is not readable ({error}); start over with --fresh") from error
+    for name in ("fingerprint", "epochs", "seed"):
+        if getattr(found, name) != getattr(new, name):
+            what = "config" if name == "fingerprint" else name
+            raise UsageError(
+                f"{work_dir} holds another training: its {what} differs "
+                f"({_told(found, what)}, now {_told(new, what)}). Give another --work-dir, or "
+                "start over with --fresh."
+            )
+    if found.done and not (work_dir / CHECKPOINT).is_file():
+        return None
+    return found
+
+
+def _told(record: TrainingRecord, name: str) -> str:
+    if name == "config":
+        return f"{record.config}, contents {record.fingerprint}"
+    return str(getattr(record, name))
+
+
+def _own_epochs(config: Config) -> int:
+    unit, length = config_length(config.get("train_cfg") or {})
+    if unit != "epochs":
+        raise ConfigError(f"{config.filename} counts in iterations: say how many --epochs to train")
+    return int(length)
+
+
+def _fingerprint(config: Config) -> str:
+    """Return a short hash of the resolved config."""
+    text = json.dumps(config.to_dict(), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _clear(work_dir: Path) -> None:
+    for name in (METRICS, LAST, CHECKPOINT):
+        (work_dir / name).unlink(missing_ok=True)
+
+
+def _write(record: TrainingRecord, work_dir: Path) -> None:
+    partial = work_dir / f"{METRICS}.tmp"
+    partial.write_text(json.dumps(asdict(record), indent=1))
+    os.replace(partial, work_dir / METRICS)
