@@ -70,7 +70,7 @@ def test_check_ends_with_0_without_errors_and_1_with(tid_tune, digits, save, doc
     assert out.endswith("no errors, no warnings\n")
     code, out, _ = tid_tune("check", save(document))
     assert code == 1
-    assert "error [missing-image] ann: 3 image files that are missing" in out
+    assert "error [missing-image] ann: image files that are missing: 3" in out
     assert "mend: complete the download" in out
     assert "1 error, 1 warning\n" in out
 

@@ -111,3 +111,19 @@ def test_vocdataset_reads_the_digits_as_we_do(digits, tmp_path):
     instances = dataset.get_data_info(0)["instances"]
     assert np.array_equal([item["bbox"] for item in instances], boxes)
     assert np.array_equal([item["bbox_label"] for item in instances], labels)
+
+
+def test_a_config_takes_its_classes_from_the_json(digits, tmp_path):
+    from mmengine.config import Config
+
+    (tmp_path / "base.py").write_text("train_dataloader = dict(dataset=dict(type='CocoDataset'))")
+    (tmp_path / "config.py").write_text(
+        "_base_ = ['base.py']\n"
+        "from tid_tune.data.coco import metainfo\n"
+        f"_meta = metainfo({str(digits / 'coco/annotations/instances_val.json')!r})\n"
+        "train_dataloader = dict(dataset=dict(metainfo=_meta))\n"
+    )
+    dataset = Config.fromfile(tmp_path / "config.py").train_dataloader.dataset
+    assert dataset.type == "CocoDataset"
+    assert dataset.metainfo.classes == tuple("0123456789")
+    assert len(dataset.metainfo.palette) == 10

@@ -71,7 +71,7 @@ class Report:
         for found in self.findings.all():
             yield ""
             rule = found.rule
-            yield f"{rule.severity} [{rule.code}] {found.split}: {found.count} {rule.what}"
+            yield f"{rule.severity} [{rule.code}] {found.split}: {rule.what}: {found.count}"
             yield from (f"    {example}" for example in found.examples)
             if found.count > len(found.examples):
                 yield f"    and {found.count - len(found.examples)} more"
