@@ -1,21 +1,44 @@
-from search_cases import OBJECTIVE, learning_curve, make_spec
+import math
 
-from tid_tune.search.decision import FINISHED, WAIT, Assignment
+import pytest
+from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+
+from tid_tune.errors import SpecError
+from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue, Stop
 from tid_tune.search.engine import Search
 from tid_tune.search.ledger import Ledger
 from tid_tune.search.ranking import best_trial, leaderboard
 from tid_tune.search.records import Status
-from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.spec.model import Sampler, Scheduler
+from tid_tune.search.simulate import Failure, simulate
+from tid_tune.spec.model import Choice, Fixed, Resources, Sampler, Scheduler
+
+PLAIN = {"scheduler": Scheduler(type="none"), "sampler": Sampler(type="random")}
+
+
+def one_trial(**changes):
+    search = Search.open(make_spec(baseline=False, **{**PLAIN, **changes}), Ledger.in_memory())
+    return search, search.next()
+
+
+def send(search, work, step, value, checkpoint="c.pth"):
+    return search.report(work.trial, step, float(step), {OBJECTIVE: value}, 2.0, 8, checkpoint)
 
 
 def test_a_search_runs_the_baseline_first_and_then_its_trials():
-    search = simulate(make_spec(scheduler=Scheduler(type="none")), learning_curve)
+    search = simulate(make_spec(**PLAIN), learning_curve)
     trials = list(search.state.trials.values())
     assert [t.label for t in trials[:2]] == ["none", "defaults"]
+    assert trials[0].edits == {"model.distillation.method": "none"}
+    assert trials[1].edits == {}
     assert [t.stage for t in trials[2:]] == ["search"] * 12
     assert all(t.status is Status.COMPLETED and len(t.reports) == 9 for t in trials)
     assert search.next() is FINISHED
+
+
+def test_fixed_parameters_reach_every_trial_the_baseline_included():
+    spec = make_spec(space={**SPACE, "optim_wrapper.lr": Fixed(value=0.02)}, trials=2)
+    search = simulate(spec, learning_curve)
+    assert all(t.edits["optim_wrapper.lr"] == 0.02 for t in search.state.trials.values())
 
 
 def test_stopped_trials_are_listed_behind_those_of_full_length():
@@ -26,48 +49,185 @@ def test_stopped_trials_are_listed_behind_those_of_full_length():
     full = [rank for rank in ranks if rank is not None]
     assert full == list(range(1, len(full) + 1))
     assert ranks == full + [None] * (len(ranks) - len(full))
+    values = [row.values[OBJECTIVE] for row in rows[: len(full)]]
+    assert values == sorted(values, reverse=True)
+    lengths = [row.epoch for row in rows[len(full) :]]
+    assert lengths == sorted(lengths, reverse=True)
+    none = search.state.trials["t0001"]
+    for row in rows:
+        assert row.gain == row.values[OBJECTIVE] - none.value_at(OBJECTIVE, row.epoch)
     best = best_trial(search.state, spec)
-    assert rows[0].trial == best.id
-    none = next(row for row in rows if row.label == "none")
-    assert none.gain == 0.0
-    assert rows[0].gain == rows[0].values[OBJECTIVE] - none.values[OBJECTIVE]
+    assert best.id == next(row.trial for row in rows if row.stage == "search")
+
+
+def test_an_objective_to_be_minimized_ranks_and_searches_the_other_way_round():
+    spec = make_spec(objectives={"loss": "min"}, trials=20, epochs=3)
+
+    def losses(assignment, epoch):
+        return {"loss": 1 - learning_curve(assignment, epoch)[OBJECTIVE]}
+
+    search = simulate(spec, losses)
+    rows = leaderboard(search.state, spec)
+    values = [row.values["loss"] for row in rows if row.rank]
+    assert values == sorted(values)
+    assert rows[0].gain > 0
+    assert search.state.trials[rows[0].trial].status is Status.COMPLETED
 
 
 def test_next_waits_while_the_last_trials_run():
-    search = Search.open(make_spec(trials=1, baseline=False), Ledger.in_memory())
-    work = search.next()
+    search, work = one_trial(trials=1)
     assert isinstance(work, Assignment)
     assert search.next() is WAIT
     search.fail(work.trial, "user", "no such file")
     assert search.next() is FINISHED
+    assert search.state.closed == "all trials are done"
+
+
+def test_no_more_trials_run_at_once_than_the_spec_allows():
+    search, _ = one_trial(resources=Resources(concurrent=2))
+    assert isinstance(search.next(), Assignment)
+    assert search.next() is WAIT
 
 
 def test_an_interrupted_trial_continues_from_its_last_checkpoint_before_anything_new(tmp_path):
-    spec = make_spec(baseline=False, sampler=Sampler(type="random"))
+    spec = make_spec(baseline=False, **PLAIN)
     with Ledger.open(tmp_path / "ledger.jsonl") as ledger:
         search = Search.open(spec, ledger)
         first = search.next()
-        search.report(first.trial, 1, 1.0, {OBJECTIVE: 0.1}, 5.0, 10, "one.pth")
-        search.report(first.trial, 2, 2.0, {OBJECTIVE: 0.2}, 5.0, 10, "two.pth")
+        send(search, first, 1, 0.1, "one.pth")
+        send(search, first, 2, 0.2, "two.pth")
     with Ledger.open(tmp_path / "ledger.jsonl") as ledger:
-        again = Search.open(spec, ledger).next()
+        search = Search.open(spec, ledger)
+        again = search.next()
     assert (again.trial, again.checkpoint, again.step) == (first.trial, "two.pth", 2)
-    assert again.params == first.params
-    assert again.segment == 1
+    assert (again.params, again.segment) == (first.params, 1)
+    assert any("t0001 continues at epoch 2 of 9" in note for note in search.notes)
 
 
-def test_the_whole_search_gives_the_same_values_when_the_driver_dies_after_any_report(tmp_path):
-    spec = make_spec(trials=5, epochs=3)
-    whole = simulate(spec, learning_curve)
-    expected = [(t.params, t.status, t.value(OBJECTIVE)) for t in whole.state.trials.values()]
-    for deaths in range(1, 12):
-        path = tmp_path / f"{deaths}.jsonl"
-        clock = VirtualClock()
-        with Ledger.open(path, sync=False, clock=clock) as ledger:
-            run = Simulator(Search.open(spec, ledger), learning_curve, clock)
-            for _ in range(deaths):
-                run.step()
-        with Ledger.open(path, sync=False, clock=clock) as ledger:
-            resumed = simulate(spec, learning_curve, ledger=ledger)
-        found = [(t.params, t.status, t.value(OBJECTIVE)) for t in resumed.state.trials.values()]
-        assert found == expected
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+def test_an_objective_that_is_no_number_fails_the_trial(value):
+    search, work = one_trial()
+    metrics = {"loss": 1.0} if value is None else {OBJECTIVE: value, "loss": 1.0}
+    assert isinstance(search.report(work.trial, 1, 1.0, metrics, 1.0, 1, None), Stop)
+    trial = search.state.trials[work.trial]
+    assert (trial.status, trial.kind) == (Status.FAILED, "nan")
+    assert OBJECTIVE in trial.reason
+    assert ("reported: loss" in trial.reason) == (value is None)
+    search.complete(work.trial)
+    assert trial.status is Status.FAILED
+
+
+def test_a_trial_that_ends_without_a_report_has_failed():
+    search, work = one_trial()
+    search.complete(work.trial)
+    trial = search.state.trials[work.trial]
+    assert (trial.status, trial.kind) == (Status.FAILED, "user")
+
+
+def test_a_trial_that_ends_before_its_full_length_is_not_ranked_with_the_others():
+    search, work = one_trial()
+    send(search, work, 3, 0.9)
+    search.complete(work.trial)
+    assert search.state.trials[work.trial].status is Status.STOPPED
+    assert best_trial(search.state, search.spec) is None
+
+
+def test_a_late_report_of_a_trial_that_has_ended_is_answered_with_stop_and_not_recorded():
+    search, work = one_trial()
+    search.fail(work.trial, "oom", "out of memory")
+    assert isinstance(send(search, work, 1, 0.5), Stop)
+    assert search.state.trials[work.trial].reports == []
+
+
+def test_only_lost_trials_are_tried_again_and_only_so_often():
+    search, work = one_trial(trials=1)
+    send(search, work, 1, 0.5, "one.pth")
+    for _ in range(3):
+        search.fail(work.trial, "lost", "node died")
+        again = search.next()
+        assert (again.trial, again.step) == (work.trial, 1)
+    search.fail(work.trial, "lost", "node died")
+    trial = search.state.trials[work.trial]
+    assert (trial.status, trial.kind) == (Status.FAILED, "lost")
+    assert search.next() is FINISHED
+
+
+@pytest.mark.parametrize("kind", ["user", "nan", "oom", "crash"])
+def test_other_failures_count_as_trials_and_are_not_tried_again(kind):
+    def sometimes(assignment, epoch):
+        if assignment.trial in ("t0002", "t0004"):
+            raise Failure(kind, "no")
+        return learning_curve(assignment, epoch)
+
+    search = simulate(make_spec(baseline=False, trials=6, **PLAIN), sometimes)
+    trials = search.state.trials.values()
+    assert len(trials) == 6
+    assert [t.id for t in trials if t.status is Status.FAILED] == ["t0002", "t0004"]
+
+
+def test_a_search_whose_first_five_trials_all_fail_is_stopped_with_the_reason(tmp_path):
+    def broken(assignment, epoch):
+        raise Failure("user", "no such file: teacher.pth")
+
+    spec, path = make_spec(trials=30, **PLAIN), tmp_path / "ledger.jsonl"
+    from tid_tune.search.simulate import VirtualClock
+
+    with Ledger.open(path, clock=VirtualClock()) as ledger:
+        search = simulate(spec, broken, workers=2, ledger=ledger)
+    assert len(search.state.trials) <= 6
+    assert "the first 5 trials all failed" in search.state.closed
+    assert "teacher.pth" in search.state.closed
+    with Ledger.open(path, clock=VirtualClock()) as ledger:
+        mended = simulate(spec, learning_curve, ledger=ledger)
+    assert sum(t.stage == "search" for t in mended.state.trials.values()) == 30
+
+
+def test_running_trials_are_held_when_the_search_is_stopped_for_its_failures():
+    search = Search.open(make_spec(baseline=False, trials=30, **PLAIN), Ledger.in_memory())
+    work = [search.next() for _ in range(6)]
+    for assignment in work[:5]:
+        search.fail(assignment.trial, "user", "bad")
+    assert search.next() is WAIT
+    assert isinstance(send(search, work[5], 1, 0.5), Stop)
+    assert search.next() is FINISHED
+
+
+def test_a_finite_space_that_is_used_up_ends_the_search_with_the_reason():
+    spec = make_spec(space={"select": Choice(values=("a", "b", "c"))}, trials=10, baseline=False)
+    search = simulate(spec, learning_curve, workers=2)
+    assert {t.params["select"] for t in search.state.trials.values()} == {"a", "b", "c"}
+    assert len(search.state.trials) == 3
+    assert search.state.closed == "every point of the space has been tried (3 trials)"
+
+
+def test_a_starting_point_given_twice_is_answered_from_the_first_and_costs_no_trial():
+    point = {"weight": 1, "threshold": 0.5, "select": "threshold"}
+    spec = make_spec(
+        start_from=(point, {**point, "weight": 1.0}, {"weight": 2.0}), trials=4, baseline=False
+    )
+    search = simulate(spec, learning_curve)
+    first, second, third, *rest = search.state.trials.values()
+    assert first.params == {"weight": 1.0, "threshold": 0.5, "select": "threshold"}
+    assert (second.status, second.of) == (Status.DUPLICATE, first.id)
+    assert third.params["weight"] == 2.0
+    assert len(rest) == 2
+    assert second.id not in [row.trial for row in leaderboard(search.state, spec)]
+
+
+def test_a_starting_point_that_breaks_a_rule_is_an_error():
+    from tid_tune.spec.model import Constraint
+
+    rule = Constraint(left="weight", op="<", right=1)
+    search = Search.open(
+        make_spec(start_from=({"weight": 5.0},), require=(rule,), baseline=False),
+        Ledger.in_memory(),
+    )
+    with pytest.raises(SpecError, match="start_from"):
+        search.next()
+
+
+def test_where_a_trial_runs_is_recorded():
+    search, work = one_trial()
+    search.started(work.trial, node="10.0.0.7")
+    assert search.state.trials[work.trial].node == "10.0.0.7"
+    assert isinstance(send(search, work, 1, 0.5), Continue)

@@ -214,11 +214,11 @@ def test_an_exploiting_trial_gets_the_donors_checkpoint_and_perturbed_values():
     work = [search.next() for _ in range(4)]
     for rank, assignment in enumerate(work):
         decision = search.report(
-            assignment.trial, 1, 1.0, {OBJECTIVE: rank / 10}, 1.0, 1, f"{assignment.trial}/1.pth"
+            assignment.trial, 1, 1.0, {OBJECTIVE: -rank / 10}, 1.0, 1, f"{assignment.trial}/1.pth"
         )
         assert isinstance(decision, Pause)
     first = search.next()
-    worst, best = work[0], work[3]
+    best, worst = work[0], work[3]
     assert (first.trial, first.segment) == (worst.trial, 1)
     assert (first.checkpoint, first.step) == (f"{best.trial}/1.pth", 1)
     assert first.params != worst.params
