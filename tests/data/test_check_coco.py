@@ -149,6 +149,8 @@ BOXES = [
     ("bad-record", set_first("images", width=0), "image 1: width is 0, not a whole number of pix"),
     ("bad-record", drop_first("images", "height"), "height is missing"),
     ("bad-record", set_first("images", file_name=""), "file_name is '', not a text"),
+    ("bad-record", set_first("images", file_name="\0.jpg"), "not a text"),
+    ("bad-record", set_first("images", file_name="\ud800.jpg"), "not a text"),
     ("bad-record", set_first("images", id=1.5), "id is 1.5, not a whole number"),
     ("bad-record", lambda data: data.train["images"].append([]), "image number 5 of the file"),
     ("bad-record", set_first("categories", name=3), "category 5: name is 3, not a text"),

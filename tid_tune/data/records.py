@@ -20,7 +20,7 @@ def category_fault(record: Any) -> str | None:
         return "not an object"
     if type(record.get("id")) is not int:
         return _wrong(record, "id", "a whole number")
-    if type(record.get("name")) is not str or not record["name"]:
+    if not _is_text(record.get("name")):
         return _wrong(record, "name", "a text")
     return None
 
@@ -31,7 +31,7 @@ def image_fault(record: Any) -> str | None:
         return "not an object"
     if type(record.get("id")) is not int:
         return _wrong(record, "id", "a whole number")
-    if type(record.get("file_name")) is not str or not record["file_name"]:
+    if not _is_text(record.get("file_name")):
         return _wrong(record, "file_name", "a text")
     for side in ("width", "height"):
         value = record.get(side)
@@ -63,6 +63,17 @@ def box_fault(record: Any) -> str | None:
     if not (type(area) is int or type(area) is float) or not abs(area) < _LIMIT * _LIMIT:
         return _wrong(record, "area", "a number")
     return None
+
+
+def _is_text(value: Any) -> bool:
+    """Whether this can be printed and be the name of a file; json can hold half characters."""
+    if type(value) is not str or not value or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(record: Record, key: str, wanted: str) -> str:
