@@ -66,6 +66,9 @@ class ToyTrial:
             done=self.step_done >= self.order.epochs,
         )
 
+    def effective(self) -> dict[str, Any]:
+        return dict(self.order.edits)
+
     def save(self, path: Path) -> None:
         partial = path.with_suffix(".part")
         partial.write_text(json.dumps({"step": self.step_done}))

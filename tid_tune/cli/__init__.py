@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tid_tune.cli import data, run
+from tid_tune.cli import data, eval, export, run, runs, train, validate
 from tid_tune.errors import TidTuneError
 
 app = typer.Typer(
@@ -20,8 +20,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(run.run)
-app.command()(run.leaderboard)
+for command in (
+    run.run,
+    validate.validate,
+    validate.schema,
+    train.train,
+    runs.leaderboard,
+    runs.status,
+    runs.show,
+    runs.stop,
+    runs.table,
+    export.export,
+):
+    app.command()(command)
+app.command("list")(runs.list_runs)
+app.command("eval")(eval.evaluate)
 app.add_typer(data.app, name="data")
 
 

@@ -1,4 +1,4 @@
-"""`tid-tune run` and `tid-tune leaderboard`."""
+"""`tid-tune run`: run a search, or go on with it."""
 
 from __future__ import annotations
 
@@ -40,14 +40,3 @@ def run(
         raise typer.Exit(130)
     if outcome.failed:
         raise TidTuneError(outcome.failed)
-
-
-def leaderboard(
-    run_dir: Annotated[Path, typer.Argument(help="A run folder, for example runs/NAME.")],
-    top: Annotated[int, typer.Option(help="Rows to show.")] = 20,
-) -> None:
-    """Show the ranked trials of a run, also while it is running."""
-    from tid_tune.report.leaderboard import print_leaderboard
-    from tid_tune.search.state import RunState
-
-    print_leaderboard(RunState.read(run_dir / "ledger.jsonl"), top=top)

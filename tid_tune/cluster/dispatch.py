@@ -112,6 +112,8 @@ class Dispatcher:
                 failure = message["failure"]
                 self._search.fail(assignment.trial, failure["kind"], failure["text"])
                 return False
+            if "effective" in message:
+                self._search.proved(assignment.trial, message.pop("effective"))
             done = message.pop("done")
             # Relative, so that a run folder can be moved and renamed.
             message["checkpoint"] = str(Path(message["checkpoint"]).relative_to(self._run_dir))

@@ -64,6 +64,9 @@ class SteppedTrial(Protocol):
     def step(self) -> StepReport:
         """Train and evaluate one report interval."""
 
+    def effective(self) -> dict[str, Any]:
+        """The values in effect of everything the order sets, read from the live objects."""
+
     def save(self, path: Path) -> None:
         """Write everything needed to go on from here, atomically."""
 
@@ -93,17 +96,19 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             return {MESSAGE: json.dumps({"failure": describe(error)})}
 
     def _step(self, started: float) -> dict[str, Any]:
+        message: dict[str, Any] = {}
         if self._trial is None:
             os.chdir(self._order.root)
             self._order.work_dir.mkdir(parents=True, exist_ok=True)
             self._trial = self.build(self._order)
+            message["effective"] = self._trial.effective()
         report = self._trial.step()
         checkpoint = self._order.work_dir / f"step_{report.step:06d}.pth"
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
         self._trial.save(checkpoint)
         if report.done:
             self._close()
-        return {
+        return message | {
             "step": report.step,
             "epoch": report.epoch,
             "metrics": report.metrics,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from tid_tune.search.decision import (
@@ -119,6 +120,10 @@ class Search:
     def started(self, trial: str, node: str) -> None:
         """Record where a trial runs."""
         self.ledger.append("place", trial=trial, node=node)
+
+    def proved(self, trial: str, effective: Mapping[str, object]) -> None:
+        """Record the values in effect, read back from the live objects of a trial."""
+        self.ledger.append("proof", trial=trial, effective=effective)
 
     def report(
         self,

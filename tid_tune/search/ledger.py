@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tid_tune.errors import TidTuneError, UsageError
-from tid_tune.search.lock import FileLock
+from tid_tune.search.lock import FileLock, lock_path
 
 Event = dict[str, Any]
 Subscriber = Callable[[Event], None]
@@ -49,7 +49,7 @@ class Ledger:
         self._lock: FileLock | None = None
         self._batching = 0
         if path is not None:
-            self._lock = FileLock(path.with_name(path.name + ".lock"))
+            self._lock = FileLock(lock_path(path))
             try:
                 self._file = _open_repaired(path)
             except BaseException:

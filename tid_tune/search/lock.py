@@ -84,6 +84,27 @@ class FileLock:
         file.flush()
 
 
+def holder_of(target: Path) -> dict[str, object] | None:
+    """Return who holds the lock of the file `target` (`pid`, `host`, `since`), or None."""
+    path = lock_path(target)
+    if not path.is_file():
+        return None
+    with path.open("a+") as file:
+        holder = _holder(file)
+        if _held.get(str(path.resolve())) == os.getpid():
+            return holder
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return holder if error.errno not in _NO_LOCKS or not _is_gone(holder) else None
+    return None
+
+
+def lock_path(target: Path) -> Path:
+    """Return where the lock of `target` is."""
+    return target.with_name(target.name + ".lock")
+
+
 def _holder(file: IO[str]) -> dict[str, object]:
     file.seek(0)
     try:

@@ -1,0 +1,146 @@
+"""What there is to say about run folders: which there are, where one stands, what a trial was."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from tid_tune.errors import UsageError
+from tid_tune.search.costs import cost_table, total_cost
+from tid_tune.search.ledger import read_events
+from tid_tune.search.lock import holder_of
+from tid_tune.search.ranking import best_trial, leaderboard
+from tid_tune.search.records import Trial
+from tid_tune.search.state import RunState
+from tid_tune.spec.model import SearchSpec
+
+LEDGER = "ledger.jsonl"
+
+
+def open_run(run: Path) -> tuple[RunState, SearchSpec]:
+    """The state and spec of a run folder, also while it is running.
+
+    Raises:
+        UsageError: there is no ledger in it.
+    """
+    if not (run / LEDGER).is_file():
+        near = difflib.get_close_matches(run.name, [p.name for p in run_folders(run.parent)], n=1)
+        hint = f"; did you mean {run.parent / near[0]}?" if near else "; `tid-tune list` shows runs"
+        raise UsageError(f"{run} is no run folder: it has no {LEDGER}{hint}")
+    state = RunState.read(run / LEDGER)
+    return state, SearchSpec.model_validate(state.spec)
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """The run folders below `runs`, by name."""
+    return sorted(ledger.parent for ledger in runs.glob(f"*/{LEDGER}"))
+
+
+def standing(run: Path, state: RunState) -> str:
+    """`running`, `finished: REASON` or `interrupted`."""
+    holder = holder_of(run / LEDGER)
+    if holder is not None:
+        return f"running (process {holder['pid']} on {holder['host']} since {holder['since']})"
+    return f"finished: {state.closed}" if state.closed is not None else "interrupted"
+
+
+def list_table(runs: Path) -> Table:
+    """One row per run folder: where it stands, its trials and its best value."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "state", "trials", "epochs", "best", "gain"):
+        table.add_column(name, justify="right" if name in ("trials", "epochs") else "left")
+    for run in run_folders(runs):
+        state, spec = open_run(run)
+        rows = leaderboard(state, spec)
+        winner = best_trial(state, spec)
+        best = next((row for row in rows if winner is not None and row.trial == winner.id), None)
+        cost = total_cost(cost_table(state).values())
+        value = "" if best is None else f"{best.trial} {next(iter(best.values.values())):.3f}"
+        gain = "" if best is None or best.gain is None else f"{best.gain:+.3f}"
+        where = standing(run, state)
+        table.add_row(str(run), where, str(len(state.trials)), f"{cost.epochs:g}", value, gain)
+    return table
+
+
+def cost_rows(state: RunState, spec: SearchSpec) -> Table:
+    """What was spent on which stage and with which outcome."""
+    device = "GPU-hours" if spec.resources.gpus else "CPU-hours"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "outcome", "trials", "epochs", device):
+        table.add_column(name, justify="left" if name in ("stage", "outcome") else "right")
+    costs = cost_table(state)
+    for (stage, outcome), cost in costs.items():
+        hours = f"{cost.device_hours(spec.resources):.2f}"
+        table.add_row(stage, outcome, str(cost.trials), f"{cost.epochs:g}", hours)
+    total = total_cost(costs.values())
+    hours = f"{total.device_hours(spec.resources):.2f}"
+    table.add_row("all", "", str(total.trials), f"{total.epochs:g}", hours, style="bold")
+    return table
+
+
+def running_table(state: RunState, spec: SearchSpec) -> Table:
+    """The trials that run now."""
+    objective = next(iter(spec.objectives))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("running", "stage", "node", "epoch", objective):
+        table.add_column(name)
+    for name in state.running:
+        trial = state.trials[name]
+        value = trial.value(objective)
+        shown = "" if value is None else f"{value:.3f}"
+        table.add_row(name, trial.stage, trial.node, f"{trial.epoch:g}/{trial.epochs}", shown)
+    return table
+
+
+def trial_of(state: RunState, run: Path, name: str) -> Trial:
+    """The trial called `name` (or `best`). Raises UsageError naming the ones there are."""
+    spec = SearchSpec.model_validate(state.spec)
+    found = best_trial(state, spec) if name == "best" else state.trials.get(name)
+    if found is None:
+        known = list(state.trials)
+        shown = ", ".join(known if len(known) < 8 else [*known[:3], "...", known[-1]])
+        raise UsageError(f"{run} has no trial {name}; it has {shown or 'none yet'}")
+    return found
+
+
+def proof_table(run: Path, trial: Trial) -> Table:
+    """Sampled values beside the ones read back from the live objects when the trial was built."""
+    effective: dict[str, Any] = {}
+    for event in read_events(run / LEDGER):
+        if event["event"] == "proof" and event["trial"] == trial.id:
+            effective = event["effective"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("value", "sampled", "in effect"):
+        table.add_column(name, overflow="fold")
+    for path, value in trial.edits.items():
+        found = repr(effective[path]) if path in effective else "not started"
+        table.add_row(path, repr(value), found)
+    return table
+
+
+def report_table(trial: Trial, spec: SearchSpec) -> Table:
+    """The reported epochs: objectives, the method's terms and the cost."""
+    logged = [name for name in (trial.last.metrics if trial.last else ()) if "distill" in name]
+    chosen = [*spec.objectives, *[n for n in logged if n.endswith(("_raw", "ratio"))]]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("epoch", *chosen, "seconds"):
+        table.add_column(name.removeprefix("train/"), justify="right")
+    for report in trial.reports:
+        values = [f"{report.metrics[n]:.4g}" if n in report.metrics else "" for n in chosen]
+        table.add_row(f"{report.epoch:g}", *values, f"{report.seconds:.1f}")
+    return table
+
+
+def config_diff(trial: Trial, spec: SearchSpec) -> Iterator[str]:
+    """The trial's resolved config as a unified diff against the config of the search."""
+    from tid_tune.openmmlab.configs import load_config
+
+    before = load_config(spec.trial, imports=False).pretty_text
+    after = load_config(spec.trial, trial.edits, imports=False).pretty_text
+    yield from difflib.unified_diff(
+        before.splitlines(), after.splitlines(), spec.trial.name, trial.id, n=1, lineterm=""
+    )
