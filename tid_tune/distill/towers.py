@@ -41,7 +41,7 @@ def tower_stage(head: HeadAdapter, stage: int, role: str) -> int:
 
 
 class TowerRecorder:
-    """Keeps what a head's towers give after `stage` convolutions, from one pass to `take`.
+    """Keeps what a head's towers give after `stage` convolutions, until `take` or the next pass.
 
     Recording by hooks costs nothing, where running the towers again would cost a third of the
     student's training and update batch statistics twice. An inference pass is not recorded. A copy
