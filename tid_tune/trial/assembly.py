@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.coco_metric import CocoMetric, FastCocoMetric
 from tid_tune.trial.data_order import finite_sampler, resumable
 from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.runner import TrialRunner
@@ -43,6 +46,7 @@ def assemble(
     cfg.val_cfg = cfg.get("val_cfg") or {}
     cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
     cfg.train_dataloader = finite_sampler(cfg.train_dataloader)
+    cfg.val_evaluator = _fast_metrics(cfg.val_evaluator)
     if not fresh:
         cfg.load_from = None
     runner = TrialRunner(cfg, device)
@@ -53,6 +57,15 @@ def assemble(
     runner.param_schedulers = scaled(runner.param_schedulers, trained / length)
     runner.train()
     return runner
+
+
+def _fast_metrics(evaluator: Any) -> Any:
+    """Return the evaluator's config with mmdet's COCO metric replaced by the equal, faster one."""
+    if isinstance(evaluator, list | tuple):
+        return [_fast_metrics(metric) for metric in evaluator]
+    if isinstance(evaluator, Mapping) and evaluator.get("type") in ("CocoMetric", CocoMetric):
+        return {**evaluator, "type": FastCocoMetric}
+    return evaluator
 
 
 def pick_device(device: str) -> torch.device:

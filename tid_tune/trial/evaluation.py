@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from tid_tune.openmmlab.coco_metric import CocoMetric
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
@@ -48,7 +49,7 @@ def _zeros(runner: TrialRunner) -> dict[str, float]:
     return {
         f"{metric.prefix}/{kind}_{item}": 0.0
         for metric in runner.val_loop.evaluator.metrics
-        if type(metric).__name__ == "CocoMetric"
+        if isinstance(metric, CocoMetric)
         for kind in metric.metrics
         for item in metric.metric_items or _ITEMS
     }
