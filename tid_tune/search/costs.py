@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tid_tune.search.records import Report, Status, Trial
 from tid_tune.search.state import RunState
-from tid_tune.spec.model import Resources
+from tid_tune.spec.model import Resources, SearchSpec
 
 USEFUL, STOPPED, FAILED, OPEN = "useful", "stopped early", "failed", "open"
 _OUTCOME = {
@@ -85,13 +85,22 @@ class Meter:
     """The running total, kept up to date event by event."""
 
     spent: Cost = field(default_factory=Cost)
+    reports: float = 0.0
+    """How many; on a fraction of the training images, each counts as that fraction."""
 
     def reported(self, trial: Trial) -> None:
         """Take in the trial's latest report."""
         before = trial.reports[-2] if len(trial.reports) > 1 else None
         last = trial.reports[-1]
         self.spent.add(Cost(0, trained_epochs(before, last), last.seconds, last.images))
+        self.reports += last.fraction
 
     def repeated(self, seconds: float) -> None:
         """Take in the time of a report that had to be repeated."""
         self.spent.seconds += seconds
+
+    def interval(self, spec: SearchSpec) -> float:
+        """Return how many epochs a report stands for; in iterations, as known so far."""
+        if spec.report_every.unit == "epoch":
+            return float(min(spec.report_every.count, spec.epochs))
+        return self.spent.epochs / self.reports if self.reports else 0.0

@@ -33,6 +33,8 @@ from tid_tune.search.stream import StartPoint, Stream
 from tid_tune.search.verdict import judge
 from tid_tune.spec.model import SearchSpec
 
+_STAGES = ("baseline", "search", "confirm")
+
 
 class Director:
     """Chooses the next piece of work. Everything it knows comes from events, through `apply`."""
@@ -99,11 +101,13 @@ class Director:
         last = trial.last
         gone = last.epoch if last is not None and last.fraction == trial.fraction else 0.0
         now = Cost(epochs=(epoch - gone) * trial.fraction, seconds=seconds)
-        spent = self._spent(trial.stage, now)
-        return None if spent is None else Pause(spent, kind="budget")
+        now.add(self._meter.spent)
+        # What the others are at, and this trial's next interval.
+        reason = self._spent(trial.stage, now, ahead=self._in_flight())
+        return None if reason is None else Pause(reason, kind="budget")
 
     def _work(self) -> Trial | None:
-        spent = {stage: self._spent(stage) for stage in ("baseline", "search", "confirm")}
+        spent = {stage: self._spent_by_one_more(stage) for stage in _STAGES}
         for _, name in self.state.waiting:
             if spent[self.state.trials[name].stage] is None:
                 return self.state.trials[name]
@@ -223,12 +227,19 @@ class Director:
     def _missing(self, plan: list[Planned]) -> list[Planned]:
         return [planned for planned in plan if planned.identity not in self._planned]
 
-    def _spent(self, stage: str, now: Cost | None = None) -> str | None:
-        """Return why the stage may spend no more; `now` is spent, but not recorded yet."""
-        spent, wall, workers = self._spending()
-        if now is not None:
-            now.add(spent)
-        return self._budget.spent_reason(stage, now or spent, wall, workers)
+    def _spent(self, stage: str, spent: Cost, ahead: float) -> str | None:
+        _, wall, workers = self._spending()
+        return self._budget.spent_reason(stage, spent, wall, workers, ahead)
+
+    def _spent_by_one_more(self, stage: str) -> str | None:
+        """Return why no further trial of the stage may start."""
+        interval = self._meter.interval(self.spec)
+        return self._spent(stage, self._meter.spent, self._in_flight() + interval)
+
+    def _in_flight(self) -> float:
+        """Return the epochs of the intervals that are being trained now."""
+        interval = self._meter.interval(self.spec)
+        return sum(self.state.trials[name].fraction * interval for name in self.state.running)
 
     def _spending(self) -> tuple[Cost, float, int]:
         wall = self.state.wall_seconds(self._journal.ledger.clock())
@@ -238,7 +249,7 @@ class Director:
         verdict = judge(self.state, self.spec)
         best = best_trial(self.state, self.spec)
         winner = verdict.winner if verdict is not None else None
-        reason = halted or self._spent("search") or self._exhausted() or "all trials are done"
+        reason = halted or self._unfinished() or self._exhausted() or "all trials are done"
         self._journal.stage(
             "result",
             winner=winner or (None if best is None else best.id),
@@ -247,6 +258,12 @@ class Director:
         )
         self._journal.ledger.append("close", reason=reason)
         return FINISHED
+
+    def _unfinished(self) -> str | None:
+        """Return what the budget kept from being done."""
+        if any(stream.open for stream in self.streams.values()) or self.state.waiting:
+            return self._spent_by_one_more("search")
+        return self._spent_by_one_more("confirm") if self._missing(self._confirm) else None
 
     def _exhausted(self) -> str | None:
         for stream in self.streams.values():

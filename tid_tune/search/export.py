@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -73,7 +74,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
     options = {name: _options(name, dist, state) for name, dist in spec.space.items()}
     with quiet_optuna():
         study = optuna.create_study(
-            storage=f"sqlite:///{path}",
+            storage=_storage(path),
             study_name=spec.name,
             directions=[
                 StudyDirection.MAXIMIZE if direction == "max" else StudyDirection.MINIMIZE
@@ -87,6 +88,19 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
                 if trial.stage == "search" and trial.status not in _LEFT_OUT
             ]
         )
+
+
+def _storage(path: Path) -> Any:
+    """Return a storage that does not sync each row: an export can be made again."""
+    from optuna.storages import RDBStorage
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        return connection
+
+    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
 
 
 def _standing(trial: Trial, row: Row | None) -> list[Any]:

@@ -1,0 +1,129 @@
+import pytest
+from search_cases import OBJECTIVE, learning_curve, make_spec
+
+from tid_tune.search.costs import FAILED, STOPPED, USEFUL, cost_table, devices, total_cost
+from tid_tune.search.engine import Search
+from tid_tune.search.ledger import Ledger
+from tid_tune.search.records import Status
+from tid_tune.search.simulate import Failure, Simulator, VirtualClock, simulate
+from tid_tune.spec.model import Budget, Confirm, Resources, Scheduler
+
+MANY = {"trials": 200, "scheduler": Scheduler(type="none"), "baseline": False}
+
+
+def spent_epochs(search):
+    return sum(len(t.reports) for t in search.state.trials.values())
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_budget_of_epochs_is_spent_and_never_exceeded(workers):
+    search = simulate(make_spec(budget=Budget(epochs=50), **MANY), learning_curve, workers=workers)
+    assert spent_epochs(search) == 50
+    assert search.state.closed == "budget: 50 of 50 epochs spent"
+
+
+def test_x_counts_in_full_trainings():
+    search = simulate(make_spec(budget=Budget(x=4), **MANY), learning_curve)
+    assert spent_epochs(search) == 36
+
+
+def test_gpu_hours_count_the_devices_a_trial_holds():
+    resources = Resources(gpus=2, cpus=8)
+    spec = make_spec(budget=Budget(gpu_hours=1), resources=resources, **MANY)
+    search = simulate(spec, learning_curve)
+    assert spent_epochs(search) == 30  # minutes of two GPUs
+    total = total_cost(cost_table(search.state).values())
+    assert total.device_hours(resources) == pytest.approx(1.0)
+
+
+def test_without_a_gpu_the_cpus_are_counted():
+    assert devices(Resources(gpus=0, cpus=3)) == 3
+    assert devices(Resources(gpus=0.5, cpus=3)) == 0.5
+
+
+def test_wall_hours_count_the_time_drivers_were_at_work_and_not_the_time_between(tmp_path):
+    path, clock = tmp_path / "ledger.jsonl", VirtualClock()
+    spec = make_spec(budget=Budget(wall_hours=0.5), **MANY)
+    with Ledger.open(path, clock=clock) as ledger:
+        run = Simulator(Search.open(spec, ledger), learning_curve, clock, workers=3)
+        for _ in range(30):
+            run.step()
+    assert clock.now == 600
+    clock.now += 86_400
+    with Ledger.open(path, clock=clock) as ledger:
+        search = simulate(spec, learning_curve, workers=3, ledger=ledger)
+    assert clock.now == 86_400 + 1_800
+    assert "wall_hours" in search.state.closed
+
+
+def test_the_search_leaves_what_the_confirmation_needs():
+    spec = make_spec(
+        budget=Budget(epochs=200), confirm=Confirm(top=2, seeds=3), trials=200, epochs=5
+    )
+    search = simulate(spec, learning_curve, workers=4)
+    reruns = [t for t in search.state.trials.values() if t.stage == "confirm"]
+    assert len(reruns) == 12
+    assert all(t.status is Status.COMPLETED for t in reruns)
+    assert spent_epochs(search) == 200
+    assert "60 kept for the confirmation" in search.state.closed
+
+
+def test_the_reserve_in_hours_follows_what_an_epoch_costs():
+    spec = make_spec(
+        budget=Budget(gpu_hours=5), confirm=Confirm(top=2, seeds=3), trials=500, epochs=5
+    )
+    search = simulate(spec, learning_curve, workers=2)
+    reruns = [t for t in search.state.trials.values() if t.stage == "confirm"]
+    assert len(reruns) == 12
+    assert all(t.status is Status.COMPLETED for t in reruns)
+
+
+def test_a_trial_held_by_the_budget_continues_when_the_budget_is_extended(tmp_path):
+    path, clock = tmp_path / "ledger.jsonl", VirtualClock()
+    first = make_spec(budget=Budget(epochs=22), **{**MANY, "trials": 4})
+    with Ledger.open(path, clock=clock) as ledger:
+        held = simulate(first, learning_curve, ledger=ledger).state
+    assert [t.status for t in held.trials.values()] == [
+        Status.COMPLETED,
+        Status.COMPLETED,
+        Status.INTERRUPTED,
+    ]
+    assert held.trials["t0003"].kind == "budget"
+    longer = first.model_copy(update={"budget": Budget(epochs=100)})
+    with Ledger.open(path, clock=clock) as ledger:
+        search = Search.open(longer, ledger)
+        assert any("budget" in note for note in search.notes)
+        Simulator(search, learning_curve, clock).run()
+    assert [len(t.reports) for t in search.state.trials.values()] == [9, 9, 9, 9]
+
+
+def test_costs_are_told_by_stage_and_outcome_and_add_up():
+    def fragile(assignment, epoch):
+        if assignment.trial == "t0003" and epoch == 3:
+            raise Failure("oom")
+        return learning_curve(assignment, epoch)
+
+    search = simulate(make_spec(trials=20, confirm=Confirm(top=1, seeds=2)), fragile, workers=3)
+    table = cost_table(search.state)
+    assert table["baseline", USEFUL].trials == 2
+    assert table["confirm", USEFUL].epochs == 6 * 9
+    assert table["search", FAILED].epochs == 2
+    assert table["search", STOPPED].trials > 5
+    total = total_cost(table.values())
+    assert total.epochs == spent_epochs(search)
+    assert total.seconds == 60 * total.epochs
+    assert total.images == 100 * total.epochs
+
+
+def test_an_epoch_on_a_fraction_of_the_data_costs_that_fraction():
+    spec = make_spec(trials=1, baseline=False, scheduler=Scheduler(fidelity="data"))
+    search = simulate(spec, learning_curve)
+    assert total_cost(cost_table(search.state).values()).epochs == pytest.approx(1 + 3 + 9)
+
+
+def test_baselines_run_to_their_end_although_the_share_of_the_search_is_spent():
+    spec = make_spec(budget=Budget(epochs=18), confirm=Confirm(), trials=50)
+    search = simulate(spec, learning_curve, workers=4)
+    baseline = [t for t in search.state.trials.values() if t.stage == "baseline"]
+    assert baseline[0].epoch > 4
+    assert all(t.value(OBJECTIVE) is not None for t in baseline)

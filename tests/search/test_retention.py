@@ -1,0 +1,71 @@
+import pytest
+from search_cases import OBJECTIVE, learning_curve, make_spec
+
+from tid_tune.search.engine import Search
+from tid_tune.search.ledger import Ledger
+from tid_tune.search.ranking import ranked_full_length
+from tid_tune.search.retention import Retention
+from tid_tune.search.simulate import Simulator, VirtualClock
+from tid_tune.spec.model import Confirm, Scheduler
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "none"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_trial_ever_needs_a_checkpoint_that_was_released(scheduler, workers):
+    spec = make_spec(
+        scheduler=Scheduler(type=scheduler), trials=14, confirm=Confirm(top=2, seeds=2), epochs=6
+    )
+    clock = VirtualClock()
+    search = Search.open(spec, Ledger.in_memory(clock=clock))
+    retention, files, released = Retention(search, best=2), set(), set()
+
+    def training(assignment, epoch):
+        begins = epoch == assignment.step + 1 and assignment.checkpoint is not None
+        assert not begins or assignment.checkpoint in files
+        files.add(f"{assignment.trial}/s{assignment.segment}/{int(epoch)}")
+        return learning_curve(assignment, epoch)
+
+    run, largest = Simulator(search, training, clock, workers), 0
+    while run.step():
+        gone = retention.drain()
+        assert not released & set(gone)
+        released.update(gone)
+        files.difference_update(gone)
+        largest = max(largest, len(files))
+    assert files == retention.kept()
+    best = ranked_full_length(search.state, spec)[:2]
+    assert {t.last.checkpoint for t in best} <= files
+    for trial in search.state.trials.values():
+        mine = [name for name in files if name.startswith(f"{trial.id}/")]
+        assert len(mine) <= 1
+        if trial.stage != "search":
+            assert mine == [trial.last.checkpoint]
+    total = sum(len(t.reports) for t in search.state.trials.values())
+    assert largest < total / 2
+
+
+def test_after_a_resume_the_same_checkpoints_are_kept(tmp_path):
+    path, clock, spec = tmp_path / "ledger.jsonl", VirtualClock(), make_spec(trials=8)
+    with Ledger.open(path, clock=clock) as ledger:
+        search = Search.open(spec, ledger)
+        retention = Retention(search)
+        run = Simulator(search, learning_curve, clock, workers=2)
+        for _ in range(60):
+            run.step()
+        retention.drain()
+        kept = retention.kept()
+    with Ledger.open(path, clock=clock) as ledger:
+        again = Retention(Search.open(spec, ledger))
+        again.drain()
+        assert again.kept() == kept
+
+
+def test_an_interrupted_trial_keeps_what_it_continues_from():
+    search = Search.open(make_spec(baseline=False), Ledger.in_memory())
+    retention = Retention(search)
+    work = search.next()
+    for step in (1, 2):
+        search.report(work.trial, step, step, {OBJECTIVE: 0.1}, 1.0, 1, f"{step}.pth")
+    search.interrupt(work.trial)
+    assert retention.drain() == ["1.pth"]
+    assert retention.kept() == {"2.pth"}

@@ -1,0 +1,103 @@
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+from test_space import EXAMPLES
+
+from tid_tune.errors import UsageError
+from tid_tune.search.distributions import contains, decode, size
+from tid_tune.search.engine import Search
+from tid_tune.search.ledger import Ledger
+from tid_tune.search.ranking import ranked_full_length
+from tid_tune.search.simulate import Simulator, VirtualClock, simulate
+from tid_tune.search.transfer import narrowed
+from tid_tune.spec.model import LogUniform, Transfer
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("earlier")
+    with Ledger.open(folder / "ledger.jsonl", clock=VirtualClock()) as ledger:
+        search = simulate(make_spec(trials=20), learning_curve, ledger=ledger)
+    return folder, [t.params for t in ranked_full_length(search.state, search.spec)]
+
+
+def test_the_best_trials_of_an_earlier_run_are_tried_first(earlier):
+    folder, best = earlier
+    search = simulate(make_spec(transfer=Transfer(run=folder, top=3)), learning_curve)
+    searched = [t for t in search.state.trials.values() if t.stage == "search"]
+    assert [t.params for t in searched[:3]] == best[:3]
+    assert searched[0].origin.startswith("transfer t00")
+    assert str(folder) in searched[0].origin
+    assert searched[3].origin == "tpe"
+
+
+def test_narrowing_keeps_the_search_near_the_transferred_points(earlier):
+    folder, best = earlier
+    spec = make_spec(transfer=Transfer(run=folder, top=3, narrow=True), trials=30)
+    search = simulate(spec, learning_curve)
+    weights = [p["weight"] for p in best[:3]]
+    factor = 100**0.1
+    for trial in search.state.trials.values():
+        if trial.stage == "search":
+            assert min(weights) / factor * 0.999 <= trial.params["weight"]
+            assert trial.params["weight"] <= max(weights) * factor * 1.001
+    assert search.spec.space["weight"].low >= SPACE["weight"].low
+
+
+def test_resuming_does_not_need_the_earlier_run_any_more(earlier, tmp_path):
+    folder, best = earlier
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    spec = make_spec(transfer=Transfer(run=copy, top=2, narrow=True), baseline=False)
+    path, clock = tmp_path / "ledger.jsonl", VirtualClock()
+    with Ledger.open(path, clock=clock) as ledger:
+        run = Simulator(Search.open(spec, ledger), learning_curve, clock)
+        run.step()
+    shutil.rmtree(copy)
+    with Ledger.open(path, clock=clock) as ledger:
+        search = simulate(spec, learning_curve, ledger=ledger)
+    assert [t.params for t in search.state.trials.values()][:2] == best[:2]
+
+
+def test_values_the_new_space_does_not_hold_are_drawn_and_said(earlier):
+    folder, best = earlier
+    space = {**SPACE, "weight": LogUniform(low=100, high=1000)}
+    search = simulate(make_spec(transfer=Transfer(run=folder, top=1), space=space), learning_curve)
+    first = next(t for t in search.state.trials.values() if t.stage == "search")
+    assert 100 <= first.params["weight"] <= 1000
+    assert first.params["threshold"] == best[0]["threshold"]
+    assert any("taken without weight" in note for note in search.notes)
+
+
+def test_a_run_that_is_not_there_or_has_another_objective_is_refused(earlier, tmp_path):
+    folder, _ = earlier
+    with pytest.raises(UsageError, match="nowhere"):
+        simulate(make_spec(transfer=Transfer(run=tmp_path / "nowhere")), learning_curve)
+    with pytest.raises(UsageError, match="recall"):
+        simulate(
+            make_spec(transfer=Transfer(run=folder), objectives={"recall": "max"}), learning_curve
+        )
+
+
+@pytest.mark.parametrize("dist", EXAMPLES, ids=lambda d: d.kind)
+@given(units=st.lists(st.floats(0, 1), min_size=1, max_size=3))
+def test_a_narrowed_range_holds_its_points_and_nothing_new(dist, units):
+    values = [decode(dist, unit) for unit in units]
+    narrow = narrowed({"x": dist}, [{"params": {"x": value}} for value in values])["x"]
+    assert all(contains(narrow, value) for value in values)
+    for unit in (0.0, 0.3, 1.0):
+        assert contains(dist, decode(narrow, unit))
+    if size(dist) is not None:
+        assert size(narrow) <= size(dist)
+
+
+def test_without_full_length_trials_there_is_nothing_to_start_from(tmp_path):
+    with Ledger.open(tmp_path / "ledger.jsonl") as ledger:
+        search = Search.open(make_spec(), ledger)
+        work = search.next()
+        search.report(work.trial, 1, 1.0, {OBJECTIVE: 0.5}, 1.0, 1, None)
+    with pytest.raises(UsageError, match="no trial of full length"):
+        simulate(make_spec(transfer=Transfer(run=tmp_path)), learning_curve)
