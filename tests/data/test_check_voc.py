@@ -100,6 +100,12 @@ def test_any_folder_above_the_lists_may_be_named(home, path):
     assert check(home.parents[1] / path).splits[0].images == 64
 
 
+def test_the_current_folder_may_be_the_year(home, monkeypatch):
+    monkeypatch.chdir(home)
+    assert [split.name for split in check(Path()).splits] == ["VOC2007"]
+    assert check(Path("ImageSets/Main/val.txt")).splits[0].name == "VOC2007"
+
+
 def test_a_single_list_can_be_checked(home):
     report = check(home / "ImageSets/Main/val.txt")
     assert report.splits[0].images == 12

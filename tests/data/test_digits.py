@@ -168,6 +168,13 @@ def test_a_second_call_does_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
+def test_an_empty_folder_may_be_filled(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert write_digits(Path(), **SMALL)
+    assert (tmp_path / "empty/annotations/instances_val.json").is_file()
+
+
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match="holds no digits data"):

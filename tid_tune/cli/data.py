@@ -91,9 +91,11 @@ def subset(
 def _tell(division: Division) -> None:
     for line in division.lines():
         say(line.rstrip())
-    for part in division.parts[-2:]:
-        if part.written:
-            say(f"wrote {part.path}: {part.images} images")
+    written = [part for part in division.parts if part.written]
+    for part in written:
+        say(f"wrote {part.path}: {part.images} images")
+    if not written:
+        say("all files are there already, with this content")
 
 
 Classes = Annotated[

@@ -94,6 +94,7 @@ def write_digits(
     """
     request = _Request(images, val_images, seed, size, format)
     request.validate()
+    out = out.resolve()
     if _already_there(out, request):
         return False
     pools = _pools(seed)

@@ -100,6 +100,7 @@ def _coco_split(path: Path) -> CocoSplit:
 
 
 def _find_years(path: Path) -> list[Path]:
+    path = path.absolute()  # "." has no name to tell the year by
     candidates = [path, *sorted(path.glob("*")), *sorted(path.glob("VOCdevkit/*"))]
     return [home for home in candidates if (home / "ImageSets" / "Main").is_dir()]
 
