@@ -181,7 +181,8 @@ def test_anchors_over_the_allowed_border_are_no_candidates() -> None:
     assert tid(*sides, batch).teacher != tid(*sides, without).teacher
 
 
-def test_the_objects_may_be_compared_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("case", ["crowded", "twins of two classes"])
+def test_the_objects_may_be_compared_in_chunks(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     monkeypatch.setattr("tid_tune.distill.boxes.PAIRS_AT_ONCE", 300)
-    context, sides, batch = setting("retinanet", "crowded")
+    context, sides, batch = setting("retinanet", case)
     check(context, tid(*sides, batch))

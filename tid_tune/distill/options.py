@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -71,7 +71,9 @@ class Option:
     def _number(self, value: Any) -> float | int | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        if not math.isfinite(value) or (self.kind == "integer" and value != int(value)):
+        if not abs(value) <= sys.float_info.max:  # also refuses what is not a number
+            return None
+        if self.kind == "integer" and value != int(value):
             return None
         if self.low is not None and (value < self.low or (self.above and value == self.low)):
             return None
