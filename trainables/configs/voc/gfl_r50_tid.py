@@ -7,7 +7,8 @@ model = dict(
     type="Distiller",
     student=_base_.model,
     teacher=dict(
-        config="trainables/configs/voc/gfl_r101.py", checkpoint="checkpoints/voc_gfl_r101.pth"
+        config="trainables/configs/voc/gfl_r101.py",
+        checkpoint="checkpoints/voc_gfl_r101/checkpoint.pth",
     ),
     distillation=dict(method="tid"),
 )

@@ -1,0 +1,14 @@
+# The thin ATSS learns from a wide one, which atss_teacher.py trains first.
+_base_ = "atss_r18.py"
+
+custom_imports = dict(imports=["tid_tune.distill.distiller"], allow_failed_imports=False)
+model = dict(
+    _delete_=True,
+    type="Distiller",
+    student=_base_.model,
+    teacher=dict(
+        config="trainables/configs/digits/atss_teacher.py",
+        checkpoint="runs/teacher-digits-atss/checkpoint.pth",
+    ),
+    distillation=dict(method="tid"),
+)

@@ -1,0 +1,13 @@
+# tid-tune train trainables/configs/digits/atss_teacher.py \
+#     --work-dir runs/teacher-digits-atss
+_base_ = "atss_r18.py"
+
+model = dict(
+    backbone=dict(base_channels=32),
+    neck=dict(in_channels=[64, 128, 256], out_channels=64),
+    bbox_head=dict(in_channels=64, feat_channels=64, stacked_convs=2),
+)
+train_dataloader = dict(dataset=dict(indices=None))
+train_cfg = dict(max_epochs=12)
+_warmup, _decay = _base_.param_scheduler
+param_scheduler = [_warmup, dict(_decay, end=12, T_max=12)]
