@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.openmmlab.setup import prepare
+from tid_tune.openmmlab.setup import prepare, quiet
 
 ANCHORS = """dict(type='AnchorGenerator', ratios=[1.0], octave_base_scale=3,
         scales_per_octave=1, strides=[8, 16, 32])"""
@@ -59,7 +59,9 @@ def loader(split):
 train_dataloader = loader('train')
 val_dataloader = loader('val')
 del loader
-val_cfg = dict()
+train_cfg = dict(by_epoch=True, max_epochs=2)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+val_cfg = dict(type='ValLoop')
 val_evaluator = dict(type='CocoMetric', ann_file={root!r} + '/annotations/instances_val.json')
 default_scope = 'mmdet'
 """
@@ -95,10 +97,12 @@ def random_detector(config, seed=0):
 
     torch.manual_seed(seed)
     detector = MODELS.build(config.model)
-    detector.init_weights()
+    with quiet():
+        detector.init_weights()
     for name, parameter in detector.bbox_head.named_parameters():
-        if name.endswith(("cls.weight", "reg.weight")):
-            torch.nn.init.normal_(parameter, std=0.3)
+        if parameter.ndim == 4:
+            last = name.endswith(("cls.weight", "reg.weight"))
+            torch.nn.init.normal_(parameter, std=0.3 if last else 0.12)
     return detector.eval()
 
 
@@ -111,7 +115,8 @@ def trained_state(path: Path, steps=60):
     config = load_config(path)
     torch.manual_seed(0)
     detector = MODELS.build(config.model).train()
-    detector.init_weights()
+    with quiet():
+        detector.init_weights()
     batches = [
         detector.data_preprocessor(batch, training=True)
         for batch in Runner.build_dataloader(config.train_dataloader, seed=0)

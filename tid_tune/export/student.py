@@ -17,6 +17,9 @@ from tid_tune.openmmlab.checkpoints import load_state, load_weights
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.setup import prepare, quiet
 
+_PARALLEL = "module."
+"""What data-parallel wrappers put before every name."""
+
 _COUNTER = "num_batches_tracked"
 """Batch norm's step counter: old checkpoints lack it, and evaluation does not read it."""
 
@@ -29,7 +32,7 @@ def as_config(config: Config | Path | str) -> Config:
 def is_distiller(config: Config) -> bool:
     """Whether the config's model is a Distiller, with the student inside."""
     model = config.get("model") or {}
-    return isinstance(model.get("student"), Mapping) and "distillation" in model
+    return isinstance(model.get("student"), Mapping)
 
 
 def student_model(config: Config) -> Any:
@@ -55,6 +58,8 @@ def student_weights(checkpoint: Mapping[str, Any] | Path | str) -> dict[str, Ten
     """
     if isinstance(checkpoint, Mapping):
         weights = dict(checkpoint.get("state_dict", checkpoint))
+        if all(name.startswith(_PARALLEL) for name in weights):
+            weights = {name.removeprefix(_PARALLEL): value for name, value in weights.items()}
     else:
         weights = load_weights(checkpoint)
     return export_student_state(weights) if has_student(weights) else weights

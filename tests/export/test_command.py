@@ -1,0 +1,101 @@
+"""`tid-tune export` on a run folder written by the search itself."""
+
+import shutil
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tid_tune.cli.export import export, parse_size
+from tid_tune.errors import UsageError
+from tid_tune.export.runs import find_student
+from tid_tune.openmmlab.checkpoints import load_state
+from tid_tune.search.engine import Search
+from tid_tune.search.ledger import Ledger
+from tid_tune.spec.model import Choice, SearchSpec
+
+WEIGHT = "model.distillation.loss_weight"
+
+
+@pytest.fixture
+def run_folder(distilled, tmp_path):
+    """A finished search of two trials, values 0.1 and 0.2; best/ is not written yet."""
+    folder = tmp_path / "runs" / "demo"
+    folder.mkdir(parents=True)
+    spec = SearchSpec(
+        name="demo",
+        trial=distilled[0],
+        epochs=1,
+        space={WEIGHT: Choice(values=(0.5, 2.0))},
+        sampler={"type": "grid"},
+        scheduler={"type": "none"},
+        baseline=False,
+        confirm=None,
+        trials=2,
+    )
+    ledger = Ledger.open(folder / "ledger.jsonl", sync=False)
+    search = Search.open(spec, ledger)
+    for value in (0.1, 0.2):
+        work = search.next()
+        checkpoint = f"trials/{work.trial}/step_000001.pth"
+        (folder / checkpoint).parent.mkdir(parents=True)
+        shutil.copyfile(distilled[1], folder / checkpoint)
+        metrics = {"coco/bbox_mAP": value}
+        search.report(work.trial, 1, 1.0, metrics, 1.0, 8, checkpoint)
+        search.complete(work.trial)
+    ledger.close()
+    return folder
+
+
+def test_a_trial_is_found_with_its_values_and_its_result(run_folder):
+    first, best = find_student(run_folder, "t0001"), find_student(run_folder)
+    assert first.provenance["metrics"] == {"coco/bbox_mAP": 0.1}
+    assert best.provenance["metrics"] == {"coco/bbox_mAP": 0.2}
+    assert best.provenance["trial"] == "t0002"
+    for found in (first, best):
+        searched = found.provenance["params"][WEIGHT]
+        assert found.config.model.distillation.loss_weight == searched
+        assert found.checkpoint.is_file()
+
+
+def test_the_kept_best_is_used_where_there_is_one(run_folder, distilled):
+    (run_folder / "best").mkdir()
+    shutil.copyfile(distilled[0], run_folder / "best" / "config.py")
+    shutil.copyfile(distilled[1], run_folder / "best" / "checkpoint.pth")
+    shutil.rmtree(run_folder / "trials")
+    assert find_student(run_folder).checkpoint == run_folder / "best" / "checkpoint.pth"
+    with pytest.raises(UsageError, match=r"checkpoint of trial t0001 .* was not kept"):
+        find_student(run_folder, "t0001")
+
+
+def test_an_unknown_trial_is_answered_with_those_there_are(run_folder):
+    with pytest.raises(UsageError, match="no trial t0009; its trials: t0001, t0002"):
+        find_student(run_folder, "t0009")
+
+
+def test_the_command_writes_the_folder(run_folder, tmp_path):
+    app = typer.Typer()
+    app.command()(export)
+    out = tmp_path / "student"
+    result = CliRunner().invoke(
+        app, [str(run_folder), "--out", str(out), "--onnx", "--size", "64x96"]
+    )
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in out.iterdir()} == {
+        "config.py",
+        "checkpoint.pth",
+        "model.onnx",
+        "run_without_ops.py",
+        "README.md",
+    }
+    told = load_state(out / "checkpoint.pth")["meta"]["tid_tune"]
+    assert told["search"] == "demo"
+    assert told["metrics"] == {"coco/bbox_mAP": 0.2}
+    assert "[N, 3, 64, 96]" in (out / "README.md").read_text()
+
+
+def test_sizes_are_height_x_width():
+    assert parse_size("800x1344") == (800, 1344)
+    for wrong in ("800", "0x10", "axb", "800X1344 "):
+        with pytest.raises(UsageError, match="height x width"):
+            parse_size(wrong)

@@ -1,0 +1,168 @@
+"""The exported student runs where tid_tune does not exist, and is the same detector."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from export_models import DISTILLER, write_config
+from mmengine.config import Config
+
+from tid_tune.errors import ConfigError
+from tid_tune.export import export_student
+from tid_tune.export.plain import plain_config
+from tid_tune.export.student import student_weights
+from tid_tune.openmmlab.checkpoints import load_state
+from tid_tune.openmmlab.configs import load_config
+from tid_tune.report.analysis.ap import coco_table
+from tid_tune.report.analysis.columns import Detections
+from tid_tune.report.analysis.evaluate import evaluate_checkpoint
+
+PROVENANCE = {"trial": "t0003", "params": {"model.distillation.loss_weight": 2.5}}
+BLOCKER = """
+import sys
+class NoTidTune:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] == 'tid_tune':
+            raise ImportError('tid_tune must not be needed')
+sys.meta_path.insert(0, NoTidTune())
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(distilled, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "student"
+    return export_student(*distilled, out, provenance=PROVENANCE)
+
+
+def without_tid_tune(folder, *command):
+    """Run Python in a process in which `import tid_tune` fails."""
+    (folder / "sitecustomize.py").write_text(BLOCKER)
+    environment = {**os.environ, "PYTHONPATH": str(folder), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_mmdets_own_script_gets_the_same_map_without_tid_tune(exported, distilled, tmp_path):
+    assert without_tid_tune(tmp_path, "-c", "import tid_tune").returncode != 0
+    script = Path(find_spec("mmdet").origin).parent / ".mim" / "tools" / "test.py"
+    command = [exported.launcher, script, exported.config, exported.checkpoint]
+    prefix = tmp_path / "found"
+    options = ["--cfg-options", f"test_evaluator.outfile_prefix={prefix}"]
+    result = without_tid_tune(tmp_path, *command, *options)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+    expected = evaluate_checkpoint(*distilled, device="cpu")
+    overall = expected.table.overall()
+    reported = {
+        word.removesuffix(":"): float(value)
+        for line in (result.stdout + result.stderr).splitlines()
+        if "coco/bbox_mAP:" in line
+        for word, value in zip(line.split(), line.split()[1:], strict=False)
+        if word.startswith("coco/")
+    }
+    assert reported["coco/bbox_mAP"] == pytest.approx(overall["AP"], abs=5.1e-4)
+    rows = json.loads(Path(f"{prefix}.bbox.json").read_text())
+    table = coco_table(expected.truth, detections_of(rows, expected.truth))
+    assert table.overall()["AP"] == pytest.approx(overall["AP"], abs=1e-4)
+    assert overall["AP"] > 0.01
+
+
+def detections_of(rows, truth):
+    images = {image_id: index for index, image_id in enumerate(truth.image_ids)}
+    labels = {int(number): index for index, number in enumerate(truth.category_ids)}
+    return Detections(
+        *(
+            torch.tensor([key[row[name]] for row in rows]).numpy()
+            for name, key in (("image_id", images), ("category_id", labels))
+        ),
+        torch.tensor([row["bbox"] for row in rows], dtype=torch.float64).numpy(),
+        torch.tensor([row["score"] for row in rows], dtype=torch.float64).numpy(),
+    )
+
+
+def test_the_config_is_plain_and_keeps_data_evaluation_and_training(exported, distilled):
+    text = exported.config.read_text()
+    assert "tid_tune" not in text
+    assert "teacher" not in text
+    plain, original = Config.fromfile(exported.config), load_config(distilled[0])
+    assert plain.model.type == "GFL"
+    assert plain.model.data_preprocessor == original.model.student.data_preprocessor
+    for name in ("train_dataloader", "val_dataloader", "val_evaluator", "custom_hooks"):
+        assert plain[name] == original[name]
+    assert plain.test_dataloader == original.val_dataloader
+    assert not {"work_dir", "load_from", "custom_imports", "detector", "pipeline"} & set(plain)
+
+
+def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(exported, trained):
+    state = load_state(exported.checkpoint)
+    weights = torch.load(trained[1], weights_only=True)["state_dict"]
+    assert state["state_dict"].keys() == weights.keys()
+    assert set(state) == {"meta", "state_dict"}
+    assert state["meta"]["dataset_meta"]["classes"] == tuple("0123456789")
+    told = state["meta"]["tid_tune"]
+    assert told["trial"] == "t0003"
+    assert told["params"] == PROVENANCE["params"]
+    assert told["distillation"] == {"method": "tid", "loss_weight": 2.5}
+    assert "version" in told
+    assert state["meta"]["epoch"] == 6
+
+
+def test_the_exported_student_can_be_exported_again(exported, tmp_path):
+    again = export_student(exported.config, exported.checkpoint, tmp_path / "again")
+    assert again.config.read_text() == exported.config.read_text()
+
+
+def test_weights_of_a_data_parallel_distiller_are_unwrapped_twice():
+    state = {"module.student.a": torch.ones(1), "module.method.b": torch.ones(1)}
+    assert set(student_weights({"state_dict": state})) == {"a"}
+    assert set(student_weights(state)) == {"a"}
+
+
+def test_a_loop_that_lacks_a_part_is_left_out(tmp_path):
+    config = load_config(write_config(tmp_path / "c.py", "GFL", "data"))
+    config.pop("train_cfg")
+    plain = plain_config(config)
+    assert not {"train_dataloader", "optim_wrapper"} & set(plain)
+    assert {"val_dataloader", "test_dataloader", "test_evaluator"} <= set(plain)
+
+
+def test_what_needs_tid_tune_is_named(tmp_path):
+    config = load_config(write_config(tmp_path / "c.py", "GFL", "data", DISTILLER))
+    config.val_evaluator = {"type": "tid_tune.SomeMetric"}
+    with pytest.raises(ConfigError, match=r"`val_evaluator\.type` is 'tid_tune\.SomeMetric'"):
+        plain_config(config)
+
+
+def test_other_imports_stay_and_pretrained_backbones_are_not_fetched_again(tmp_path):
+    config = load_config(write_config(tmp_path / "c.py", "GFL", "data", DISTILLER))
+    config.custom_imports.imports = ["mmdet.models", *config.custom_imports.imports]
+    config.model.student.backbone.init_cfg = {"type": "Pretrained", "checkpoint": "net://r18"}
+    plain = plain_config(config)
+    assert plain.custom_imports.imports == ["mmdet.models"]
+    assert plain.model.backbone.init_cfg is None
+    assert config.model.student.backbone.init_cfg is not None
+
+
+def test_the_preprocessing_of_the_distiller_goes_into_the_student(tmp_path):
+    config = load_config(write_config(tmp_path / "c.py", "GFL", "data", DISTILLER))
+    settings = config.model.student.pop("data_preprocessor")
+    config.model.data_preprocessor = settings
+    assert plain_config(config).model.data_preprocessor == settings
+
+
+def test_a_checkpoint_of_another_model_is_refused_before_anything_is_written(trained, tmp_path):
+    config = write_config(tmp_path / "fcos.py", "FCOS")
+    with pytest.raises(ConfigError, match="does not fit"):
+        export_student(config, trained[1], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,48 @@
+"""`tid-tune export`: take a student out of a search, for use without tid_tune."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tid_tune.errors import UsageError
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder, for example runs/NAME.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    trial: Annotated[str, typer.Option(help="Whose student: best, or a trial as t0007.")] = "best",
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also write the network as ONNX.")] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Size of the ONNX input; default: the config's.", metavar="HxW"),
+    ] = None,
+) -> None:
+    """Write a trained student as an ordinary mmdet config and checkpoint."""
+    from tid_tune.console import say
+    from tid_tune.export import export_student
+    from tid_tune.export.runs import find_student
+
+    wanted = None if size is None else parse_size(size)
+    found = find_student(run, trial)
+    exported = export_student(
+        found.config,
+        found.checkpoint,
+        out,
+        provenance=found.provenance,
+        onnx=onnx,
+        size=wanted,
+    )
+    for path in exported.files:
+        say(f"wrote {path}")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Turn `800x1344` into height and width; raises UsageError."""
+    sides = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if sides is None:
+        raise UsageError(f"--size is {text!r}; it is height x width in pixels, as 800x1344")
+    return int(sides[1]), int(sides[2])

@@ -1,0 +1,108 @@
+"""Write a trained student into a folder that needs nothing of tid_tune."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from torch import Tensor
+
+from tid_tune import __version__
+from tid_tune.export import run_without_ops
+from tid_tune.export.onnx import Onnx, Size, export_onnx
+from tid_tune.export.plain import dataset_classes, plain_config
+from tid_tune.export.readme import readme
+from tid_tune.export.student import (
+    as_config,
+    build_student,
+    checkpoint_meta,
+    is_distiller,
+    student_weights,
+)
+from tid_tune.export.transforms import input_size
+from tid_tune.openmmlab.checkpoints import load_state, save_state
+from tid_tune.openmmlab.setup import quiet
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written; `onnx` if asked for."""
+
+    config: Path
+    checkpoint: Path
+    launcher: Path
+    readme: Path
+    onnx: Onnx | None
+
+    @property
+    def files(self) -> list[Path]:
+        """All files, for telling the user."""
+        graph = [self.onnx.path] if self.onnx else []
+        return [self.config, self.checkpoint, *graph, self.launcher, self.readme]
+
+
+def export_student(
+    config: Config | Path,
+    state: Mapping[str, Any] | Path,
+    out: Path,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    onnx: bool = False,
+    size: Size | None = None,
+) -> Exported:
+    """Write config.py, checkpoint.pth, README.md and a launcher, and model.onnx on demand.
+
+    Args:
+        config: an mmdet config; of a Distiller, its student is exported.
+        state: a checkpoint or its path, with plain or `student.*` weights.
+        out: the folder; files of these names in it are replaced.
+        provenance: where the student comes from (searched values, metrics); plain data, kept in
+            the checkpoint's `meta`.
+        onnx: also write the ONNX graph.
+        size: height and width of the graph's input; default: from the config's test pipeline.
+
+    Raises:
+        ConfigError: weights and model do not fit, something needs tid_tune, or the head has no
+            ONNX form here.
+    """
+    source = as_config(config)
+    loaded = state if isinstance(state, Mapping) else load_state(state)
+    named = "the checkpoint" if isinstance(state, Mapping) else str(state)
+    plain, weights = plain_config(source), student_weights(loaded)
+    detector = build_student(plain, weights, named=named)
+    out.mkdir(parents=True, exist_ok=True)
+    graph = None
+    if onnx:
+        graph = export_onnx(detector, out / "model.onnx", size or input_size(plain))
+    with quiet():
+        plain.dump(out / "config.py")
+    meta = _meta(source, checkpoint_meta(loaded), provenance or {})
+    save_state({"meta": meta, "state_dict": _cpu(weights)}, out / "checkpoint.pth")
+    launcher = out / "run_without_ops.py"
+    shutil.copyfile(run_without_ops.__file__, launcher)
+    (out / "README.md").write_text(readme(plain, meta, graph), encoding="utf-8")
+    return Exported(out / "config.py", out / "checkpoint.pth", launcher, out / "README.md", graph)
+
+
+def _cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu() for name, value in weights.items()}
+
+
+def _meta(
+    source: Config, before: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the checkpoint's `meta`: mmdet reads `dataset_meta`, people read the rest."""
+    dataset = before.get("dataset_meta")
+    classes = dataset.get("classes") if isinstance(dataset, Mapping) else None
+    meta: dict[str, Any] = {
+        name: before[name] for name in ("epoch", "iter", "seed") if name in before
+    }
+    meta["dataset_meta"] = {"classes": tuple(classes or dataset_classes(source))}
+    meta["tid_tune"] = {"version": __version__, **provenance}
+    if is_distiller(source):
+        meta["tid_tune"]["distillation"] = dict(source.model.get("distillation") or {})
+    return meta

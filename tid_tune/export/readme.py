@@ -1,0 +1,107 @@
+"""The README.md of an exported student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from tid_tune.export.onnx import Onnx
+from tid_tune.export.transforms import preprocessing
+
+_HEAD = """\
+# {model}, {count} classes
+
+A detector for mmdet; nothing here needs the tool that trained it.
+
+| File | What it is |
+|---|---|
+| `config.py` | an ordinary mmdet config; its data paths are relative to the current folder |
+| `checkpoint.pth` | the weights; `meta` has the class names and where the weights come from |
+{graph_row}| `run_without_ops.py` | only for an mmcv without compiled ops, see below |
+
+Classes, by label from 0: {classes}
+
+## Evaluate
+
+From the folder that the data's paths are relative to, with EXPORT for this folder:
+
+    TEST=$(python -c "import mmdet, os; print(os.path.dirname(mmdet.__file__))")/.mim/tools/test.py
+    python $TEST EXPORT/config.py EXPORT/checkpoint.pth
+
+(In a source checkout of mmdet the script is `tools/test.py`.) Where mmcv was installed without its
+compiled ops, put the launcher before the script; it lends mmcv torchvision's non-maximum
+suppression:
+
+    python EXPORT/run_without_ops.py $TEST EXPORT/config.py EXPORT/checkpoint.pth
+
+## Detect
+
+    from mmdet.apis import inference_detector, init_detector
+    detector = init_detector("EXPORT/config.py", "EXPORT/checkpoint.pth", device="cpu")
+    found = inference_detector(detector, "image.jpg").pred_instances
+
+## Input
+
+{channels} images, values 0 to 255, {normalization}Height and width are padded at the right and
+bottom with {pad_value} to multiples of {divisor}.
+"""
+
+_GRAPH = """
+## ONNX
+
+`model.onnx` has the network and the decoding of boxes, without non-maximum suppression.
+
+- Input `images`, float32 [N, 3, {height}, {width}]: prepared as above. N is free.
+- Output `boxes`, float32 [N, P, 4]: left, top, right, bottom in pixels of the input.
+- Output `scores`, float32 [N, P, {count}]: probability of each class.
+{factor}
+To get what mmdet gives: keep scores above {score_thr}{keep}, {product}clip the boxes to the image
+without its padding, drop those left without area, suppress the lesser of boxes of one class whose
+IoU is above {iou}, keep the best {most} and divide the boxes by the factor the image was
+resized by.
+"""
+
+_FACTOR = "- Output `centerness`, float32 [N, P]: how near the point is to an object's center.\n"
+
+
+def readme(config: Config, meta: Mapping[str, Any], graph: Onnx | None) -> str:
+    """Return the text: how to evaluate and run the model, and what goes in and comes out."""
+    classes = meta["dataset_meta"]["classes"]
+    settings, head = preprocessing(config), config.model.get("bbox_head") or {}
+    names = ", ".join(map(str, classes)) or "as in the data's annotations"
+    text = _HEAD.format(
+        model=config.model.type,
+        count=len(classes) or head.get("num_classes", "unnamed"),
+        classes=names,
+        graph_row="| `model.onnx` | the network as a graph, see below |\n" if graph else "",
+        channels="RGB" if settings.get("bgr_to_rgb") else "BGR",
+        normalization=_normalization(settings),
+        pad_value=settings.get("pad_value", 0),
+        divisor=settings.get("pad_size_divisor", 1),
+    )
+    return text if graph is None else text + _graph_text(config, graph)
+
+
+def _normalization(settings: Mapping[str, Any]) -> str:
+    if not settings.get("mean"):
+        return "not normalized. "
+    return f"less the mean {list(settings['mean'])} and divided by {list(settings['std'])}. "
+
+
+def _graph_text(config: Config, graph: Onnx) -> str:
+    test = config.model.get("test_cfg") or {}
+    centered = "centerness" in graph.outputs
+    before = test.get("nms_pre", -1)
+    return _GRAPH.format(
+        height=graph.size[0],
+        width=graph.size[1],
+        count=config.model.bbox_head.num_classes,
+        factor=_FACTOR if centered else "",
+        score_thr=test.get("score_thr", 0),
+        keep=f", of each level the best {before}" if before > 0 else "",
+        product="multiply them by the centerness, " if centered else "",
+        iou=(test.get("nms") or {}).get("iou_threshold", 0.5),
+        most=test.get("max_per_img", 100),
+    )

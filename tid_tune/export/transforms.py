@@ -1,0 +1,43 @@
+"""What happens to an image before the detector sees it, read from the config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from tid_tune.errors import ConfigError
+
+
+def input_size(config: Config) -> tuple[int, int]:
+    """Return height and width of the padded input, from the test pipeline's resizing.
+
+    Raises ConfigError if the pipeline does not resize to one size.
+    """
+    for step in _pipeline(config):
+        scale = step.get("scale")
+        if step.get("type") == "Resize" and isinstance(scale, list | tuple) and len(scale) == 2:
+            width, height = (int(side) for side in scale)
+            divisor = int(preprocessing(config).get("pad_size_divisor", 1))
+            return _up(height, divisor), _up(width, divisor)
+    raise ConfigError(
+        "the test pipeline resizes to no single size, so the size of the ONNX input must be given"
+    )
+
+
+def preprocessing(config: Config) -> Mapping[str, Any]:
+    """Return the config of the model's data preprocessor, empty if it has none."""
+    settings: Mapping[str, Any] = config.model.get("data_preprocessor") or {}
+    return settings
+
+
+def _pipeline(config: Config) -> list[Any]:
+    dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
+    while "pipeline" not in dataset and "dataset" in dataset:
+        dataset = dataset["dataset"]
+    return list(dataset.get("pipeline") or [])
+
+
+def _up(side: int, divisor: int) -> int:
+    return -(-side // divisor) * divisor
