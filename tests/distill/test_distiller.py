@@ -1,46 +1,18 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
-from tiny_detectors import HEADS, detector, images, samples
+from tiny_detectors import HEADS, detector
+from tiny_distiller import batch, build, run, total
 from torch import Tensor
 
 from tid_tune.distill.distiller import Distiller, export_student_state
 from tid_tune.errors import ConfigError
-from tid_tune.openmmlab.checkpoints import save_state
-
-BOXES = [[[3.2, 5.1, 30.7, 40.3], [10.6, 20.9, 60.2, 61.4]], [[8.1, 2.2, 44.3, 33.9]]]
-SHAPES = [(64, 64), (50, 40)]
-PADDED = [(64, 64), (64, 64)]
-
-
-def build(
-    kind: str = "gfl", teacher: dict[str, Any] | None = None, **distillation: Any
-) -> Distiller:
-    torch.manual_seed(0)
-    return Distiller(
-        student=detector(kind),
-        teacher={"model": teacher or detector(kind), "checkpoint": None},
-        distillation=distillation,
-    ).train()
-
-
-def batch() -> tuple[Tensor, list[Any]]:
-    return images(2, 64, 64), samples(BOXES, SHAPES, PADDED)
-
-
-def run(model: Any) -> dict[str, Any]:
-    return model.loss(*batch())
-
-
-def total(model: Any, losses: dict[str, Any]) -> Tensor:
-    return model.parse_losses(losses)[0]
 
 
 def gradients(model: Any) -> dict[str, Tensor]:
@@ -311,105 +283,3 @@ def test_the_gpu_gives_the_same_terms(kind: str) -> None:
     for name in ("key", "weak", "rest"):
         found = losses[f"distill/{name}_raw"].item()
         assert found == pytest.approx(expected[f"distill/{name}_raw"].item(), rel=0.02, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("teacher", "words"),
-    [
-        (detector("gfl", strides=[8, 16, 32, 64]), r"strides \[8, 16, 32\].*\[8, 16, 32, 64\]"),
-        (detector("gfl", strides=[8, 16, 64]), r"strides \[8, 16, 32\].*\[8, 16, 64\]"),
-        (detector("gfl", classes=4), "the student has 3 classes, the teacher 4"),
-    ],
-)
-def test_detectors_that_cannot_be_compared_are_refused(teacher: Any, words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        build("gfl", teacher)
-
-
-def test_an_unsupported_head_is_refused_with_the_supported_ones() -> None:
-    config = detector("retinanet")
-    config["bbox_head"]["type"] = "SSDHeadLookalike"
-    from mmdet.models.dense_heads import RetinaHead
-    from mmdet.registry import MODELS
-
-    MODELS.register_module(name="SSDHeadLookalike", module=type("Lookalike", (RetinaHead,), {}))
-    try:
-        with pytest.raises(ConfigError, match=r"teacher's head is Lookalike; supported .*FCOSHead"):
-            build("retinanet", config)
-    finally:
-        MODELS._module_dict.pop("SSDHeadLookalike")
-
-
-def test_a_teacher_that_expects_other_images_is_refused() -> None:
-    config = detector("gfl")
-    config["data_preprocessor"]["mean"] = [1.0, 0.0, 0.0]
-    with pytest.raises(ConfigError, match=r"data_preprocessor.mean is \[0.0.*\[1.0"):
-        build("gfl", config)
-    config = detector("gfl")
-    config["data_preprocessor"]["bgr_to_rgb"] = True
-    with pytest.raises(ConfigError, match="bgr_to_rgb"):
-        build("gfl", config)
-
-
-def test_maps_of_another_size_are_refused_at_the_first_batch() -> None:
-    config = detector("gfl")
-    config["backbone"]["strides"] = (1, 2, 2, 1)
-    with pytest.raises(ConfigError, match=r"level 2 is \(2, 2\) for the student, \(4, 4\)"):
-        run(build("gfl", config))
-
-
-@pytest.mark.parametrize(
-    "teacher",
-    [
-        {},
-        {"config": "a.py"},
-        {"model": detector("gfl")},
-        {"config": "a.py", "model": {}, "checkpoint": None},
-        {"config": "a.py", "checkpoint": None},
-        {"model": detector("gfl"), "checkpoint": None, "checkpiont": "x"},
-        {"config": "no/such.py", "checkpoint": "no/such.pth"},
-        {"model": detector("gfl"), "checkpoint": "no/such.pth"},
-    ],
-)
-def test_an_incomplete_teacher_is_refused(teacher: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError):
-        Distiller(student=detector("gfl"), teacher=teacher, distillation={"method": "tid"})
-
-
-def test_a_method_that_needs_a_teacher_says_so() -> None:
-    with pytest.raises(ConfigError, match=r"tid needs model\.teacher"):
-        Distiller(student=detector("gfl"), distillation={"method": "tid"})
-
-
-def test_a_teacher_comes_from_a_config_and_a_checkpoint(tmp_path: Path) -> None:
-    source = build(teacher=detector("gfl", width=16))
-    plain, distilled = tmp_path / "plain.pth", tmp_path / "distilled.pth"
-    save_state({"state_dict": source.student.state_dict()}, plain)
-    save_state({"state_dict": source.state_dict()}, distilled)
-    (tmp_path / "plain.py").write_text(f"model = {detector('gfl')!r}")
-    (tmp_path / "distilled.py").write_text(
-        f"model = dict(type='Distiller', student={detector('gfl')!r})"
-    )
-    for name in ("plain", "distilled"):
-        teacher = {"config": f"{tmp_path}/{name}.py", "checkpoint": f"{tmp_path}/{name}.pth"}
-        model = Distiller(student=detector("gfl"), teacher=teacher, distillation={})
-        expected = source.student.state_dict()
-        loaded = model.teacher.state_dict()
-        assert all(torch.equal(loaded[key], value) for key, value in expected.items())
-
-
-def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    weights = build().student.state_dict()
-    wrong = {name: value for name, value in weights.items() if name != "bbox_head.gfl_cls.bias"}
-    wrong["bbox_head.gfl_cls.weight"] = torch.zeros(4, 8, 3, 3)
-    save_state({"state_dict": wrong}, tmp_path / "wrong.pth")
-    teacher = {"model": detector("gfl"), "checkpoint": tmp_path / "wrong.pth"}
-    with pytest.raises(ConfigError) as error:
-        Distiller(student=detector("gfl"), teacher=teacher, distillation={})
-    assert "bbox_head.gfl_cls.bias is missing" in str(error.value)
-    assert "has the shape (4, 8, 3, 3) instead of (3, 8, 3, 3)" in str(error.value)
-
-
-def test_an_unreachable_key_threshold_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    build(tasks="classification")
-    assert "key_threshold 3 is never reached: with tasks classification" in caplog.text

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from reference_tid import Batch, Side, tid
+from reference_boxes import Side
+from reference_tid import Batch, tid
 from tiny_detectors import CLASSES, HEADS, STRIDES, detector, images, samples
 from torch import nn
 

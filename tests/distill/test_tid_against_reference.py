@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from reference_tid import Batch, Result, Side, tid
+from reference_boxes import Side
+from reference_tid import Batch, Result, tid
 from tiny_detectors import CLASSES, HEADS, STRIDES, detector, samples
 from torch import Tensor
 
