@@ -50,6 +50,7 @@ def test_the_smallest_file_has_name_trial_and_space(read: Load) -> None:
         ("{uniform: [1e-3, 1e-2]}", Uniform(low=0.001, high=0.01)),
         ("{log_uniform: [1.0e-3, 1]}", LogUniform(low=0.001, high=1)),
         ("{quantized_uniform: [0, 1, 0.1]}", Uniform(low=0, high=1, step=0.1)),
+        ("{quantized_uniform: [0.2, 0.3, 0.1]}", Uniform(low=0.2, high=0.3, step=0.1)),
         ("{quantized_log_uniform: [0.1, 1, 0.1]}", LogUniform(low=0.1, high=1, step=0.1)),
         ("{integer: [1, 5]}", Integer(low=1, high=5)),
         ("{integer: [1, 5, 2]}", Integer(low=1, high=5, step=2)),

@@ -88,7 +88,13 @@ def distributions(draw: st.DrawFn) -> dict[str, Any]:
     """A valid distribution for a number."""
     kind = draw(st.sampled_from(sorted(READERS)))
     if kind in ("choice", "ordinal"):
-        return {kind: draw(st.lists(st.integers() | numbers, min_size=1, max_size=4, unique=True))}
+        return {
+            kind: draw(
+                st.lists(
+                    st.integers(-(2**62), 2**62) | numbers, min_size=1, max_size=4, unique=True
+                )
+            )
+        }
     if kind == "fixed":
         return {kind: draw(numbers)}
     if kind == "normal":

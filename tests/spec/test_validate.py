@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import typer
 from spec_samples import ONE, with_line
 from typer.testing import CliRunner
 
 from tid_tune.cli.validate import schema, validate
 from tid_tune.errors import SpecError
+from tid_tune.search.plan import baseline_plan, confirm_runs
 from tid_tune.spec import load
 from tid_tune.spec.plan import Stage, stages
 
@@ -33,7 +35,7 @@ def test_validate_shows_the_space_and_the_stages() -> None:
     assert "require optim_wrapper.optimizer.lr > 0.2" in lines
     assert "baseline 2 at most 4" in lines
     assert "search 4 at most 8" in lines
-    assert "confirm 9 at most 18" in lines
+    assert "confirm 12 at most 24" in lines
     assert "sampler tpe; scheduler asha; budget x 3" in lines[-1]
 
 
@@ -55,12 +57,22 @@ def test_a_comparison_shares_the_trials() -> None:
     assert stages(spec) == [Stage("baseline", 3, 3), Stage("search", 6, 6)]
 
 
+@pytest.mark.parametrize("line", ["confirm: true", "confirm: true\nmethod: [tid, none]"])
+@pytest.mark.parametrize("baseline", ["true", "false"])
+def test_the_planned_numbers_are_those_the_search_runs(line: str, baseline: str) -> None:
+    Path("search.yaml").write_text(with_line(f"{line}\nbaseline: {baseline}"))
+    spec = load("search.yaml")
+    planned = {stage.name: stage.trainings for stage in stages(spec)}
+    assert planned.get("baseline", 0) == len(baseline_plan(spec))
+    assert planned["confirm"] == confirm_runs(spec)
+
+
 def test_validating_imports_nothing_heavy() -> None:
     Path("search.yaml").write_text(ONE)
     code = (
         "import sys; from tid_tune.cli.validate import validate; validate('search.yaml', []);"
         "heavy = {'torch', 'ray', 'optuna', 'mlflow', 'mmdet', 'jsonschema'} & sys.modules.keys();"
-        "sys.exit(' '.join(heavy))"
+        "sys.exit(' '.join(heavy) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

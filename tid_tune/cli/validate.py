@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,7 +76,7 @@ def _number(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _print_columns(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_columns(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from tid_tune.console import say
 
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tid_tune.spec.model import Choice, Distribution, Fixed, Integer, Ordinal, SearchSpec
+from tid_tune.spec.plan import trials_per_method
 from tid_tune.spec.problems import Problems
 from tid_tune.spec.tree import Node
 
@@ -11,8 +12,10 @@ def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     """Note every contradiction between fields of a spec whose fields are valid."""
     _check_sampler(spec, tree, problems)
     _check_lengths(spec, tree, problems)
-    if spec.confirm is not None and spec.confirm.top > spec.trials:
-        text = f"{spec.confirm.top} is more than trials = {spec.trials}; lower one"
+    share = trials_per_method(spec)
+    if spec.confirm is not None and spec.confirm.top > share:
+        each = f"the {share} trials of each method" if len(spec.method) > 1 else f"trials = {share}"
+        text = f"{spec.confirm.top} is more than {each}; confirm fewer"
         _note(tree, "confirm", "top", text, problems)
 
 

@@ -17,17 +17,22 @@ class Stage:
     """Of all its trainings together."""
 
 
+def trials_per_method(spec: SearchSpec) -> int:
+    """How many points are tried with each method that is compared."""
+    return -(-spec.trials // max(1, len(spec.method)))
+
+
 def stages(spec: SearchSpec) -> list[Stage]:
     """The stages in their order, with upper bounds.
 
     The baseline is `none` and the defaults of each method; a comparison shares `trials` evenly
-    between the methods; the confirmation reruns the best points and the baseline.
+    between the methods; the confirmation reruns the best points of each, and the baseline.
     """
     arms = max(1, len(spec.method))
-    share = -(-spec.trials // arms)
-    found = [("search", arms * share)]
-    if spec.baseline:
-        found.insert(0, ("baseline", 1 + arms))
+    baseline = 1 + arms if spec.baseline else 0
+    found = [("search", arms * trials_per_method(spec))]
+    if baseline:
+        found.insert(0, ("baseline", baseline))
     if spec.confirm is not None:
-        found.append(("confirm", (spec.confirm.top + spec.baseline) * spec.confirm.seeds))
+        found.append(("confirm", (spec.confirm.top * arms + baseline) * spec.confirm.seeds))
     return [Stage(name, count, count * spec.epochs) for name, count in found]

@@ -115,7 +115,7 @@ def is_multiple(value: float, step: float) -> bool:
 def _check_step(kind: str, span: float, step: float, node: Node) -> None:
     if step <= 0:
         raise _Wrong(f"{kind}: step must be above 0, got {step:g}", node)
-    if step > span or not is_multiple(span, step):
+    if span < 0.5 * step or not is_multiple(span, step):
         raise _Wrong(
             f"{kind}: step {step:g} does not divide high - low = {span:g}; change step or high",
             node,
