@@ -22,8 +22,11 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
+# What a user does, command by command; each says what it does and skips what is already done.
 demo: setup
-	$(BIN)/python -m tid_tune demo
+	$(BIN)/tid-tune data digits --out data/digits
+	$(BIN)/tid-tune train trainables/configs/digits/gfl_teacher.py --work-dir runs/teacher-digits-gfl
+	$(BIN)/tid-tune run search_spaces/digits_gfl_tid.yaml
 
 lint: setup
 	$(BIN)/ruff check .

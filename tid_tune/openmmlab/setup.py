@@ -11,8 +11,6 @@ import os
 import warnings
 from collections.abc import Iterator
 
-from tid_tune.openmmlab import ext_standin
-
 
 def prepare() -> None:
     """Install the ops stand-in, import and register all of mmdet, make `mmdet` the default scope.
@@ -25,6 +23,9 @@ def prepare() -> None:
 
 @functools.cache
 def _import_all() -> None:
+    # Here, not above: configs are read without torch.
+    from tid_tune.openmmlab import ext_standin
+
     # albumentations, where it is installed, asks its index for a newer version when imported.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     with quiet():
