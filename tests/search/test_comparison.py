@@ -78,6 +78,19 @@ def test_the_best_of_each_method_are_confirmed():
     }
 
 
+def test_no_distillation_may_be_one_of_the_methods_and_is_not_its_own_baseline_twice():
+    spec = make_spec(method=("tid", "none"), trials=4, confirm=Confirm(top=1, seeds=1))
+    search = simulate(spec, learning_curve)
+    trained = [t.label for t in search.state.trials.values() if t.stage == "baseline" and t.reports]
+    assert trained == ["none", "tid defaults"]
+    reruns = {t.label for t in search.state.trials.values() if t.stage == "confirm"}
+    assert "none defaults" not in reruns
+    assert {method: len(trials) for method, trials in by_method(search).items()} == {
+        "tid": 2,
+        "none": 2,
+    }
+
+
 def test_one_method_is_set_in_every_trial_and_is_no_comparison():
     search = simulate(make_spec(method=("fgd",), trials=3), learning_curve)
     trials = list(search.state.trials.values())

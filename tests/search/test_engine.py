@@ -214,6 +214,13 @@ def test_a_starting_point_given_twice_is_answered_from_the_first_and_costs_no_tr
     assert second.id not in [row.trial for row in leaderboard(search.state, spec)]
 
 
+def test_an_empty_starting_point_given_twice_draws_two_points():
+    search = simulate(make_spec(start_from=({}, {}), trials=2, baseline=False), learning_curve)
+    first, second = search.state.trials.values()
+    assert first.params != second.params
+    assert [first.origin, second.origin] == ["start_from {}", "start_from {} #2"]
+
+
 def test_a_starting_point_that_breaks_a_rule_is_an_error():
     from tid_tune.spec.model import Constraint
 

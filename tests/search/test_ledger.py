@@ -1,6 +1,7 @@
 import errno
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.search.ledger import Ledger, number, read_events
+from tid_tune.search.lock import holder_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -121,6 +123,18 @@ def test_one_process_cannot_open_a_ledger_twice(tmp_path):
     with Ledger.open(path), pytest.raises(UsageError, match="already"):
         Ledger.open(path)
     Ledger.open(path).close()
+
+
+def test_asking_who_holds_a_ledger_does_not_give_its_lock_away(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    assert holder_of(path) is None
+    with Ledger.open(path):
+        assert holder_of(path)["pid"] == os.getpid()
+        refused = subprocess.run(
+            [sys.executable, "-c", DRIVER, str(path)], input=b"", capture_output=True
+        )
+        assert b"already being driven" in refused.stderr
+    assert holder_of(path) is None
 
 
 def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path):

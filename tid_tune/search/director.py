@@ -112,8 +112,9 @@ class Director:
             if spent[self.state.trials[name].stage] is None:
                 return self.state.trials[name]
         if spent["baseline"] is None:
-            for planned in self._missing(self._baseline):
-                return self._journal.suggest(planned, self.spec.epochs)
+            trial = self._suggest_first(self._missing(self._baseline))
+            if trial is not None:
+                return trial
         if spent["search"] is None:
             trial = self._search_work()
             if trial is not None:
@@ -176,19 +177,25 @@ class Director:
         proposal = stream.propose(lambda p: config_key({**p, **extra}, seed) in self._keys)
         if proposal is None:
             return None
-        edits = {**proposal.params, **extra}
-        twin = self._keys.get(config_key(edits, seed))
         planned = Planned(
             stage="search",
             label=stream.method if len(self.spec.method) > 1 else "",
             params=proposal.params,
-            edits=edits,
+            edits={**proposal.params, **extra},
             seed=seed,
             origin=proposal.origin,
             method=stream.method,
             of=proposal.of,
         )
-        trial = self._journal.suggest(planned, self.spec.epochs, stream.scheduler.first_fraction)
+        return self._suggest(planned, stream.scheduler.first_fraction)
+
+    def _suggest_first(self, plan: list[Planned]) -> Trial | None:
+        return next((t for planned in plan if (t := self._suggest(planned)) is not None), None)
+
+    def _suggest(self, planned: Planned, fraction: float = 1.0) -> Trial | None:
+        """Record a new trial; None if an earlier one with the same values and seed answers it."""
+        twin = self._keys.get(config_key(planned.edits, planned.seed))
+        trial = self._journal.suggest(planned, self.spec.epochs, fraction)
         if twin is None:
             return trial
         self._journal.end(trial, "duplicate", f"the same values and seed as {twin}", of=twin)
@@ -214,9 +221,7 @@ class Director:
                 self._journal.stage("confirm", **stage)
         if not self.state.stages["confirm"]["candidates"] or not self._affords_a_rerun():
             return None
-        for planned in self._missing(self._confirm):
-            return self._journal.suggest(planned, self.spec.epochs)
-        return None
+        return self._suggest_first(self._missing(self._confirm))
 
     def _affords_a_rerun(self) -> bool:
         """Whether the budget covers one more full training besides those that run."""

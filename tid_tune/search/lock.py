@@ -14,8 +14,9 @@ from typing import IO
 from tid_tune.errors import UsageError
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-_held: dict[str, int] = {}
-"""Paths locked by this process: record locks do not exclude their own process."""
+_held: dict[str, dict[str, object]] = {}
+"""Holders of the locks of this process: record locks do not exclude their own process, and are
+lost as soon as the process closes any file handle on the same file."""
 
 
 class FileLock:
@@ -33,7 +34,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._key = str(path.resolve())
-        if _held.get(self._key) == os.getpid():
+        if _is_held_here(self._key):
             raise UsageError(f"{path}: this process already has this ledger open for writing")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] | None = path.open("a+")
@@ -42,8 +43,7 @@ class FileLock:
         except BaseException:
             self._file.close()
             raise
-        _held[self._key] = os.getpid()
-        self._write_holder(self._file)
+        _held[self._key] = self._write_holder(self._file)
 
     def release(self) -> None:
         """Give the lock back; calling it again does nothing."""
@@ -77,22 +77,29 @@ class FileLock:
         return f"{self.path.parent}: this search is already being driven by {who}; {mend}"
 
     @staticmethod
-    def _write_holder(file: IO[str]) -> None:
-        file.truncate(0)
+    def _write_holder(file: IO[str]) -> dict[str, object]:
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": since}, file)
+        holder: dict[str, object] = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": since,
+        }
+        file.truncate(0)
+        json.dump(holder, file)
         file.flush()
+        return holder
 
 
 def holder_of(target: Path) -> dict[str, object] | None:
     """Return who holds the lock of the file `target` (`pid`, `host`, `since`), or None."""
     path = lock_path(target)
+    key = str(path.resolve())
+    if _is_held_here(key):
+        return _held[key]
     if not path.is_file():
         return None
     with path.open("a+") as file:
         holder = _holder(file)
-        if _held.get(str(path.resolve())) == os.getpid():
-            return holder
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:
@@ -103,6 +110,11 @@ def holder_of(target: Path) -> dict[str, object] | None:
 def lock_path(target: Path) -> Path:
     """Return where the lock of `target` is."""
     return target.with_name(target.name + ".lock")
+
+
+def _is_held_here(key: str) -> bool:
+    """Whether this very process holds the lock; a forked child only inherits the note of it."""
+    return key in _held and _held[key]["pid"] == os.getpid()
 
 
 def _holder(file: IO[str]) -> dict[str, object]:

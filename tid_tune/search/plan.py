@@ -86,7 +86,8 @@ def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
     before = state.stages.get("confirm", {"candidates": []})["candidates"]
     return {
         "candidates": [*chosen, *(name for name in before if name not in chosen)],
-        "baselines": [planned.label for planned in baseline_plan(spec)],
+        # `none` among the compared methods has no defaults of its own.
+        "baselines": [p.label for p in baseline_plan(spec) if p.method != NONE],
         "seeds": [(spec.seed + 1 + i) % MAX_SEED for i in range(spec.confirm.seeds)],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -136,7 +137,12 @@ class Stream:
 
 
 def _given_points(spec: SearchSpec) -> list[StartPoint]:
-    return [
-        StartPoint(dict(point), f"start_from {json.dumps(point, sort_keys=True)}")
-        for point in spec.start_from
-    ]
+    """Return the points of `start_from`; a point given again is another one, for what it draws."""
+    points: list[StartPoint] = []
+    times = Counter[str]()
+    for values in spec.start_from:
+        origin = f"start_from {json.dumps(values, sort_keys=True)}"
+        times[origin] += 1
+        again = f" #{times[origin]}" if times[origin] > 1 else ""
+        points.append(StartPoint(dict(values), origin + again))
+    return points

@@ -30,6 +30,7 @@ from tid_tune.search.space import Params, Space
 from tid_tune.spec.model import Distribution, Integer, LogUniform
 
 _NAME = "view"
+_CACHED = 500
 
 
 class Bridge:
@@ -53,6 +54,8 @@ class Bridge:
         `conditional`: groups that have a condition are modelled too, each on the trials that have
         it. Otherwise the sampler draws them independently.
         """
+        if len(self._frozen) > _CACHED + 2 * len(results):
+            self._frozen.clear()
         trials = [self._finished(observation) for observation in results]
         trials += [self._trial(number, params) for number, params in sorted(pending.items())]
         study = _study(trials, self._objectives)
