@@ -1,6 +1,10 @@
 """A trial trains what mmengine would train, and can be stopped and restored at any interval."""
 
 import copy
+import dataclasses
+import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -13,7 +17,7 @@ from tid_tune.trial.trial import Trial
 
 EPOCH = Interval()
 EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1, update_buffers=True)]\n"
-CLIP = "optim_wrapper.update(clip_grad=dict(max_norm=1.0))\n"
+CLIP = "optim_wrapper.update(clip_grad=dict(max_norm=0.1))\n"
 ACCUMULATE = "optim_wrapper.update(accumulative_counts=3)\n"
 
 
@@ -246,3 +250,61 @@ def test_an_infinite_sampler_is_resumed_by_epochs(shapes_config, tmp_path):
     )
     with make(shapes_config(more), tmp_path) as trial:
         assert run_to_end(trial)[-1].step == 10
+
+
+def test_a_schedule_is_fitted_to_the_trials_length(shapes_config, tmp_path):
+    """The config halves its 4 epochs' schedule: warm-up of 2 iterations, both decays after one."""
+    with make(shapes_config(), tmp_path, epochs=2) as trial:
+        first, second = run_to_end(trial)
+    assert first.metrics["train/lr"] == pytest.approx((0.001 + 4 * 0.01) / 5)
+    assert second.metrics["train/lr"] == pytest.approx(0.01 * 0.1**2)
+
+
+def test_the_gradient_norm_is_that_before_clipping(shapes_config, tmp_path):
+    norms = []
+    every = Interval(count=1, unit="iter")
+    for name, more in (("free", ""), ("clipped", CLIP)):
+        with make(shapes_config(more, name=f"{name}.py"), tmp_path, every=every) as trial:
+            norms.append(trial.step().metrics["train/grad_norm"])
+    assert norms[0] == pytest.approx(norms[1])
+    assert norms[0] > 0.1  # so that clipping to 0.1 has clipped
+
+
+def test_a_full_gpu_is_a_failure_of_its_own_kind(shapes_config, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    with make(shapes_config(), tmp_path) as trial:
+        monkeypatch.setattr(trial.model, "forward", full)
+        with pytest.raises(TrialError, match="9 GiB") as caught:
+            trial.step()
+    assert caught.value.kind == "oom"
+
+
+FRESH = """
+import json, sys
+from pathlib import Path
+from tid_tune.spec.model import Interval
+from tid_tune.trial.trial import Trial
+config, work_dir = map(Path, sys.argv[1:])
+with Trial(config, {}, seed=3, epochs=1, report_every=Interval(), work_dir=work_dir,
+           device="cpu", threads=1) as trial:
+    print(json.dumps(trial.step().metrics))
+"""
+
+
+def test_a_trial_after_another_equals_one_in_a_fresh_process(shapes_config, tmp_path):
+    config = shapes_config(EMA, flip=0.5)
+    other = shapes_config("randomness = dict(deterministic=True)\n", name="other.py", width=8)
+    with make(other, tmp_path, epochs=1, seed=9) as trial:
+        trial.step()
+    with make(config, tmp_path, epochs=1, threads=1) as trial:
+        here = trial.step()
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, str(config), str(tmp_path / "fresh")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    there = dataclasses.replace(here, metrics=json.loads(done.stdout))
+    assert trained(there) == trained(here)
