@@ -14,10 +14,14 @@ from tid_tune.distill.options import Settings, choice, integer, number
 
 @dataclass(frozen=True)
 class _FeatureSettings(Settings):
-    """Options of methods that compare feature maps."""
+    """Options of methods that compare feature maps.
+
+    Without normalization a sensible weight depends on the scale of the features, which differs by
+    orders of magnitude between detectors; the default weights are for normalized ones.
+    """
 
     normalize: str = choice(
-        "none",
+        "channel",
         "Features compared at zero mean and unit variance per channel, or as they are.",
         "channel",
         "none",
@@ -35,6 +39,8 @@ class MimicSettings(_FeatureSettings):
     """Whole-map feature mimicking (FitNets, ICLR 2015)."""
 
     method = "mimic"
+
+    loss_weight: float = number(3.0, "Weight of the whole distillation loss; 0 switches it off.")
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,10 @@ class FGDSettings(_FeatureSettings):
 
     method = "fgd"
 
-    fg_weight: float = number(8.0, "Weight of the points inside objects.")
-    bg_weight: float = number(0.5, "Weight of the points outside all objects.")
-    attention_weight: float = number(8.0, "Weight of the difference of the attention maps.")
-    global_weight: float = number(20.0, "Weight of the difference after the global context block.")
+    fg_weight: float = number(0.3, "Weight of the points inside objects.")
+    bg_weight: float = number(0.3, "Weight of the points outside all objects.")
+    attention_weight: float = number(0.5, "Weight of the difference of the attention maps.")
+    global_weight: float = number(1.0, "Weight of the difference after the global context block.")
     attention_temperature: float = number(
         0.5, "Temperature of both attentions; lower is more peaked.", above=True
     )

@@ -26,13 +26,13 @@ def check(found: dict[str, float], expected: dict[str, float]) -> None:
         assert found[name] == pytest.approx(value, rel=2e-4, abs=1e-6), name
 
 
-def maps_of(made: Setting, normalize: str = "none") -> tuple[list[Maps], list[Maps], Pyramid]:
+def maps_of(made: Setting) -> tuple[list[Maps], list[Maps], Pyramid]:
     pyramid = Pyramid(made)
     ours, theirs = (lists(view.features) for view in (made.context.student, made.context.teacher))
     convs = getattr(made.method, "adaptation", None)
     if convs is not None and not isinstance(convs.convs[0], nn.Identity):
         ours = reference.convolved(ours, convs.convs)
-    if normalize == "channel":
+    if made.method.settings.values().get("normalize") == "channel":
         return (
             reference.standardized(ours, pyramid),
             reference.standardized(theirs, pyramid),
@@ -43,7 +43,7 @@ def maps_of(made: Setting, normalize: str = "none") -> tuple[list[Maps], list[Ma
 
 FEATURE_CHANGES: list[dict[str, Any]] = [
     {},
-    {"normalize": "channel"},
+    {"normalize": "none"},
     {"adapt": "conv"},
     {"student": {"width": 4}},
 ]
@@ -58,7 +58,7 @@ def test_mimic_equals_the_reference(case: str) -> None:
 @pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
 def test_mimic_normalizes_and_adapts(changes: dict[str, Any]) -> None:
     made = setting("mimic", **changes)
-    check(made.raw(), reference.mimic(*maps_of(made, changes.get("normalize", "none"))))
+    check(made.raw(), reference.mimic(*maps_of(made)))
 
 
 @pytest.mark.parametrize("changes", [{}, *FEATURE_CHANGES[2:]])
@@ -78,7 +78,7 @@ def test_defeat_equals_the_reference(case: str, level_scale: float) -> None:
 @pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
 def test_defeat_normalizes_and_adapts(changes: dict[str, Any]) -> None:
     made = setting("defeat", **changes)
-    check(made.raw(), reference.defeat(*maps_of(made, changes.get("normalize", "none")), 8.0))
+    check(made.raw(), reference.defeat(*maps_of(made), 8.0))
 
 
 def block_weights(block: Any) -> dict[str, Any]:
@@ -96,9 +96,9 @@ def block_weights(block: Any) -> dict[str, Any]:
     }
 
 
-def check_fgd(made: Setting, normalize: str = "none", tau: float = 0.5) -> None:
+def check_fgd(made: Setting, tau: float = 0.5) -> None:
     blocks = [block_weights(block) for block in made.method.context_blocks]
-    check(made.raw(), reference.fgd(*maps_of(made, normalize), tau, blocks))
+    check(made.raw(), reference.fgd(*maps_of(made), tau, blocks))
 
 
 @pytest.mark.parametrize("case", BATCHES)
@@ -109,7 +109,7 @@ def test_fgd_equals_the_reference(case: str) -> None:
 @pytest.mark.parametrize("changes", [{"attention_temperature": 2.0}, *FEATURE_CHANGES[1:]])
 def test_fgd_normalizes_and_adapts(changes: dict[str, Any]) -> None:
     made = setting("fgd", **changes)
-    check_fgd(made, changes.get("normalize", "none"), changes.get("attention_temperature", 0.5))
+    check_fgd(made, changes.get("attention_temperature", 0.5))
 
 
 def test_objects_are_compared_in_chunks_without_a_difference(
@@ -131,13 +131,13 @@ def test_frs_equals_the_reference(kind: str, case: str) -> None:
 @pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
 def test_frs_normalizes_and_adapts(changes: dict[str, Any]) -> None:
     made = setting("frs", **changes)
-    check(made.raw(), frs_reference(made, changes.get("normalize", "none")))
+    check(made.raw(), frs_reference(made))
 
 
-def frs_reference(made: Setting, normalize: str = "none") -> dict[str, float]:
+def frs_reference(made: Setting) -> dict[str, float]:
     ours, theirs = (lists(view.outputs[0]) for view in (made.context.student, made.context.teacher))
     anchors = len(ours[0][0]) // 3
-    return reference.frs(*maps_of(made, normalize), ours, theirs, anchors)
+    return reference.frs(*maps_of(made), ours, theirs, anchors)
 
 
 def positive_anchors(made: Setting, image: int) -> Tensor:

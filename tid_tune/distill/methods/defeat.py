@@ -4,7 +4,7 @@
     d(i) = mean_c (phi(F_S) - F_T)^2 at point i;  M = the boxes of the objects of that level
 
 That inside and outside of the ground-truth boxes are compared apart, each with its weight, is the
-paper's; which level an object is drawn on (`level_scale`), the means and the optional
+paper's; which level an object is drawn on (`level_scale`), the means and the
 normalization are [ours]. The paper's part on proposals needs a two-stage detector.
 """
 

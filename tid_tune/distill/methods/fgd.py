@@ -13,8 +13,9 @@
 area(i) is that of the smallest box covering i; R is a global context block (GCNet). The formulas
 are the paper's up to their reduction: it sums, with the weights 1e-3, 5e-4, 5e-4 and 5e-6; for a
 COCO image of 800 x 1333 with seven objects and 256 channels that is about 9, 0.6, 11 (spatial
-attention; channels 0.6) and 28 of ours. Ours too: means, boxes mapped by stride, one block R per
-level for both detectors (it is trained along and starts as the identity).
+attention; channels 0.6) and 28 of ours without normalization. [ours]: means, normalization, boxes
+mapped by stride, attention of the adapted maps, one block R per level for both detectors (it is
+trained along and starts as the identity).
 """
 
 from __future__ import annotations
