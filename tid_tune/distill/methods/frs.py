@@ -6,7 +6,8 @@
 
 The score and that it weighs both differences are the paper's, as is dividing by its sum. The mean
 over channels, over levels and over the boxes of a point (RetinaNet) is [ours], and so is the
-normalization of the features. A class term is a sum over classes, as in the detectors' own losses; it has its minimum, not 0, where p_S = p_T.
+normalization of the features. A class term is a sum over classes, as in the detectors' own losses;
+it has its minimum, not 0, where p_S = p_T.
 """
 
 from __future__ import annotations
