@@ -26,6 +26,7 @@ import torch
 
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.spec.model import Interval
+from tid_tune.trial.assembly import pick_device
 from tid_tune.trial.trial import Trial
 
 WIDTH, HEIGHT = 1333, 800
@@ -166,7 +167,10 @@ def main() -> None:
         "--amp", choices=tuple(PRECISIONS), help="mixed precision; default: float32"
     )
     parser.add_argument("--workers", type=int, default=0, help="data-loading processes")
-    print(json.dumps(measure(parser.parse_args()), indent=2))
+    options = parser.parse_args()
+    if options.amp and pick_device(options.device).type == "cpu":
+        parser.error("--amp needs a GPU: mmengine's AmpOptimWrapper trains on no CPU")
+    print(json.dumps(measure(options), indent=2))
 
 
 if __name__ == "__main__":
