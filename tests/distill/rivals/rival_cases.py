@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from mmengine.config import ConfigDict
 from tiny_detectors import STRIDES, detector, samples
@@ -124,3 +125,10 @@ def random_maps(images: int, channels: int, size: tuple[int, int], seed: int) ->
         noise = torch.randn(images, channels, height, width, generator=generator)
         maps.append(noise * scale + scale - 1)
     return maps
+
+
+def check(found: dict[str, float], expected: dict[str, float]) -> None:
+    """The same terms with the same values."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=2e-4, abs=1e-6), name

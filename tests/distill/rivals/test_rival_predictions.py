@@ -1,4 +1,4 @@
-"""Every rival equals its loop-by-loop reference, on every head whose outputs it looks at."""
+"""LD and CrossKD equal their loop-by-loop references; positives and heads are mmdet's own."""
 
 from __future__ import annotations
 
@@ -7,137 +7,19 @@ import statistics
 from typing import Any
 
 import pytest
+import reference_predictions as predictions
 import reference_rivals as reference
 import torch
 from mmengine.structures import InstanceData
-from reference_rivals import Maps, Pyramid, lists
-from reference_tid import Batch, Side, anchors_at, candidate_overlaps, decode
-from rival_cases import BATCHES, Setting, setting
+from reference_boxes import Side, anchors_at, decode
+from reference_rivals import Pyramid, lists
+from reference_tid import Batch, candidate_overlaps
+from rival_cases import BATCHES, Setting, check, setting
 from tiny_detectors import HEADS, STRIDES
 from torch import Tensor, nn
 
 from tid_tune.distill.localization_regions import localization_regions
 from tid_tune.distill.rules import Anchors
-
-
-def check(found: dict[str, float], expected: dict[str, float]) -> None:
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=2e-4, abs=1e-6), name
-
-
-def maps_of(made: Setting) -> tuple[list[Maps], list[Maps], Pyramid]:
-    pyramid = Pyramid(made)
-    ours, theirs = (lists(view.features) for view in (made.context.student, made.context.teacher))
-    convs = getattr(made.method, "adaptation", None)
-    if convs is not None and not isinstance(convs.convs[0], nn.Identity):
-        ours = reference.convolved(ours, convs.convs)
-    if made.method.settings.values().get("normalize") == "channel":
-        return (
-            reference.standardized(ours, pyramid),
-            reference.standardized(theirs, pyramid),
-            pyramid,
-        )
-    return ours, theirs, pyramid
-
-
-FEATURE_CHANGES: list[dict[str, Any]] = [
-    {},
-    {"normalize": "none"},
-    {"adapt": "conv"},
-    {"student": {"width": 4}},
-]
-
-
-@pytest.mark.parametrize("case", BATCHES)
-def test_mimic_equals_the_reference(case: str) -> None:
-    made = setting("mimic", case=case)
-    check(made.raw(), reference.mimic(*maps_of(made)))
-
-
-@pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
-def test_mimic_normalizes_and_adapts(changes: dict[str, Any]) -> None:
-    made = setting("mimic", **changes)
-    check(made.raw(), reference.mimic(*maps_of(made)))
-
-
-@pytest.mark.parametrize("changes", [{}, *FEATURE_CHANGES[2:]])
-@pytest.mark.parametrize("case", ["padded", "odd size"])
-def test_pkd_is_one_minus_pearsons_r(case: str, changes: dict[str, Any]) -> None:
-    made = setting("pkd", case=case, **changes)
-    check(made.raw(), reference.pkd(*maps_of(made)))
-
-
-@pytest.mark.parametrize("level_scale", [8.0, 2.0])
-@pytest.mark.parametrize("case", BATCHES)
-def test_defeat_equals_the_reference(case: str, level_scale: float) -> None:
-    made = setting("defeat", case=case, level_scale=level_scale)
-    check(made.raw(), reference.defeat(*maps_of(made), level_scale))
-
-
-@pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
-def test_defeat_normalizes_and_adapts(changes: dict[str, Any]) -> None:
-    made = setting("defeat", **changes)
-    check(made.raw(), reference.defeat(*maps_of(made), 8.0))
-
-
-def block_weights(block: Any) -> dict[str, Any]:
-    """A global context block as lists, after giving it weights that are not the first ones."""
-    for layer in (block.inner, block.outer, block.key):
-        nn.init.normal_(layer.weight, std=0.4)
-        nn.init.normal_(layer.bias, std=0.4)
-    return {
-        "key": block.key.weight[0, :, 0, 0].tolist(),
-        "key_bias": block.key.bias.item(),
-        "inner": block.inner.weight.tolist(),
-        "inner_bias": block.inner.bias.tolist(),
-        "outer": block.outer.weight.tolist(),
-        "outer_bias": block.outer.bias.tolist(),
-    }
-
-
-def check_fgd(made: Setting, tau: float = 0.5) -> None:
-    blocks = [block_weights(block) for block in made.method.context_blocks]
-    check(made.raw(), reference.fgd(*maps_of(made), tau, blocks))
-
-
-@pytest.mark.parametrize("case", BATCHES)
-def test_fgd_equals_the_reference(case: str) -> None:
-    check_fgd(setting("fgd", case=case))
-
-
-@pytest.mark.parametrize("changes", [{"attention_temperature": 2.0}, *FEATURE_CHANGES[1:]])
-def test_fgd_normalizes_and_adapts(changes: dict[str, Any]) -> None:
-    made = setting("fgd", **changes)
-    check_fgd(made, changes.get("attention_temperature", 0.5))
-
-
-def test_objects_are_compared_in_chunks_without_a_difference(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("tid_tune.distill.object_masks.PAIRS_AT_ONCE", 1)
-    check_fgd(setting("fgd", case="nested and touching"))
-    monkeypatch.setattr("tid_tune.distill.localization_regions.PAIRS_AT_ONCE", 1)
-    check_ld(setting("ld", case="padded"))
-
-
-@pytest.mark.parametrize("case", ["padded", "no object at all"])
-@pytest.mark.parametrize("kind", HEADS)
-def test_frs_equals_the_reference(kind: str, case: str) -> None:
-    made = setting("frs", kind, case)
-    check(made.raw(), frs_reference(made))
-
-
-@pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
-def test_frs_normalizes_and_adapts(changes: dict[str, Any]) -> None:
-    made = setting("frs", **changes)
-    check(made.raw(), frs_reference(made))
-
-
-def frs_reference(made: Setting) -> dict[str, float]:
-    ours, theirs = (lists(view.outputs[0]) for view in (made.context.student, made.context.teacher))
-    anchors = len(ours[0][0]) // 3
-    return reference.frs(*maps_of(made), ours, theirs, anchors)
 
 
 def positive_anchors(made: Setting, image: int) -> Tensor:
@@ -186,7 +68,7 @@ def valuable_anchors(made: Setting, image: int, low: float, main: Tensor) -> Ten
                 found.append(
                     near
                     and any(
-                        low * limit <= reference.diou(anchor, box) <= limit
+                        low * limit <= predictions.diou(anchor, box) <= limit
                         for (box, _), limit in zip(boxes[image], limits, strict=True)
                     )
                 )
@@ -211,7 +93,7 @@ def check_ld(made: Setting, temperature: float = 10.0, low: float = 0.25) -> Non
                 if chosen:
                     point = (image, y, x)
                     pair = (reference.at(maps[level], point) for maps in (ours, theirs))
-                    values[name].append(reference.edge_divergence(*pair, temperature))
+                    values[name].append(predictions.edge_divergence(*pair, temperature))
     check(made.raw(), {name: reference.mean(found) for name, found in values.items()})
     if any(made.objects):
         assert values["main"]
@@ -295,12 +177,12 @@ def check_crosskd(
     def distance(level: int, point: tuple[int, int, int], anchor: int) -> float:
         if kind == "gfl":
             ours, theirs = (reference.at(lists(side.outputs[1])[level], point) for side in sides)
-            return reference.edge_divergence(ours, theirs, temperature)
+            return predictions.edge_divergence(ours, theirs, temperature)
         image, y, x = point
         ours, theirs = (decode(side, level, image, x, y, STRIDES[level])[anchor] for side in sides)
-        return 1 - reference.giou(ours, theirs)
+        return 1 - predictions.giou(ours, theirs)
 
-    expected = reference.crosskd(
+    expected = predictions.crosskd(
         Pyramid(made),
         logits,
         lists(teacher.outputs[0]),
@@ -353,3 +235,10 @@ def test_crosskd_follows_its_constants(changes: dict[str, float]) -> None:
 def test_crosskd_without_box_normalization_exponentiates_the_distances_of_fcos() -> None:
     made = setting("crosskd", "fcos", student={}, teacher={"norm_on_bbox": False})
     check_crosskd(made, "fcos")
+
+
+def test_objects_are_compared_in_chunks_without_a_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tid_tune.distill.localization_regions.PAIRS_AT_ONCE", 1)
+    check_ld(setting("ld", case="padded"))

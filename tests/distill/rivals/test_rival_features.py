@@ -1,0 +1,125 @@
+"""Methods on features equal their loop-by-loop references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import reference_predictions as predictions
+import reference_rivals as reference
+from reference_rivals import Maps, Pyramid, lists
+from rival_cases import BATCHES, Setting, check, setting
+from tiny_detectors import HEADS
+from torch import nn
+
+
+def maps_of(made: Setting) -> tuple[list[Maps], list[Maps], Pyramid]:
+    pyramid = Pyramid(made)
+    ours, theirs = (lists(view.features) for view in (made.context.student, made.context.teacher))
+    convs = getattr(made.method, "adaptation", None)
+    if convs is not None and not isinstance(convs.convs[0], nn.Identity):
+        ours = reference.convolved(ours, convs.convs)
+    if made.method.settings.values().get("normalize") == "channel":
+        return (
+            reference.standardized(ours, pyramid),
+            reference.standardized(theirs, pyramid),
+            pyramid,
+        )
+    return ours, theirs, pyramid
+
+
+FEATURE_CHANGES: list[dict[str, Any]] = [
+    {},
+    {"normalize": "none"},
+    {"adapt": "conv"},
+    {"student": {"width": 4}},
+]
+
+
+@pytest.mark.parametrize("case", BATCHES)
+def test_mimic_equals_the_reference(case: str) -> None:
+    made = setting("mimic", case=case)
+    check(made.raw(), reference.mimic(*maps_of(made)))
+
+
+@pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
+def test_mimic_normalizes_and_adapts(changes: dict[str, Any]) -> None:
+    made = setting("mimic", **changes)
+    check(made.raw(), reference.mimic(*maps_of(made)))
+
+
+@pytest.mark.parametrize("changes", [{}, *FEATURE_CHANGES[2:]])
+@pytest.mark.parametrize("case", ["padded", "odd size"])
+def test_pkd_is_one_minus_pearsons_r(case: str, changes: dict[str, Any]) -> None:
+    made = setting("pkd", case=case, **changes)
+    check(made.raw(), reference.pkd(*maps_of(made)))
+
+
+@pytest.mark.parametrize("level_scale", [8.0, 2.0])
+@pytest.mark.parametrize("case", BATCHES)
+def test_defeat_equals_the_reference(case: str, level_scale: float) -> None:
+    made = setting("defeat", case=case, level_scale=level_scale)
+    check(made.raw(), reference.defeat(*maps_of(made), level_scale))
+
+
+@pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
+def test_defeat_normalizes_and_adapts(changes: dict[str, Any]) -> None:
+    made = setting("defeat", **changes)
+    check(made.raw(), reference.defeat(*maps_of(made), 8.0))
+
+
+def block_weights(block: Any) -> dict[str, Any]:
+    """A global context block as lists, after giving it weights that are not the first ones."""
+    for layer in (block.inner, block.outer, block.key):
+        nn.init.normal_(layer.weight, std=0.4)
+        nn.init.normal_(layer.bias, std=0.4)
+    return {
+        "key": block.key.weight[0, :, 0, 0].tolist(),
+        "key_bias": block.key.bias.item(),
+        "inner": block.inner.weight.tolist(),
+        "inner_bias": block.inner.bias.tolist(),
+        "outer": block.outer.weight.tolist(),
+        "outer_bias": block.outer.bias.tolist(),
+    }
+
+
+def check_fgd(made: Setting, tau: float = 0.5) -> None:
+    blocks = [block_weights(block) for block in made.method.context_blocks]
+    check(made.raw(), reference.fgd(*maps_of(made), tau, blocks))
+
+
+@pytest.mark.parametrize("case", BATCHES)
+def test_fgd_equals_the_reference(case: str) -> None:
+    check_fgd(setting("fgd", case=case))
+
+
+@pytest.mark.parametrize("changes", [{"attention_temperature": 2.0}, *FEATURE_CHANGES[1:]])
+def test_fgd_normalizes_and_adapts(changes: dict[str, Any]) -> None:
+    made = setting("fgd", **changes)
+    check_fgd(made, changes.get("attention_temperature", 0.5))
+
+
+def test_objects_are_compared_in_chunks_without_a_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tid_tune.distill.object_masks.PAIRS_AT_ONCE", 1)
+    check_fgd(setting("fgd", case="nested and touching"))
+
+
+@pytest.mark.parametrize("case", ["padded", "no object at all"])
+@pytest.mark.parametrize("kind", HEADS)
+def test_frs_equals_the_reference(kind: str, case: str) -> None:
+    made = setting("frs", kind, case)
+    check(made.raw(), frs_reference(made))
+
+
+@pytest.mark.parametrize("changes", FEATURE_CHANGES[1:])
+def test_frs_normalizes_and_adapts(changes: dict[str, Any]) -> None:
+    made = setting("frs", **changes)
+    check(made.raw(), frs_reference(made))
+
+
+def frs_reference(made: Setting) -> dict[str, float]:
+    ours, theirs = (lists(view.outputs[0]) for view in (made.context.student, made.context.teacher))
+    anchors = len(ours[0][0]) // 3
+    return predictions.frs(*maps_of(made), ours, theirs, anchors)
