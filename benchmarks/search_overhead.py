@@ -120,17 +120,16 @@ def measure(spec: SearchSpec, folder: Path) -> dict[str, Any]:
     path = folder / "ledger.jsonl"
     with Ledger.open(path) as ledger:
         nexts, reports = drive(Search.open(spec, ledger))
-    began = time.perf_counter()
+    opening = Stopwatch()
     with Ledger.open(path) as ledger:
-        Search.open(spec, ledger)
-    opening = time.perf_counter() - began
+        opening.time(lambda: Search.open(spec, ledger))
     return {
         "sampler": spec.sampler.type,
         "scheduler": spec.scheduler.type,
         "trials": spec.trials,
         "next": nexts.summary(),
         "report": reports.summary(),
-        "open_seconds": round(opening, 2),
+        "open_seconds": {"cpu": round(opening.cpu[0], 2), "wall": round(opening.wall[0], 2)},
         "ledger_mb": round(path.stat().st_size / 2**20, 1),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10),
     }

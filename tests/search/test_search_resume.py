@@ -121,6 +121,15 @@ def test_another_scheduler_is_refused_only_while_trials_wait_at_its_rungs(run):
     assert len(search.state.trials) == 16
 
 
+def test_methods_may_be_compared_later_and_earlier_trials_are_history(run):
+    run(make_spec(trials=4), reports=30)
+    search = run(make_spec(trials=6, method=("tid", "fgd")))
+    assert any("their method is not compared any more" in note for note in search.notes)
+    methods = [t.method for t in search.state.trials.values() if t.stage == "search"]
+    assert methods.count("tid") == methods.count("fgd") == 3
+    assert all(t.status.final for t in search.state.trials.values())
+
+
 def test_another_sampler_goes_on_with_what_has_been_observed(run):
     run(make_spec(trials=12, sampler=Sampler(type="random")))
     search = run(make_spec(trials=14))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from tid_tune.search.budget import Budget
 from tid_tune.search.costs import Cost, Meter
-from tid_tune.search.decision import FINISHED, WAIT, Assignment, Pause, Signal
+from tid_tune.search.decision import CONTINUE, FINISHED, WAIT, Assignment, Decision, Pause, Signal
 from tid_tune.search.failures import halt_reason
 from tid_tune.search.journal import Journal
 from tid_tune.search.ledger import Event
@@ -92,6 +92,13 @@ class Director:
         if self.state.running:
             return WAIT
         return self._close(halted)
+
+    def decide(self, trial: Trial, epoch: float, metrics: dict[str, float]) -> Decision:
+        """Answer a report that is about to be recorded: what the scheduler makes of it."""
+        stream = self.streams.get(trial.method)
+        if trial.stage != "search" or stream is None:
+            return CONTINUE
+        return stream.decide(trial, epoch, metrics)
 
     def hold(self, trial: Trial, epoch: float, seconds: float) -> Pause | None:
         """Return why a trial that is about to report, and would go on, may not."""

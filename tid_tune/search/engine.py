@@ -215,9 +215,7 @@ class Search:
     ) -> Decision:
         if trial.fraction == 1.0 and reached(epoch, trial.epochs):
             return CONTINUE
-        decision: Decision = CONTINUE
-        if trial.stage == "search":
-            decision = self._director.streams[trial.method].decide(trial, epoch, metrics)
+        decision = self._director.decide(trial, epoch, metrics)
         if isinstance(decision, Stop):
             return decision
         return self._director.hold(trial, epoch, seconds) or decision

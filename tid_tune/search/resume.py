@@ -27,6 +27,7 @@ FROZEN = {
 }
 _SAID = ("trials", "sampler", "scheduler", "method", "baseline", "confirm", "budget", "require")
 SHOWN = 5
+_NO_METHOD = "their method is not compared any more"
 
 
 def check_resumable(state: RunState, spec: SearchSpec) -> None:
@@ -44,12 +45,12 @@ def check_resumable(state: RunState, spec: SearchSpec) -> None:
                 "another name, or start over with --fresh"
             )
     paused = [trial.id for trial in state.trials.values() if trial.status is Status.PAUSED]
-    old = state.spec.get("scheduler", {})
-    if paused and old != new["scheduler"]:
-        raise UsageError(
-            f"scheduler has changed while {_names(paused)} wait at its rungs. Change it back, "
-            "give the run another name, or start over with --fresh"
-        )
+    for field in ("scheduler", "method"):
+        if paused and state.spec.get(field) != new[field]:
+            raise UsageError(
+                f"{field} has changed while {_names(paused)} wait at a rung. Change it back, "
+                "give the run another name, or start over with --fresh"
+            )
 
 
 def describe_resume(state: RunState, spec: SearchSpec) -> list[str]:
@@ -63,12 +64,14 @@ def describe_resume(state: RunState, spec: SearchSpec) -> list[str]:
 def _trials(state: RunState, spec: SearchSpec) -> list[str]:
     final = [t for t in state.trials.values() if t.status.final]
     notes = [f"{_count(len(final), 'finished trial')} kept"]
+    paused = [t.id for t in state.trials.values() if t.status is Status.PAUSED]
+    if paused:
+        notes.append(f"{_count(len(paused), 'trial')} paused by the scheduler: {_names(paused)}")
     for trial in state.trials.values():
-        if trial.status.final:
-            continue
-        verb = "waits at" if trial.status is Status.PAUSED else "continues at"
-        why = f" ({trial.reason})" if trial.reason else ""
-        notes.append(f"{trial.id} {verb} epoch {trial.epoch:g} of {trial.epochs}{why}")
+        if not trial.status.final and trial.status is not Status.PAUSED:
+            why = f" ({trial.reason})" if trial.reason else ""
+            where = f"epoch {trial.epoch:g} of {trial.epochs}"
+            notes.append(f"{trial.id} continues at {where}{why}")
     searched = [t for t in state.trials.values() if _counts(t)]
     left = spec.trials - len(searched)
     if left > 0:
@@ -83,11 +86,7 @@ def _outside(state: RunState, spec: SearchSpec) -> list[str]:
         if not _counts(trial):
             continue
         space = spaces.get(trial.method)
-        why = (
-            f"method {trial.method} is not compared"
-            if space is None
-            else space.misfit(trial.params)
-        )
+        why = _NO_METHOD if space is None else space.misfit(trial.params)
         if why is not None:
             outside.setdefault(why, []).append(trial.id)
     return [
