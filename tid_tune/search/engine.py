@@ -151,12 +151,7 @@ class Search:
             return Stop(f"{trial} has ended: {record.reason or record.status}")
         last = record.last
         repeated = last is not None and last.fraction == record.fraction and step <= last.step
-        missing = missing_objectives(metrics, self.spec.objectives)
-        decision: Decision = CONTINUE
-        if missing and not repeated:
-            decision = Stop(_missing_message(missing, metrics, epoch))
-        elif not repeated:
-            decision = self._decide(record, epoch, metrics, seconds)
+        decision = CONTINUE if repeated else self._decide(record, epoch, metrics, seconds)
         with self.ledger.batch():
             self.ledger.append(
                 "report",
@@ -170,9 +165,7 @@ class Search:
                 repeated=repeated,
                 **recorded(decision),
             )
-            if missing and not repeated:
-                self._journal.end(record, "failed", decision.reason, "nan")
-            else:
+            if not repeated:
                 self._act(record)
         return decision
 
@@ -188,7 +181,7 @@ class Search:
             reason = f"it ended by itself at epoch {record.epoch:g} of {record.epochs}"
             self._journal.end(record, "stopped", reason)
         else:
-            self._journal.end(record, "completed", "")
+            self._journal.end(record, "completed")
 
     def fail(self, trial: str, kind: str, message: str) -> None:
         """The trial failed. Kind `lost` (infrastructure) is tried again, at most 3 times."""
@@ -213,6 +206,9 @@ class Search:
     def _decide(
         self, trial: Trial, epoch: float, metrics: dict[str, float], seconds: float
     ) -> Decision:
+        missing = missing_objectives(metrics, self.spec.objectives)
+        if missing:
+            return Stop(_missing_message(missing, metrics, epoch))
         if trial.fraction == 1.0 and reached(epoch, trial.epochs):
             return CONTINUE
         decision = self._director.decide(trial, epoch, metrics)
@@ -222,26 +218,24 @@ class Search:
 
     def _act(self, trial: Trial) -> None:
         """Carry out the decision recorded with the trial's last report."""
-        if trial.decision == "stop":
-            self._journal.end(trial, "stopped", trial.decision_reason)
+        last, reason = trial.last, trial.decision_reason
+        if last is not None and missing_objectives(last.metrics, self.spec.objectives):
+            self._journal.end(trial, "failed", reason, "nan")
+        elif trial.decision == "stop":
+            self._journal.end(trial, "stopped", reason)
         elif trial.decision == "pause":
-            kind = trial.decision_kind
-            self._journal.end(trial, "interrupted", trial.decision_reason, kind)
+            self._journal.end(trial, "interrupted", reason, trial.decision_kind)
 
     def _finish_decided(self) -> None:
         """End the trials whose fate was recorded before the driver could record their end."""
         for _, name in list(self.state.waiting):
             trial = self.state.trials[name]
-            last = trial.last
-            if last is None or trial.kind != "driver":
+            if trial.kind != "driver" or trial.last is None:
                 continue
-            missing = missing_objectives(last.metrics, self.spec.objectives)
-            if missing:
-                self._journal.end(trial, "failed", trial.decision_reason, "nan")
-            elif trial.decision != "continue":
+            if trial.decision != "continue":
                 self._act(trial)
             elif trial.full_length:
-                self._journal.end(trial, "completed", "")
+                self._journal.end(trial, "completed")
 
 
 def _fingerprint(path: Path) -> str | None:
