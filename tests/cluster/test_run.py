@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
+from toy import OBJECTIVE, toy_metrics, toy_value
+from workplace import Workplace
 
-from tests.cluster.conftest import Workplace
-from tests.cluster.toy import OBJECTIVE, toy_value
 from tid_tune.search.records import Status
+from tid_tune.search.simulate import simulate
 from tid_tune.search.state import RunState
+from tid_tune.spec.model import SearchSpec
 
 KILLS = 20
 
@@ -129,8 +131,8 @@ def test_killing_the_driver_at_random_moments_changes_nothing(workplace: Workpla
     code, output = workplace.run(*options)
     assert code == 0, output
 
-    spec = load(workplace.root / "space.yaml", options[1::2], root=workplace.root)
-    uninterrupted = simulate(spec, toy_metrics, workers=2)
+    spec = SearchSpec.model_validate(workplace.state().spec)
+    uninterrupted = simulate(spec, toy_metrics, workers=2).state
     assert values(workplace.state()) == values(uninterrupted)
     assert_nothing_was_trained_twice(workplace)
     runs = children(workplace.root)
