@@ -6,16 +6,7 @@ model = dict(
     neck=dict(in_channels=[64, 128, 256], out_channels=64),
     bbox_head=dict(in_channels=64, feat_channels=64, stacked_convs=2),
 )
-train_cfg = dict(max_epochs=12)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=40),
-    dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        by_epoch=True,
-        begin=0,
-        end=12,
-        T_max=12,
-        convert_to_iter_based=True,
-    ),
-]
+train_cfg = dict(max_epochs=8)
+optim_wrapper = dict(optimizer=dict(lr=6e-3))
+_warmup, _decay = _base_.param_scheduler
+param_scheduler = [dict(_warmup, end=150), dict(_decay, end=8, T_max=8)]

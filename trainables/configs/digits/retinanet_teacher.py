@@ -8,6 +8,7 @@ model = dict(
     bbox_head=dict(in_channels=64, feat_channels=64, stacked_convs=2),
 )
 train_dataloader = dict(dataset=dict(indices=None))
-train_cfg = dict(max_epochs=12)
+train_cfg = dict(max_epochs=8)
+optim_wrapper = dict(optimizer=dict(lr=6e-3))
 _warmup, _decay = _base_.param_scheduler
-param_scheduler = [_warmup, dict(_decay, end=12, T_max=12)]
+param_scheduler = [dict(_warmup, end=150), dict(_decay, end=8, T_max=8)]
