@@ -41,5 +41,7 @@ lock: $(BIN)/uv
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --extra dev --no-header --no-annotate --no-emit-index-url \
 	  --output-file requirements.lock pyproject.toml
 
+# What the two commands made; your own data and runs stay.
 clean:
-	rm -rf $(VENV) runs data mlflow.db mlruns .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data/digits runs/digits-gfl-tid runs/teacher-digits-gfl *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

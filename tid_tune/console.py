@@ -7,7 +7,10 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False)
+PLAIN_WIDTH = 160
+"""Columns of a table in a file or a pipe, where rich would assume 80."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
@@ -17,22 +20,13 @@ def say(message: str = "", *, style: str | None = None) -> None:
 
 
 def show(table: Table) -> None:
-    """Print a table, in a pipe as wide as `width`."""
-    out.print(table, width=width())
+    """Print a table."""
+    out.print(table)
 
 
 def complain(message: str) -> None:
     """Print one error message to stderr."""
     err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
-
-
-PLAIN_WIDTH = 160
-"""Columns of a table in a file or a pipe, where rich would assume 80."""
-
-
-def width() -> int:
-    """Columns a table may use."""
-    return out.width if out.is_terminal else PLAIN_WIDTH
 
 
 def is_interactive() -> bool:

@@ -73,7 +73,7 @@ def leaderboard(
     from tid_tune.search.ranking import leaderboard as rank
 
     state, spec = open_run(run)
-    console.show(leaderboard_table(rank(state, spec), spec, width=console.width(), top=top))
+    console.show(leaderboard_table(rank(state, spec), spec, width=console.out.width, top=top))
 
 
 def stop(run: RunDir) -> None:

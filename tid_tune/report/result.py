@@ -56,7 +56,7 @@ class Result:
 
     def show(self, seconds: float) -> None:
         """Print the leaderboard and what to open next."""
-        console.show(leaderboard_table(self.rows, self.spec, width=console.width(), top=SHOWN))
+        console.show(leaderboard_table(self.rows, self.spec, width=console.out.width, top=SHOWN))
         teacher = self.levels.get("teacher")
         if teacher is not None:
             console.say(f"teacher: {teacher:.3f}")
