@@ -115,3 +115,18 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_an_unreachable_key_threshold_is_told(caplog: pytest.LogCaptureFixture) -> None:
     build(tasks="classification")
     assert "key_threshold 3 is never reached: with tasks classification" in caplog.text
+
+
+def test_a_teacher_checkpoint_with_fcos_former_names_is_read(tmp_path: Path) -> None:
+    """Until 2020 mmdet called the layers `fcos_cls` and `fcos_reg`."""
+    source = build("fcos").student.state_dict()
+    weights = {
+        name.replace("conv_cls", "fcos_cls").replace("conv_reg", "fcos_reg"): value
+        for name, value in source.items()
+    }
+    assert "bbox_head.fcos_cls.weight" in weights
+    save_state({"state_dict": weights}, tmp_path / "old.pth")
+    teacher = {"model": detector("fcos"), "checkpoint": tmp_path / "old.pth"}
+    model = Distiller(student=detector("fcos"), teacher=teacher, distillation={})
+    loaded = model.teacher.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in source.items())

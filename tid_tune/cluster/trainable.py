@@ -50,12 +50,25 @@ class WorkOrder(BaseModel):
 class StepReport(Protocol):
     """What `step()` of a trial returns; see `tid_tune.trial.trial.TrialReport`."""
 
-    step: int
-    epoch: float
-    metrics: dict[str, float]
-    seconds: float
-    images: int
-    done: bool
+    @property
+    def step(self) -> int:
+        """Trained so far, in the trial's own count."""
+
+    @property
+    def epoch(self) -> float:
+        """The same in epochs."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Of this interval; holds every objective."""
+
+    @property
+    def images(self) -> int:
+        """Trained on in this interval."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the trial has reached its full length."""
 
 
 class SteppedTrial(Protocol):

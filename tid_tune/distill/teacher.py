@@ -84,12 +84,16 @@ def _load(detector: nn.Module, checkpoint: str | Path) -> None:
     if has_student(weights):
         weights = export_student_state(weights)
     own = detector.state_dict()
-    problems = [f"{name} is missing" for name in own if name not in weights]
-    problems += [f"{name} is not in the model" for name in weights if name not in own]
+    misfits = {n for n, v in own.items() if n in weights and weights[n].shape != v.shape}
+    # Through the model, which knows the names its weights had in earlier versions of mmdet.
+    found = detector.load_state_dict(
+        {name: value for name, value in weights.items() if name not in misfits}, strict=False
+    )
+    problems = [f"{name} is missing" for name in found.missing_keys if name not in misfits]
+    problems += [f"{name} is not in the model" for name in found.unexpected_keys]
     problems += [
-        f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
+        f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in sorted(misfits)
     ]
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
@@ -97,4 +101,3 @@ def _load(detector: nn.Module, checkpoint: str | Path) -> None:
             f"the checkpoint {checkpoint} does not fit the teacher's model: "
             f"{', '.join(problems[:3])}{more}"
         )
-    detector.load_state_dict(weights)

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from tid_tune.errors import UsageError
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.search.ranking import best_trial
+from tid_tune.search.ranking import winning_trial
 from tid_tune.search.records import Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
@@ -37,7 +37,7 @@ def find_student(run: Path, trial: str = BEST) -> Found:
     """
     state = RunState.read(run / "ledger.jsonl")
     spec = SearchSpec.model_validate(state.spec)
-    chosen = best_trial(state, spec) if trial == BEST else state.trials.get(trial)
+    chosen = winning_trial(state, spec) if trial == BEST else state.trials.get(trial)
     if chosen is None:
         known = ", ".join(state.trials) or "none"
         what = "no trial of full length yet" if trial == BEST else f"no trial {trial}"

@@ -11,7 +11,7 @@ from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
 from tid_tune.search.costs import devices, total_cost, trial_cost
 from tid_tune.search.plan import NONE
-from tid_tune.search.ranking import Row, best_trial, leaderboard
+from tid_tune.search.ranking import Row, leaderboard, winning_trial
 from tid_tune.search.records import Status, Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
@@ -112,12 +112,6 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
     if winner is not None:
         keep_best(winner, spec, run_dir)
     return result
-
-
-def winning_trial(state: RunState, spec: SearchSpec) -> Trial | None:
-    """The search trial that was confirmed as best; before that, the best one so far."""
-    name = state.stages.get("result", {}).get("winner")
-    return state.trials[name] if name else best_trial(state, spec)
 
 
 def reference_levels(state: RunState, spec: SearchSpec) -> dict[str, float]:

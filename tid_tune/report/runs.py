@@ -13,7 +13,7 @@ from tid_tune.errors import UsageError
 from tid_tune.search.costs import cost_table, total_cost
 from tid_tune.search.ledger import read_events
 from tid_tune.search.lock import holder_of
-from tid_tune.search.ranking import best_trial, leaderboard
+from tid_tune.search.ranking import leaderboard, winning_trial
 from tid_tune.search.records import Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
@@ -56,7 +56,7 @@ def list_table(runs: Path) -> Table:
     for run in run_folders(runs):
         state, spec = open_run(run)
         rows = leaderboard(state, spec)
-        winner = best_trial(state, spec)
+        winner = winning_trial(state, spec)
         best = next((row for row in rows if winner is not None and row.trial == winner.id), None)
         cost = total_cost(cost_table(state).values())
         value = "" if best is None else f"{best.trial} {next(iter(best.values.values())):.3f}"
@@ -99,7 +99,7 @@ def running_table(state: RunState, spec: SearchSpec) -> Table:
 def trial_of(state: RunState, run: Path, name: str) -> Trial:
     """The trial called `name` (or `best`). Raises UsageError naming the ones there are."""
     spec = SearchSpec.model_validate(state.spec)
-    found = best_trial(state, spec) if name == "best" else state.trials.get(name)
+    found = winning_trial(state, spec) if name == "best" else state.trials.get(name)
     if found is None:
         known = list(state.trials)
         shown = ", ".join(known if len(known) < 8 else [*known[:3], "...", known[-1]])

@@ -65,6 +65,12 @@ def best_trial(state: RunState, spec: SearchSpec) -> Trial | None:
     return next(iter(ranked_full_length(state, spec)), None)
 
 
+def winning_trial(state: RunState, spec: SearchSpec) -> Trial | None:
+    """Return the search trial that was confirmed as the best; before that, the best one so far."""
+    name = state.stages.get("result", {}).get("winner")
+    return state.trials[name] if name else best_trial(state, spec)
+
+
 def ranked_full_length(state: RunState, spec: SearchSpec) -> list[Trial]:
     """Return the search trials of full length, best first objective first."""
     first, sign = next(iter(spec.objectives)), _sign(spec)
