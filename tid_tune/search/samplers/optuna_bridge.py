@@ -58,9 +58,9 @@ class Bridge:
             self._frozen.clear()
         trials = [self._finished(observation) for observation in results]
         trials += [self._trial(number, params) for number, params in sorted(pending.items())]
-        study = _study(trials, self._objectives)
+        everyone = _study(trials, self._objectives)
         asked = self._trial(max((t.number for t in trials), default=-1) + 1, {})
-        relative: dict[str, dict[str, Any]] = {}
+        relative: dict[str, tuple[Study, dict[str, Any]]] = {}
 
         def pick(name: str, dist: Distribution) -> Any:
             if self.codes[name].single():
@@ -68,8 +68,12 @@ class Bridge:
             group = _group(dist)
             if group not in relative:
                 codes = self._group_codes(group) if conditional or not dist.when else {}
-                relative[group] = sampler.sample_relative(study, asked, codes)
-            code = relative[group].get(name)
+                study = everyone
+                if dist.when and codes:
+                    study = _study([t for t in trials if name in t.params], self._objectives)
+                relative[group] = study, sampler.sample_relative(study, asked, codes)
+            study, found = relative[group]
+            code = found.get(name)
             if code is None:
                 code = sampler.sample_independent(study, asked, name, self.codes[name])
             return from_code(dist, code)
