@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
+from tid_tune.search.space import FRACTION_KEY
 
 if TYPE_CHECKING:
     from tid_tune.trial.trial import Trial
@@ -18,14 +19,18 @@ class DistillationTrainable(TrialTrainable):
         # Here, not above: the driver imports this module too, and has no use for torch and mmdet.
         from tid_tune.trial.trial import Trial
 
+        # Not a key of the config: the scheduler's `fidelity: data` sets it.
+        edits = dict(order.edits)
+        fraction = edits.pop(FRACTION_KEY, 1.0)
         trial = Trial(
             order.config,
-            order.edits,
+            edits,
             seed=order.seed,
             epochs=order.epochs,
             report_every=order.report_every,
             work_dir=order.work_dir,
             restore_from=order.checkpoint,
+            fraction=fraction,
             measure_teacher=order.measure_teacher,
         )
         trial.proof()

@@ -308,3 +308,17 @@ def test_a_trial_after_another_equals_one_in_a_fresh_process(shapes_config, tmp_
     )
     there = dataclasses.replace(here, metrics=json.loads(done.stdout))
     assert trained(there) == trained(here)
+
+
+def test_a_fraction_trains_on_part_of_the_images_and_small_parts_lie_in_large_ones(
+    shapes_config, tmp_path
+):
+    used = {}
+    for fraction in (0.25, 0.5, 1.0):
+        with make(shapes_config(), tmp_path, epochs=1, fraction=fraction) as trial:
+            dataset = trial.runner.train_dataloader.dataset
+            used[fraction] = {dataset.get_data_info(i)["img_id"] for i in range(len(dataset))}
+            assert trial.step().images >= 1
+    assert len(used[0.25]) == round(len(used[1.0]) / 4)
+    assert len(used[0.5]) == round(len(used[1.0]) / 2)
+    assert used[0.25] < used[0.5] < used[1.0]

@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.coco_metric import CocoMetric, FastCocoMetric
-from tid_tune.trial.data_order import finite_sampler, resumable
+from tid_tune.trial.data_order import finite_sampler, reduced, resumable
 from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.runner import TrialRunner
 from tid_tune.trial.schedule import config_length, scaled
@@ -28,12 +28,20 @@ _NEEDED = (
 
 
 def assemble(
-    config: Config, *, seed: int, epochs: int, work_dir: Path, device: torch.device, fresh: bool
+    config: Config,
+    *,
+    seed: int,
+    epochs: int,
+    work_dir: Path,
+    device: torch.device,
+    fresh: bool,
+    fraction: float = 1.0,
 ) -> TrialRunner:
     """Build everything a trial trains with; `runner.train_loop.advance` may be called next.
 
     The learning-rate schedule is that of `epochs`, the trial's full length (see `schedule`).
     `fresh` False leaves out the config's `load_from`: a checkpoint of the trial will follow.
+    `fraction` below 1 trains on that part of the training images.
     Raises ConfigError if the config lacks a part.
     """
     cfg = copy.deepcopy(config)
@@ -50,6 +58,8 @@ def assemble(
     if not fresh:
         cfg.load_from = None
     runner = TrialRunner(cfg, device)
+    if fraction < 1:
+        cfg.train_dataloader["dataset"] = reduced(cfg.train_dataloader["dataset"], fraction, seed)
     loader = runner.build_dataloader(cfg.train_dataloader, seed=seed)
     loop = IntervalLoop(runner, resumable(loader, seed), epochs)
     runner._train_loop = loop

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tid_tune.errors import DataError
+from tid_tune.errors import ConfigError, DataError
 
 _INFINITE = {
     "InfiniteSampler": "DefaultSampler",
@@ -141,3 +142,23 @@ def resumable(loader: DataLoader[Any], seed: int) -> DataLoader[Any]:
         prefetch_factor=loader.prefetch_factor,
         persistent_workers=loader.persistent_workers,
     )
+
+
+def reduced(dataset: Any, fraction: float, seed: int) -> Any:
+    """Build a dataset from its config and keep a random `fraction` of its images, at least one.
+
+    With the same seed, a smaller part lies within a larger one. Raises ConfigError for a dataset
+    of several datasets, which mmengine cannot reduce.
+    """
+    built = DATASETS.build(dataset)
+    built.full_init()
+    count = max(1, round(fraction * len(built)))
+    order = np.random.default_rng(mix(seed)).permutation(len(built))
+    try:
+        built.get_subset_(sorted(order[:count].tolist()))
+    except NotImplementedError as error:
+        raise ConfigError(
+            f"{type(built).__name__} cannot be reduced to a fraction of its images, as the "
+            "scheduler's `fidelity: data` asks; use one dataset, or `fidelity: epochs`"
+        ) from error
+    return built

@@ -62,6 +62,7 @@ class Trial:
         restore_from: a checkpoint by `save`, of a trial that may have had other `params`.
         device: "auto", "cpu", "cuda:1".
         threads: of torch on the CPU; None leaves them.
+        fraction: of the training images to train on.
         measure_teacher: report the distillation teacher's metrics too, once, under `teacher/`.
 
     Raises:
@@ -83,6 +84,7 @@ class Trial:
         restore_from: Path | None = None,
         device: str = "auto",
         threads: int | None = None,
+        fraction: float = 1.0,
         measure_teacher: bool = False,
     ) -> None:
         self._check(epochs, report_every)
@@ -103,6 +105,7 @@ class Trial:
                     work_dir=work_dir,
                     device=pick_device(device),
                     fresh=restore_from is None,
+                    fraction=fraction,
                 )
                 self._runner = runner
                 if restore_from is not None:
