@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +13,13 @@ EVERY = 10
 """Steps between two norms where nothing else needs one: for small models they are not free."""
 
 
-def watch_gradients(optim_wrapper: Any, add: Callable[[dict[str, Tensor]], None]) -> None:
+def watch_gradients(runner: Any, add: Callable[[dict[str, Tensor]], None]) -> None:
     """Call `add({"grad_norm": norm})` with the norm before clipping, now and then.
 
     Where the config clips, that is every step's norm, which clipping computes anyway (and which
     mmengine would read back from the device to log it); otherwise every tenth step's.
     """
+    optim_wrapper = runner.optim_wrapper
     if optim_wrapper.clip_grad_kwargs and getattr(optim_wrapper, "grad_name", "") == NAME:
         clip = optim_wrapper.clip_func
 
@@ -29,10 +29,9 @@ def watch_gradients(optim_wrapper: Any, add: Callable[[dict[str, Tensor]], None]
         optim_wrapper.clip_func = clip_and_add
         return
 
-    steps = itertools.count()
-
     def add_norm(optimizer: Any, *_: Any) -> None:
-        if next(steps) % EVERY:
+        # By the iteration's number: a restored trial looks at the same steps.
+        if runner.iter // optim_wrapper._accumulative_counts % EVERY:
             return
         gradients = [
             p.grad

@@ -110,7 +110,7 @@ class Trial:
                 self._runner = runner
                 if restore_from is not None:
                     state.apply(runner, load_state(restore_from))
-                watch_gradients(runner.optim_wrapper, lambda v: runner.train_loop.averages.add(v))
+                watch_gradients(runner, lambda v: runner.train_loop.averages.add(v))
         except BaseException:
             self.close()
             raise
