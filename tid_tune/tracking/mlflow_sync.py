@@ -142,7 +142,7 @@ class Mirror:
         ]
         metrics += [
             # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
-            Metric(f"{key}_epoch{event['epoch']:g}", event["metrics"][key], at, epoch)
+            Metric(f"by_epoch/{key}_{event['epoch']:g}", event["metrics"][key], at, epoch)
             for key in self._spec.objectives
             if math.isfinite(event["metrics"].get(key, math.nan))
         ]
