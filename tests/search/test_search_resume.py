@@ -171,6 +171,14 @@ def test_a_ledger_of_a_later_version_is_refused(run):
         run(make_spec(trials=1))
 
 
+def test_a_ledger_with_missing_lines_is_refused_with_the_reason(run):
+    run(make_spec(trials=2))
+    lines = run.path.read_text().splitlines(keepends=True)
+    run.path.write_text("".join(line for line in lines if '"suggest"' not in line))
+    with pytest.raises(UsageError, match="lines are missing"):
+        run(make_spec(trials=2))
+
+
 def test_what_is_still_running_or_waiting_is_said_trial_by_trial(run):
     spec = make_spec(trials=4, budget=Budget(epochs=12), baseline=False)
     run(spec.model_copy(update={"scheduler": Scheduler(type="none")}))

@@ -85,7 +85,12 @@ class RunState:
         if kind == "close":
             self.closed = event["reason"]
             return None
-        trial = self.trials[event["trial"]]
+        trial = self.trials.get(event.get("trial", ""))
+        if trial is None:
+            raise UsageError(
+                f"the ledger has a {kind!r} event of the trial {event.get('trial')!r}, which was "
+                "never suggested: lines are missing. Restore it from a copy, or use --fresh"
+            )
         if kind == "start":
             self._start(trial, event)
         elif kind == "place":
