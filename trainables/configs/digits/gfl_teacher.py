@@ -2,9 +2,9 @@
 _base_ = ["_base_/digits.py", "_base_/gfl.py", "_base_/schedule.py"]
 
 model = dict(
-    backbone=dict(base_channels=32),
-    neck=dict(in_channels=[64, 128, 256], out_channels=64),
-    bbox_head=dict(in_channels=64, feat_channels=64, stacked_convs=2),
+    backbone=dict(base_channels=24),
+    neck=dict(in_channels=[48, 96, 192], out_channels=48),
+    bbox_head=dict(in_channels=48, feat_channels=48, stacked_convs=2),
 )
 train_cfg = dict(max_epochs=8)
 optim_wrapper = dict(optimizer=dict(lr=6e-3))
