@@ -12,7 +12,7 @@ from optuna.samplers import GPSampler as OptunaGPSampler
 
 from tid_tune.search.observations import Observations
 from tid_tune.search.samplers.base import Sampler, random_point
-from tid_tune.search.samplers.optuna_bridge import Bridge, quiet_optuna
+from tid_tune.search.samplers.optuna_bridge import Bridge
 from tid_tune.search.space import Params, Space
 
 
@@ -28,10 +28,9 @@ class GpSampler(Sampler):
         results = known.complete_window()
         if len(results) < self.startup:
             return random_point(self.space, rng)
-        with quiet_optuna():
-            sampler = OptunaGPSampler(
-                seed=int(rng.integers(2**31)),
-                n_startup_trials=0,
-                warn_independent_sampling=False,
-            )
-        return self._bridge.suggest(sampler, results, known.pending, conditional=False)
+        seed = int(rng.integers(2**31))
+
+        def make() -> OptunaGPSampler:
+            return OptunaGPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)
+
+        return self._bridge.suggest(make, results, known.pending, conditional=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import optuna
@@ -19,6 +19,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.study import Study, StudyDirection
@@ -39,17 +40,17 @@ class Bridge:
     def __init__(self, space: Space, objectives: int) -> None:
         self.space = space
         self.codes = {name: optuna_distribution(d) for name, d in space.searched.items()}
-        self._objectives = objectives
+        self._storage = _View(objectives)
         self._frozen: dict[int, tuple[Observation, FrozenTrial]] = {}
 
     def suggest(
         self,
-        sampler: BaseSampler,
+        make: Callable[[], BaseSampler],
         results: Sequence[Observation],
         pending: dict[int, Params],
         conditional: bool = True,
     ) -> Params:
-        """Return the point `sampler` proposes; parameters with equal conditions are one group.
+        """Return the point a new sampler proposes; parameters with equal conditions are one group.
 
         `conditional`: groups that have a condition are modelled too, each on the trials that have
         it. Otherwise the sampler draws them independently.
@@ -58,7 +59,6 @@ class Bridge:
             self._frozen.clear()
         trials = [self._finished(observation) for observation in results]
         trials += [self._trial(number, params) for number, params in sorted(pending.items())]
-        everyone = _study(trials, self._objectives)
         asked = self._trial(max((t.number for t in trials), default=-1) + 1, {})
         relative: dict[str, tuple[Study, dict[str, Any]]] = {}
 
@@ -68,9 +68,8 @@ class Bridge:
             group = _group(dist)
             if group not in relative:
                 codes = self._group_codes(group) if conditional or not dist.when else {}
-                study = everyone
-                if dist.when and codes:
-                    study = _study([t for t in trials if name in t.params], self._objectives)
+                seen = [t for t in trials if name in t.params] if dist.when and codes else trials
+                study = self._storage.study(seen, sampler)
                 relative[group] = study, sampler.sample_relative(study, asked, codes)
             study, found = relative[group]
             code = found.get(name)
@@ -79,6 +78,7 @@ class Bridge:
             return from_code(dist, code)
 
         with quiet_optuna():
+            sampler = make()
             return self.space.build(pick)
 
     def _group_codes(self, group: str) -> dict[str, BaseDistribution]:
@@ -170,11 +170,19 @@ def quiet_optuna() -> Iterator[None]:
 
 
 class _View(InMemoryStorage):
-    """A storage that holds a given list of trials."""
+    """A storage with one study, whose trials are a list that is given."""
 
-    def __init__(self, trials: list[FrozenTrial]) -> None:
+    def __init__(self, objectives: int) -> None:
         super().__init__()
+        self._view: list[FrozenTrial] = []
+        with quiet_optuna():
+            self.create_new_study([StudyDirection.MAXIMIZE] * objectives, _NAME)
+
+    def study(self, trials: list[FrozenTrial], sampler: BaseSampler) -> Study:
+        """Return a study of `trials`; earlier ones are not valid any more."""
         self._view = trials
+        # A new one each time: a study remembers the trials it has read.
+        return Study(_NAME, self, sampler=sampler, pruner=NopPruner())
 
     def get_all_trials(
         self,
@@ -187,13 +195,6 @@ class _View(InMemoryStorage):
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Drop what the sampler wants to remember: the next view is made from the ledger."""
-
-
-def _study(trials: list[FrozenTrial], objectives: int) -> Study:
-    storage = _View(trials)
-    with quiet_optuna():
-        storage.create_new_study([StudyDirection.MAXIMIZE] * objectives, _NAME)
-        return Study(_NAME, storage)
 
 
 def _group(dist: Distribution) -> str:

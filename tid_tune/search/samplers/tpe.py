@@ -12,7 +12,7 @@ from optuna.samplers import TPESampler
 
 from tid_tune.search.observations import Observations
 from tid_tune.search.samplers.base import Sampler
-from tid_tune.search.samplers.optuna_bridge import Bridge, quiet_optuna
+from tid_tune.search.samplers.optuna_bridge import Bridge
 from tid_tune.search.space import Params, Space
 
 
@@ -25,11 +25,9 @@ class TpeSampler(Sampler):
 
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
         """Return the likeliest improvement among the model's candidates."""
-        with quiet_optuna():
-            sampler = TPESampler(
-                seed=int(rng.integers(2**31)),
-                n_startup_trials=0,
-                multivariate=True,
-                constant_liar=True,
-            )
-        return self._bridge.suggest(sampler, known.window(), known.pending)
+        seed = int(rng.integers(2**31))
+
+        def make() -> TPESampler:
+            return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
+
+        return self._bridge.suggest(make, known.window(), known.pending)
