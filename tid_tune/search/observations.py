@@ -14,8 +14,8 @@ from typing import Any
 
 from tid_tune.search.space import Params
 
-BEST = 200
-RECENT = 250
+BEST = 150
+RECENT = 200
 """Samplers with a model see the best and the most recent observations, no more than these."""
 
 
