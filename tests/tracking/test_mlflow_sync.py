@@ -161,6 +161,16 @@ def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> 
     assert history(uri, run, MAP) == [(1, 0.1), (2, 0.2)]
 
 
+def test_values_that_are_no_numbers_are_left_out(spec: SearchSpec, uri: str) -> None:
+    broken = report("t0001", 1, 0.1)
+    broken["metrics"] = {MAP: 0.1, "train/grad_norm": "NaN", "train/lr": "Infinity"}
+    writer = mirror(spec, uri)
+    for event in [suggest("t0001"), start("t0001"), broken, {**broken, "repeated": True}]:
+        writer.apply(event)
+    metrics = children(spec, uri)["t0001"].data.metrics
+    assert set(metrics) == {MAP, f"by_epoch/{MAP}_1", "seconds"}
+
+
 def test_a_child_is_named_by_what_differs() -> None:
     event = suggest("t0007", **{"model.distillation.key_weight": 0.3141592})
     assert child_name(event) == "t0007 key_weight=0.314"

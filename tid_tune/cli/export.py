@@ -22,11 +22,17 @@ def export(
     ] = None,
 ) -> None:
     """Write a trained student as an ordinary mmdet config and checkpoint."""
+    wanted = None if size is None else parse_size(size)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
     from tid_tune.console import say
+    from tid_tune.report.runs import open_run
+
+    open_run(run)
+    # After the checks: it imports torch.
     from tid_tune.export import export_student
     from tid_tune.export.runs import find_student
 
-    wanted = None if size is None else parse_size(size)
     found = find_student(run, trial)
     exported = export_student(
         found.config,

@@ -31,11 +31,12 @@ def run(
 ) -> None:
     """Run a search, or go on with it: the same command resumes after any kind of end."""
     from tid_tune import spec
+
+    loaded = spec.load(space, overrides or ())
+    # After the spec: a wrong one is told at once.
     from tid_tune.cluster.driver import run_search
 
-    outcome = run_search(
-        spec.load(space, overrides or ()), runs=runs, root=Path.cwd(), address=address, fresh=fresh
-    )
+    outcome = run_search(loaded, runs=runs, root=Path.cwd(), address=address, fresh=fresh)
     if not outcome.complete:
         raise typer.Exit(130)
     if outcome.failed:

@@ -108,6 +108,8 @@ def table(
     from tid_tune.search.export import write_csv, write_optuna
 
     state, spec = open_run(run)
+    if not out.parent.is_dir():
+        raise UsageError(f"{out}: there is no folder {out.parent}; make it, or write elsewhere")
     if out.suffix == ".csv":
         write_csv(state, spec, out)
     elif out.suffix in (".db", ".sqlite"):

@@ -66,6 +66,8 @@ class Progress:
         trial, epoch = event["trial"], number(event["epoch"])
         value = number(event["metrics"].get(self.objective, "nan"))
         self.seconds += number(event["seconds"])
+        if event.get("repeated"):
+            return
         self.epochs += epoch - self._last.get(trial, (0.0, 0.0))[0]
         self._last[trial] = (epoch, value)
         if trial in self.running:

@@ -28,6 +28,9 @@ def open_run(run: Path) -> tuple[RunState, SearchSpec]:
         UsageError: there is no ledger in it.
     """
     if not (run / LEDGER).is_file():
+        inside = Path("runs") / run
+        if (inside / LEDGER).is_file():
+            raise UsageError(f"{run} is no run folder; did you mean {inside}?")
         near = difflib.get_close_matches(run.name, [p.name for p in run_folders(run.parent)], n=1)
         hint = f"; did you mean {run.parent / near[0]}?" if near else "; `tid-tune list` shows runs"
         raise UsageError(f"{run} is no run folder: it has no {LEDGER}{hint}")

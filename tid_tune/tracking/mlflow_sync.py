@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from ruamel.yaml import YAML
 
+from tid_tune.search.ledger import number
 from tid_tune.spec.model import SearchSpec
 
 log = logging.getLogger(__name__)
@@ -132,19 +133,18 @@ class Mirror:
 
     def _report(self, event: Mapping[str, Any]) -> None:
         trial, step = event["trial"], int(event["step"])
-        if step <= self._steps[trial]:
+        if step <= self._steps[trial] or event.get("repeated"):
             return
         at, epoch = _milliseconds(event), round(event["epoch"])
-        metrics = [
-            Metric(key, value, at, epoch)
-            for key, value in event["metrics"].items()
-            if math.isfinite(value)
-        ]
+        # The ledger holds NaN and infinities as strings; MLflow's charts have no use for them.
+        values = {key: number(value) for key, value in event["metrics"].items()}
+        values = {key: value for key, value in values.items() if math.isfinite(value)}
+        metrics = [Metric(key, value, at, epoch) for key, value in values.items()]
         metrics += [
             # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
-            Metric(f"by_epoch/{key}_{event['epoch']:g}", event["metrics"][key], at, epoch)
+            Metric(f"by_epoch/{key}_{event['epoch']:g}", values[key], at, epoch)
             for key in self._spec.objectives
-            if math.isfinite(event["metrics"].get(key, math.nan))
+            if key in values
         ]
         metrics.append(Metric("seconds", event["seconds"], at, epoch))
         self._client.log_batch(
