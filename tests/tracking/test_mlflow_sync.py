@@ -119,7 +119,7 @@ def test_a_search_becomes_a_parent_and_one_child_per_trial(spec: SearchSpec, uri
     assert runs["t0001"].data.tags[PARENT_TAG] == runs["parent"].info.run_id
     assert runs["t0001"].data.params == {"optim_wrapper.optimizer.lr": "0.001"}
     assert history(uri, runs["t0001"], MAP) == [(1, 0.1), (2, 0.3)]
-    assert runs["t0002"].data.metrics[f"by_epoch/{MAP}_1"] == 0.05
+    assert runs["t0002"].data.metrics[f"rungs/{MAP}_1"] == 0.05
     assert "best third" in runs["t0002"].data.tags["tid_tune.reason"]
 
 
@@ -168,7 +168,7 @@ def test_values_that_are_no_numbers_are_left_out(spec: SearchSpec, uri: str) -> 
     for event in [suggest("t0001"), start("t0001"), broken, {**broken, "repeated": True}]:
         writer.apply(event)
     metrics = children(spec, uri)["t0001"].data.metrics
-    assert set(metrics) == {MAP, f"by_epoch/{MAP}_1", "seconds"}
+    assert set(metrics) == {MAP, f"rungs/{MAP}_1", "seconds"}
 
 
 def test_a_child_is_named_by_what_differs() -> None:

@@ -142,7 +142,7 @@ class Mirror:
         metrics = [Metric(key, value, at, epoch) for key, value in values.items()]
         metrics += [
             # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
-            Metric(f"by_epoch/{key}_{event['epoch']:g}", values[key], at, epoch)
+            Metric(f"rungs/{key}_{event['epoch']:g}", values[key], at, epoch)
             for key in self._spec.objectives
             if key in values
         ]
