@@ -82,11 +82,12 @@ def stop(run: RunDir) -> None:
     import signal
     import socket
 
-    from tid_tune.report.runs import LEDGER, open_run
+    from tid_tune.report.runs import open_run
+    from tid_tune.search.ledger import LEDGER_NAME
     from tid_tune.search.lock import holder_of
 
     open_run(run)
-    holder = holder_of(run / LEDGER)
+    holder = holder_of(run / LEDGER_NAME)
     if holder is None:
         console.say(f"{run} is not running")
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from ray.tune import Callback
@@ -11,8 +10,6 @@ from ray.tune.search import Searcher
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.search.engine import FINISHED, WAIT
-
-log = logging.getLogger(__name__)
 
 
 class EngineSearcher(Searcher):
@@ -60,7 +57,7 @@ class EngineScheduler(FIFOScheduler):
 
 
 class EngineCallback(Callback):
-    """Records where trials run and keeps the live view fresh."""
+    """Records where trials run."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,6 @@ from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
 from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
 from tid_tune.search.retention import Retention
 from tid_tune.spec.model import SearchSpec
-
-log = logging.getLogger(__name__)
 
 
 class Dispatcher:
@@ -42,8 +38,6 @@ class Dispatcher:
         self._running: dict[str, Assignment] = {}
         self._ahead: Assignment | None = None
         self._teacher_wanted = True
-        self.lock = threading.Lock()
-        """Held while the engine is touched; the live view takes it to read."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Dispatcher:
         return self
@@ -52,29 +46,22 @@ class Dispatcher:
         # Tune pickles its searcher into snapshots nobody reads: the ledger is the truth.
         return {}
 
-    @property
-    def running(self) -> int:
-        """Number of assignments out at workers."""
-        return len(self._running)
-
     def has_work(self) -> bool:
         """Whether there is anything to run: asked before Ray is started."""
-        with self.lock:
-            answer = self._search.next()
-            self._ahead = answer if isinstance(answer, Assignment) else None
-            return self._ahead is not None
+        answer = self._search.next()
+        self._ahead = answer if isinstance(answer, Assignment) else None
+        return self._ahead is not None
 
     def order(self, ray_id: str) -> dict[str, Any] | Signal:
         """The next trial as a Tune config, WAIT (nothing to start now) or FINISHED."""
-        with self.lock:
-            if len(self._running) >= self._capacity():
-                return WAIT
-            answer: Assignment | Signal = self._ahead or self._search.next()
-            self._ahead = None
-            if isinstance(answer, Signal):
-                return answer
-            self._running[ray_id] = answer
-            return {ORDER: self._work_order(answer).model_dump_json()}
+        if len(self._running) >= self._capacity():
+            return WAIT
+        answer: Assignment | Signal = self._ahead or self._search.next()
+        self._ahead = None
+        if isinstance(answer, Signal):
+            return answer
+        self._running[ray_id] = answer
+        return {ORDER: self._work_order(answer).model_dump_json()}
 
     def _work_order(self, assignment: Assignment) -> WorkOrder:
         measure_teacher = self._teacher_wanted and assignment.label != "none"
@@ -96,35 +83,33 @@ class Dispatcher:
 
     def started(self, ray_id: str, node: str) -> None:
         """A worker has taken the order."""
-        with self.lock:
-            if ray_id in self._running:
-                self._search.started(self._running[ray_id].trial, node=node)
+        if ray_id in self._running:
+            self._search.started(self._running[ray_id].trial, node=node)
 
     def result(self, ray_id: str, result: dict[str, Any]) -> bool:
         """Pass a worker's message to the engine; True if the trial goes on."""
         message = json.loads(result[MESSAGE])
-        with self.lock:
-            assignment = self._running.get(ray_id)
-            if assignment is None:
-                return False
-            if "failure" in message:
-                del self._running[ray_id]
-                failure = message["failure"]
-                self._search.fail(assignment.trial, failure["kind"], failure["text"])
-                return False
-            if "effective" in message:
-                self._search.proved(assignment.trial, message.pop("effective"))
-            done = message.pop("done")
-            # Relative, so that a run folder can be moved and renamed.
-            message["checkpoint"] = str(Path(message["checkpoint"]).relative_to(self._run_dir))
-            decision = self._search.report(assignment.trial, **message)
-            if done:
-                self._search.complete(assignment.trial)
-            going_on = not done and isinstance(decision, Continue)
-            if not going_on:
-                del self._running[ray_id]
-            self._delete_unneeded()
-            return going_on
+        assignment = self._running.get(ray_id)
+        if assignment is None:
+            return False
+        if "failure" in message:
+            del self._running[ray_id]
+            failure = message["failure"]
+            self._search.fail(assignment.trial, failure["kind"], failure["text"])
+            return False
+        if "effective" in message:
+            self._search.proved(assignment.trial, message.pop("effective"))
+        done = message.pop("done")
+        # Relative, so that a run folder can be moved and renamed.
+        message["checkpoint"] = str(Path(message["checkpoint"]).relative_to(self._run_dir))
+        decision = self._search.report(assignment.trial, **message)
+        if done:
+            self._search.complete(assignment.trial)
+        going_on = not done and isinstance(decision, Continue)
+        if not going_on:
+            del self._running[ray_id]
+        self._delete_unneeded()
+        return going_on
 
     def _delete_unneeded(self) -> None:
         """Delete checkpoints that no resume, donor or result can ask for any more."""
@@ -133,16 +118,14 @@ class Dispatcher:
 
     def lost(self, ray_id: str, reason: str) -> None:
         """The worker is gone without an answer: its node, its process, or its memory."""
-        with self.lock:
-            assignment = self._running.pop(ray_id, None)
-            if assignment is not None:
-                self._search.fail(assignment.trial, "lost", reason)
+        assignment = self._running.pop(ray_id, None)
+        if assignment is not None:
+            self._search.fail(assignment.trial, "lost", reason)
 
     def interrupt_all(self) -> None:
         """The driver ends with trials running: they go on from their checkpoint next time."""
-        with self.lock:
-            held = [*self._running.values(), *([self._ahead] if self._ahead else [])]
-            for assignment in held:
-                self._search.interrupt(assignment.trial)
-            self._running.clear()
-            self._ahead = None
+        held = [*self._running.values(), *([self._ahead] if self._ahead else [])]
+        for assignment in held:
+            self._search.interrupt(assignment.trial)
+        self._running.clear()
+        self._ahead = None

@@ -15,11 +15,10 @@ from tid_tune.errors import UsageError
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
+from tid_tune.search.ledger import LEDGER_NAME, Ledger
 from tid_tune.spec.model import SearchSpec
+from tid_tune.spec.plan import stages
 from tid_tune.tracking.tracker import Tracker, tracking_uri
-
-LEDGER = "ledger.jsonl"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def run_search(
     run_dir = (runs / spec.name).resolve()
     if fresh:
         _move_aside(run_dir)
-    with Ledger.open(run_dir / LEDGER) as ledger:
+    with Ledger.open(run_dir / LEDGER_NAME) as ledger:
         search = Search.open(spec, ledger)
         for note in search.notes:
             say(note)
@@ -67,7 +66,7 @@ def run_search(
         if missing:
             say(f"not everything is in MLflow yet: {missing}. The same command copies the rest.")
         if not finished:
-            say(f"interrupted; the same command goes on from here. Ledger: {run_dir / LEDGER}")
+            say(f"interrupted; the same command goes on from here. Ledger: {run_dir / LEDGER_NAME}")
         return Outcome(run_dir, finished, result.failed if finished else "")
 
 
@@ -87,7 +86,7 @@ def _work(
         return True
     from tid_tune.cluster.tuner import tune
 
-    progress = Progress(spec, planned_trials(spec))
+    progress = Progress(spec, sum(stage.trainings for stage in stages(spec)))
     for event in ledger.events():
         progress.apply(event)
     try:
@@ -111,13 +110,6 @@ def _tracking(
     ledger.subscribe(tracker.notify)
     tracker.start()
     yield tracker
-
-
-def planned_trials(spec: SearchSpec) -> int:
-    """An upper bound of the trials of all stages."""
-    baseline = 1 + max(len(spec.method), 1) if spec.baseline else 0
-    confirm = (spec.confirm.top + 1) * spec.confirm.seeds if spec.confirm else 0
-    return baseline + spec.trials + confirm
 
 
 def _move_aside(run_dir: Path) -> None:

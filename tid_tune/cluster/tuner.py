@@ -51,6 +51,7 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run_dir: Path) -> bool:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     with _signals() as interrupted:
         tuner.fit()
+    # At once: a second signal may end the driver while Ray shuts down.
     dispatcher.interrupt_all()
     # Tune's own state: the ledger replaces it, and it grows with every trial.
     shutil.rmtree(scratch, ignore_errors=True)
@@ -95,7 +96,9 @@ def load_trainable(name: str) -> type[Any]:
 
     place, _, attribute = name.rpartition(":")
     try:
-        module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
+        module = (
+            _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        )
         found = getattr(module, attribute)
     except (ImportError, AttributeError, FileNotFoundError) as error:
         raise UsageError(
@@ -108,10 +111,6 @@ def load_trainable(name: str) -> type[Any]:
             "tid_tune.cluster.trainable.TrialTrainable."
         )
     return found
-
-
-def _import_module(name: str) -> Any:
-    return importlib.import_module(name)
 
 
 def _import_file(path: Path) -> Any:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from tid_tune.errors import UsageError
 from tid_tune.openmmlab.configs import load_config
+from tid_tune.search.ledger import LEDGER_NAME
 from tid_tune.search.ranking import winning_trial
 from tid_tune.search.records import Trial
 from tid_tune.search.state import RunState
@@ -35,7 +36,7 @@ def find_student(run: Path, trial: str = BEST) -> Found:
         UsageError: there is no such run, trial or checkpoint.
         ConfigError: the trial's config cannot be read any more.
     """
-    state = RunState.read(run / "ledger.jsonl")
+    state = RunState.read(run / LEDGER_NAME)
     spec = SearchSpec.model_validate(state.spec)
     chosen = winning_trial(state, spec) if trial == BEST else state.trials.get(trial)
     if chosen is None:

@@ -55,11 +55,10 @@ def leaderboard_table(
 
 
 def _cells(row: Row, spec: SearchSpec) -> list[str]:
-    what = row.label if row.stage == "baseline" else " ".join(filter(None, [row.label, ""]))
     return [
         "" if row.rank is None else str(row.rank),
         row.trial,
-        (what.strip() or str(row.stage)) + _remark(row),
+        (row.label or row.stage) + _remark(row),
         f"{row.epoch:g}",
         *(_number(row.values.get(objective)) for objective in spec.objectives),
         "" if row.gain is None or row.label == "none" else f"{row.gain:+.3f}",

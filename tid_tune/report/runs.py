@@ -11,14 +11,12 @@ from rich.table import Table
 
 from tid_tune.errors import UsageError
 from tid_tune.search.costs import cost_table, total_cost
-from tid_tune.search.ledger import read_events
+from tid_tune.search.ledger import LEDGER_NAME, read_events
 from tid_tune.search.lock import holder_of
 from tid_tune.search.ranking import leaderboard, winning_trial
 from tid_tune.search.records import Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
-
-LEDGER = "ledger.jsonl"
 
 
 def open_run(run: Path) -> tuple[RunState, SearchSpec]:
@@ -27,25 +25,25 @@ def open_run(run: Path) -> tuple[RunState, SearchSpec]:
     Raises:
         UsageError: there is no ledger in it.
     """
-    if not (run / LEDGER).is_file():
+    if not (run / LEDGER_NAME).is_file():
         inside = Path("runs") / run
-        if (inside / LEDGER).is_file():
+        if (inside / LEDGER_NAME).is_file():
             raise UsageError(f"{run} is no run folder; did you mean {inside}?")
         near = difflib.get_close_matches(run.name, [p.name for p in run_folders(run.parent)], n=1)
         hint = f"; did you mean {run.parent / near[0]}?" if near else "; `tid-tune list` shows runs"
-        raise UsageError(f"{run} is no run folder: it has no {LEDGER}{hint}")
-    state = RunState.read(run / LEDGER)
+        raise UsageError(f"{run} is no run folder: it has no {LEDGER_NAME}{hint}")
+    state = RunState.read(run / LEDGER_NAME)
     return state, SearchSpec.model_validate(state.spec)
 
 
 def run_folders(runs: Path) -> list[Path]:
     """The run folders below `runs`, by name."""
-    return sorted(ledger.parent for ledger in runs.glob(f"*/{LEDGER}"))
+    return sorted(ledger.parent for ledger in runs.glob(f"*/{LEDGER_NAME}"))
 
 
 def standing(run: Path, state: RunState) -> str:
     """`running`, `finished: REASON` or `interrupted`."""
-    holder = holder_of(run / LEDGER)
+    holder = holder_of(run / LEDGER_NAME)
     if holder is not None:
         return f"running (process {holder['pid']} on {holder['host']} since {holder['since']})"
     return f"finished: {state.closed}" if state.closed is not None else "interrupted"
@@ -113,7 +111,7 @@ def trial_of(state: RunState, run: Path, name: str) -> Trial:
 def proof_table(run: Path, trial: Trial) -> Table:
     """Sampled values beside the ones read back from the live objects when the trial was built."""
     effective: dict[str, Any] = {}
-    for event in read_events(run / LEDGER):
+    for event in read_events(run / LEDGER_NAME):
         if event["event"] == "proof" and event["trial"] == trial.id:
             effective = event["effective"]
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -25,6 +25,8 @@ from tid_tune.search.lock import FileLock, lock_path
 Event = dict[str, Any]
 Subscriber = Callable[[Event], None]
 logger = logging.getLogger(__name__)
+LEDGER_NAME = "ledger.jsonl"
+"""Of the ledger in a run folder."""
 _CHUNK = 1 << 16
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EROFS}
 """What fsync answers on file systems that have none."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from tid_tune.errors import UsageError
 from tid_tune.search.distributions import contains
+from tid_tune.search.ledger import LEDGER_NAME
 from tid_tune.search.plan import methods
 from tid_tune.search.ranking import ranked_full_length
 from tid_tune.search.state import RunState
@@ -29,7 +30,6 @@ from tid_tune.spec.model import (
     Uniform,
 )
 
-LEDGER_NAME = "ledger.jsonl"
 MARGIN = 0.1
 """`narrow` leaves this part of the old range on both sides of the transferred values."""
 

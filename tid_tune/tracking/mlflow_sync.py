@@ -8,7 +8,6 @@ that copying again after a crash, a resume or a dead server adds what is missing
 from __future__ import annotations
 
 import io
-import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -20,8 +19,6 @@ from ruamel.yaml import YAML
 
 from tid_tune.search.ledger import number
 from tid_tune.spec.model import SearchSpec
-
-log = logging.getLogger(__name__)
 
 RUN_TAG = "tid_tune.run"
 TRIAL_TAG = "tid_tune.trial"
