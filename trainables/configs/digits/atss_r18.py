@@ -1,4 +1,4 @@
-# ATSS instead of GFL: the same images, backbone, neck and schedule. The plain student.
+# ATSS instead of GFL: the same images, backbone and neck. The plain student.
 _base_ = "gfl_r18.py"
 
 model = dict(
@@ -24,3 +24,9 @@ model = dict(
         loss_centerness=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
     ),
 )
+
+# Small batches: with the 8 images and the rate of GFL, mAP is 0.12 instead of 0.20 (seed 0).
+train_dataloader = dict(batch_size=4)
+optim_wrapper = dict(optimizer=dict(lr=8e-3))
+_warmup, _decay = _base_.param_scheduler
+param_scheduler = [dict(_warmup, end=120), _decay]

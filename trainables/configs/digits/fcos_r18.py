@@ -1,5 +1,5 @@
-# FCOS instead of GFL: the same images, backbone, neck and schedule. The plain student.
-_base_ = "gfl_r18.py"
+# FCOS instead of ATSS: the same images, backbone, neck and schedule. The plain student.
+_base_ = "atss_r18.py"
 
 model = dict(
     type="FCOS",
