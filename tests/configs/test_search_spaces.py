@@ -116,19 +116,28 @@ def test_an_ablation_runs_every_cell_of_its_grid_with_several_seeds(
     assert all(item.epochs == space.epochs for item in assignments)
 
 
-def test_the_comparison_gives_every_method_as_many_trials(tmp_path: Path) -> None:
-    space = load("methods")
-    assert set(space.method) == set(METHODS)
+@pytest.mark.parametrize(
+    ("name", "left_out"), [("methods", set()), ("methods_atss", {"ld"})], ids=["gfl", "atss"]
+)
+def test_the_comparison_gives_every_method_as_many_trials(
+    name: str, left_out: set[str], tmp_path: Path
+) -> None:
+    space = load(name)
+    assert set(space.method) == set(METHODS) - left_out
     assignments = simulated(space, tmp_path)
     trials = Counter(item.edits[METHOD] for item in assignments if item.stage == "search")
-    assert trials == dict.fromkeys(METHODS, space.trials // len(METHODS))
+    assert trials == dict.fromkeys(space.method, space.trials // len(space.method))
     options = {
-        item.edits[METHOD]: {path.rpartition(".")[2] for path in item.params}
+        item.edits[METHOD]: {
+            path.removeprefix("model.distillation.")
+            for path in item.params
+            if path.startswith("model.distillation.")
+        }
         for item in assignments
         if item.stage == "search"
     }
-    assert options.pop("none") == {"lr"}
+    assert options.pop("none") == set()
     assert all("loss_weight" in found for found in options.values())
-    assert all(
-        found - {"lr"} <= METHODS[method].options().keys() for method, found in options.items()
-    )
+    assert all(found <= METHODS[method].options().keys() for method, found in options.items())
+    confirmed = {item.edits[METHOD] for item in assignments if item.stage == "confirm"}
+    assert confirmed == set(space.method)

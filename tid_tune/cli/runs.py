@@ -29,6 +29,7 @@ def list_runs(
 
 def status(run: RunDir) -> None:
     """Tell where a run stands, what runs now, and what it has cost by stage and outcome."""
+    from tid_tune.report.confirmation import confirmation_table
     from tid_tune.report.runs import cost_rows, open_run, running_table, standing
 
     state, spec = open_run(run)
@@ -37,10 +38,11 @@ def status(run: RunDir) -> None:
         console.show(running_table(state, spec))
     console.say()
     console.show(cost_rows(state, spec))
-    text = state.stages.get("result", {}).get("text")
-    if text:
+    confirmed = confirmation_table(state, spec)
+    if confirmed is not None:
         console.say()
-        console.say(text)
+        console.show(confirmed)
+        console.say(state.stages.get("result", {}).get("text", ""))
 
 
 def show(

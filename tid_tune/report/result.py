@@ -6,7 +6,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.table import Table
+
 from tid_tune import console
+from tid_tune.report.confirmation import confirmation_table
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
 from tid_tune.search.costs import devices, total_cost, trial_cost
@@ -17,6 +20,7 @@ from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
 
 SHOWN = 12
+LEADERBOARD, CONFIRMATION, PICTURE = "leaderboard.txt", "confirmation.txt", "best_so_far.png"
 LEVEL_NAMES = {NONE: "no distillation"}
 """How a level is called in a picture, where its label would not explain itself."""
 TEACHER = "teacher/"
@@ -34,6 +38,7 @@ class Result:
     levels: dict[str, float]
     epochs: float
     hours: float
+    confirmation: Table | None
     verdict: str
     """Of the confirmation; empty without one."""
     failed: str
@@ -51,7 +56,7 @@ class Result:
     @property
     def artifacts(self) -> list[str]:
         """Files of the run folder that go with the parent run."""
-        names = ("leaderboard.txt", "best_so_far.png", "best/config.py", "best/checkpoint.pth")
+        names = (LEADERBOARD, CONFIRMATION, PICTURE, "best/config.py", "best/checkpoint.pth")
         return [str(self.run_dir / name) for name in names if (self.run_dir / name).is_file()]
 
     def show(self, seconds: float) -> None:
@@ -70,16 +75,17 @@ class Result:
         objective, value = next(iter(self.best.values.items()))
         gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
         console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
-        if self.verdict:
+        if self.confirmation is not None:
+            console.show(self.confirmation)
             console.say(self.verdict)
         place = _relative(self.run_dir)
         console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
-        console.say(f"  picture      {place}/best_so_far.png")
+        console.say(f"  picture      {place}/{PICTURE}")
         console.say("  curves       mlflow ui   (in this folder, then open the address it prints)")
 
 
 def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
-    """Write leaderboard.txt, best_so_far.png and best/ into `run_dir`."""
+    """Write the tables, the picture and best/ into `run_dir`."""
     rows = leaderboard(state, spec)
     winner = winning_trial(state, spec)
     best = next((row for row in rows if winner is not None and row.trial == winner.id), None)
@@ -93,16 +99,20 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
         levels=reference_levels(state, spec),
         epochs=cost.epochs,
         hours=cost.device_hours(spec.resources),
+        confirmation=confirmation_table(state, spec),
         verdict=state.stages.get("result", {}).get("text", ""),
         failed="" if best is not None else _why_nothing(rows),
     )
     table = leaderboard_table(rows, spec, width=200)
-    (run_dir / "leaderboard.txt").write_text(to_text(table), encoding="utf-8")
+    (run_dir / LEADERBOARD).write_text(to_text(table), encoding="utf-8")
+    if result.confirmation is not None:
+        text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
+        (run_dir / CONFIRMATION).write_text(text, encoding="utf-8")
     objective, direction = next(iter(spec.objectives.items()))
     ended = ended_trials(state, objective, held)
     if ended:
         best_so_far(
-            run_dir / "best_so_far.png",
+            run_dir / PICTURE,
             ended,
             {LEVEL_NAMES.get(label, label): value for label, value in result.levels.items()},
             objective=objective,

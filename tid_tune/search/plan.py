@@ -48,7 +48,8 @@ def baseline_plan(spec: SearchSpec) -> list[Planned]:
         return []
     params = _fixed(spec, NONE)
     plan = [Planned("baseline", NONE, params, {**params, METHOD_PATH: NONE}, spec.seed, "baseline")]
-    for method in methods(spec):
+    # `none` among the compared methods has no defaults of its own.
+    for method in (name for name in methods(spec) if name != NONE):
         label = f"{method} {DEFAULTS}" if len(spec.method) > 1 else DEFAULTS
         params = _fixed(spec, method)
         edits = {**params, **method_edits(method)}
@@ -86,8 +87,7 @@ def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
     before = state.stages.get("confirm", {"candidates": []})["candidates"]
     return {
         "candidates": [*chosen, *(name for name in before if name not in chosen)],
-        # `none` among the compared methods has no defaults of its own.
-        "baselines": [p.label for p in baseline_plan(spec) if p.method != NONE],
+        "baselines": [planned.label for planned in baseline_plan(spec)],
         "seeds": [(spec.seed + 1 + i) % MAX_SEED for i in range(spec.confirm.seeds)],
     }
 

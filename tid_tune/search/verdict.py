@@ -4,14 +4,16 @@ The candidates and the baselines were trained again with the same new seeds; the
 the candidates candidates are not used, since the best of many noisy values is too good to be true.
 The winner is the candidate with the best mean. It is compared with each baseline by Welch's
 interval; with k candidates the level is 1 - 0.05 / k (Bonferroni), because the winner was chosen
-among them by the same values.
+among them by the same values. Where `none` is one of the compared methods, its tuned trials are
+baselines too: they tell what distillation adds from what tuning the other values adds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tid_tune.search.ledger import Event
+from tid_tune.search.plan import NONE
 from tid_tune.search.records import Status, Trial
 from tid_tune.search.state import RunState
 from tid_tune.search.statistics import LEVEL, Estimate, difference, estimate
@@ -35,12 +37,19 @@ class Group:
     """The reruns of a candidate (its trial id) or of a baseline (its label)."""
 
     name: str
+    method: str
+    """Empty where a single method is searched, or for a baseline."""
     values: dict[int, float]
     """The first objective, by seed."""
     failures: int
     estimate: Estimate | None
     """95 % interval of the mean; None without a completed rerun."""
     comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What to call it as a reference: `t0004 (none, tuned)` for a trial without a teacher."""
+        return f"{self.name} ({NONE}, tuned)" if self.method == NONE else self.name
 
 
 @dataclass(frozen=True)
@@ -64,12 +73,13 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     if plan is None:
         return None
     trials = [t for t in state.trials.values() if t.stage == "confirm"]
-    baselines = tuple(_group(name, trials, spec) for name in plan["baselines"])
-    level = 1 - (1 - LEVEL) / max(1, len(plan["candidates"]))
+    baselines = tuple(_group(name, "", trials, spec) for name in plan["baselines"])
     sign = sign_of(spec)
-    groups = [_group(name, trials, spec) for name in plan["candidates"]]
+    groups = [_group(n, state.trials[n].method, trials, spec) for n in plan["candidates"]]
     groups.sort(key=lambda g: _standing(g, sign), reverse=True)
-    compared = tuple(_compare(group, baselines, level, sign) for group in groups)
+    tuned = [group for group in groups if group.method == NONE]
+    level = 1 - (1 - LEVEL) / max(1, len(groups) - len(tuned))
+    compared = tuple(_compare(group, [*baselines, *tuned], level, sign) for group in groups)
     winner = compared[0] if compared and compared[0].values else None
     return Verdict(
         winner=None if winner is None else winner.name,
@@ -85,7 +95,7 @@ def sign_of(spec: SearchSpec) -> float:
     return 1.0 if next(iter(spec.objectives.values())) == "max" else -1.0
 
 
-def _group(name: str, trials: list[Trial], spec: SearchSpec) -> Group:
+def _group(name: str, method: str, trials: list[Trial], spec: SearchSpec) -> Group:
     objective = next(iter(spec.objectives))
     mine = [t for t in trials if t.label == name]
     values = {
@@ -95,7 +105,7 @@ def _group(name: str, trials: list[Trial], spec: SearchSpec) -> Group:
     }
     failures = sum(t.status is Status.FAILED for t in mine)
     known = estimate(list(values.values())) if values else None
-    return Group(name, values, failures, known)
+    return Group(name, method, values, failures, known)
 
 
 def _standing(group: Group, sign: float) -> tuple[int, float]:
@@ -104,15 +114,15 @@ def _standing(group: Group, sign: float) -> tuple[int, float]:
     return len(group.values), sign * mean
 
 
-def _compare(group: Group, baselines: tuple[Group, ...], level: float, sign: float) -> Group:
+def _compare(group: Group, references: list[Group], level: float, sign: float) -> Group:
     mine = [sign * value for value in group.values.values()]
     comparisons = []
-    for baseline in baselines:
-        theirs = [sign * value for value in baseline.values.values()]
-        if mine and theirs:
+    for reference in references:
+        theirs = [sign * value for value in reference.values.values()]
+        if mine and theirs and reference.name != group.name:
             gap = difference(mine, theirs, level)
-            comparisons.append(Comparison(baseline.name, gap, _word(gap)))
-    return Group(group.name, group.values, group.failures, group.estimate, tuple(comparisons))
+            comparisons.append(Comparison(reference.title, gap, _word(gap)))
+    return replace(group, comparisons=tuple(comparisons))
 
 
 def _word(gap: Estimate) -> str:
@@ -127,7 +137,8 @@ def _text(winner: Group | None, spec: SearchSpec, plan: Event) -> str:
             "there was none" if not plan["candidates"] else "none of their reruns completed"
         )
     objective, mean = next(iter(spec.objectives)), winner.estimate
-    text = f"{winner.name}: {objective} {_interval(mean)} over {_seeds(mean.count)}"
+    method = f" ({winner.method})" if winner.method else ""
+    text = f"{winner.name}{method}: {objective} {_interval(mean)} over {_seeds(mean.count)}"
     for comparison in winner.comparisons:
         gap = comparison.difference
         text += f"; {_interval(gap, '+')} against {comparison.baseline}: {comparison.verdict}"

@@ -29,7 +29,8 @@ def stages(spec: SearchSpec) -> list[Stage]:
     between the methods; the confirmation reruns the best points of each, and the baseline.
     """
     arms = max(1, len(spec.method))
-    baseline = 1 + arms if spec.baseline else 0
+    # `none` is a baseline by itself: it has no defaults to compare it with.
+    baseline = 1 + arms - ("none" in spec.method) if spec.baseline else 0
     found = [("search", arms * trials_per_method(spec))]
     if baseline:
         found.insert(0, ("baseline", baseline))

@@ -1,0 +1,95 @@
+"""The confirmation as a user reads it."""
+
+from pathlib import Path
+
+from tid_tune.report.confirmation import confirmation_table
+from tid_tune.report.leaderboard import to_text
+from tid_tune.search.simulate import simulate
+from tid_tune.spec.model import Confirm, SearchSpec, Uniform
+
+METHOD = "model.distillation.method"
+WORTH = {"none": 0.3, "fgd": 0.4, "tid": 0.5}
+
+
+def value(assignment, epoch):
+    """What the method is worth, a little for the rate, a little noise by the seed."""
+    method = assignment.edits.get(METHOD, "tid")
+    rate = assignment.params.get("lr", 0.2)
+    return {"map": WORTH[method] + 0.1 * rate + 0.001 * assignment.seed}
+
+
+def confirmed(**changes):
+    spec = SearchSpec(
+        **{
+            "name": "test",
+            "trial": Path("/configs/trial.py"),
+            "objectives": {"map": "max"},
+            "epochs": 1,
+            "space": {"lr": Uniform(low=0, high=1)},
+            "trials": 6,
+            "confirm": Confirm(top=1, seeds=3),
+            **changes,
+        }
+    )
+    state = simulate(spec, value).state
+    return state, spec
+
+
+def rows_of(table):
+    cells = zip(*(column._cells for column in table.columns), strict=True)
+    names = [column.header for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in cells]
+
+
+def test_methods_stand_below_each_other_with_what_they_spent_and_gained():
+    state, spec = confirmed(method=("none", "tid", "fgd"))
+    rows = rows_of(confirmation_table(state, spec))
+    assert [row["method"] for row in rows] == ["tid", "fgd", "none", "", "", ""]
+    assert {row["spent"] for row in rows[:3]} == {"2"}
+    assert [row["confirmed"] for row in rows[3:]] == ["none", "tid defaults", "fgd defaults"]
+    tid, none = rows[0], rows[2]
+    # The same seeds for all, so the difference between methods is free of the seed.
+    seeds = [float(x) for x in tid["by seed"].split()]
+    assert [round(b - a, 3) for a, b in zip(seeds, seeds[1:], strict=False)] == [0.001, 0.001]
+    assert float(tid["mean"]) == round(sum(seeds) / 3, 3)
+    tuned = next(name for name in rows[0] if name.endswith("(none, tuned)"))
+    gap = float(tid[tuned].split()[0])
+    assert abs(gap - (float(tid["mean"]) - float(none["mean"]))) < 0.0015
+    assert tid[tuned].endswith("real gain")
+    assert none[tuned] == ""
+    # tid's own defaults, not those of fgd: 0.5 + 0.1 * 0.2 is what they are worth.
+    assert abs(float(tid["against its defaults"].split()[0]) - (seeds[0] - 0.521)) < 0.0015
+
+
+def test_one_method_needs_no_column_of_methods():
+    state, spec = confirmed()
+    table = confirmation_table(state, spec)
+    headers = [column.header for column in table.columns]
+    assert headers == [
+        "confirmed",
+        "by seed",
+        "mean",
+        "95 % interval",
+        "against none",
+        "against its defaults",
+    ]
+    assert [row["confirmed"] for row in rows_of(table)][1:] == ["none", "defaults"]
+
+
+def test_one_seed_has_no_interval():
+    state, spec = confirmed(confirm=Confirm(top=1, seeds=1))
+    best = rows_of(confirmation_table(state, spec))[0]
+    assert best["95 % interval"] == ""
+    assert best["against none"].endswith("not distinguishable")
+    assert "(" not in best["against none"]
+
+
+def test_without_a_confirmation_there_is_no_table():
+    state, spec = confirmed(confirm=None)
+    assert confirmation_table(state, spec) is None
+
+
+def test_the_table_fits_a_text_file():
+    state, spec = confirmed(method=("none", "tid", "fgd"))
+    lines = to_text(confirmation_table(state, spec)).splitlines()
+    assert len(lines) == 1 + 6

@@ -1,0 +1,80 @@
+"""The confirmation as a table: each candidate and baseline over the same new seeds."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from tid_tune.search.costs import trial_cost
+from tid_tune.search.plan import DEFAULTS
+from tid_tune.search.state import RunState
+from tid_tune.search.statistics import Estimate
+from tid_tune.search.verdict import Group, Verdict, judge
+from tid_tune.spec.model import SearchSpec
+
+OWN = "its defaults"
+
+
+def confirmation_table(state: RunState, spec: SearchSpec) -> Table | None:
+    """Draw the latest confirmation, best mean first; None where none was planned.
+
+    `spent` counts the epochs that searching took, of each method apart where several are compared.
+    """
+    verdict = judge(state, spec)
+    if verdict is None:
+        return None
+    comparing = len(spec.method) > 1
+    references = _references(verdict)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = ["confirmed", *(["method", "spent"] if comparing else []), "by seed"]
+    for name in (*names, "mean", "95 % interval", *(f"against {name}" for name in references)):
+        table.add_column(name, justify="right" if name in ("spent", "mean") else "left")
+    spent = _spent_by_method(state) if comparing else {}
+    for group in (*verdict.candidates, *verdict.baselines):
+        method = [group.method, f"{spent[group.method]:g}" if group.method else ""]
+        table.add_row(
+            group.name,
+            *(method if comparing else []),
+            _by_seed(group),
+            "" if group.estimate is None else f"{group.estimate.mean:.3f}",
+            "" if group.estimate is None else _interval(group.estimate),
+            *(_gap(group, name) for name in references),
+            style="bold green" if group.name == verdict.winner else None,
+        )
+    return table
+
+
+def _references(verdict: Verdict) -> list[str]:
+    """The columns: each reference without a teacher, and the defaults, each method's its own."""
+    found = [c.baseline for group in verdict.candidates for c in group.comparisons]
+    return list(dict.fromkeys(OWN if name.endswith(DEFAULTS) else name for name in found))
+
+
+def _spent_by_method(state: RunState) -> dict[str, float]:
+    spent: dict[str, float] = {}
+    for trial in state.trials.values():
+        if trial.stage == "search":
+            spent[trial.method] = spent.get(trial.method, 0.0) + trial_cost(trial).epochs
+    return spent
+
+
+def _by_seed(group: Group) -> str:
+    values = " ".join(f"{group.values[seed]:.3f}" for seed in sorted(group.values))
+    return f"{values} ({group.failures} failed)" if group.failures else values
+
+
+def _interval(estimate: Estimate, sign: str = "") -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:{sign}.3f} to {estimate.high:{sign}.3f}"
+
+
+def _gap(group: Group, reference: str) -> str:
+    """The difference to a reference; for `OWN`, to the defaults of the group's own method."""
+    own = (DEFAULTS, f"{group.method} {DEFAULTS}")
+    for comparison in group.comparisons:
+        name = OWN if comparison.baseline in own else comparison.baseline
+        if name == reference:
+            gap = comparison.difference
+            interval = "" if gap.low is None else f" ({_interval(gap, '+')})"
+            return f"{gap.mean:+.3f}{interval} {comparison.verdict}"
+    return ""
