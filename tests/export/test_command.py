@@ -99,3 +99,18 @@ def test_sizes_are_height_x_width():
     for wrong in ("800", "0x10", "axb", "800X1344 "):
         with pytest.raises(UsageError, match="height x width"):
             parse_size(wrong)
+
+
+def test_a_folder_with_something_in_it_is_left_alone_unless_told_otherwise(run_folder, tmp_path):
+    app = typer.Typer()
+    app.command()(export)
+    out = tmp_path / "student"
+    out.mkdir()
+    (out / "config.py").write_text("# mine")
+    refused = CliRunner().invoke(app, [str(run_folder), "--out", str(out)])
+    assert isinstance(refused.exception, UsageError)
+    assert "not empty" in str(refused.exception)
+    assert (out / "config.py").read_text() == "# mine"
+    done = CliRunner().invoke(app, [str(run_folder), "--out", str(out), "--overwrite"])
+    assert done.exit_code == 0
+    assert (out / "config.py").read_text() != "# mine"

@@ -1,5 +1,6 @@
 """The confirmation as a user reads it."""
 
+import itertools
 from pathlib import Path
 
 from tid_tune.report.confirmation import confirmation_table
@@ -50,7 +51,7 @@ def test_methods_stand_below_each_other_with_what_they_spent_and_gained():
     tid, none = rows[0], rows[2]
     # The same seeds for all, so the difference between methods is free of the seed.
     seeds = [float(x) for x in tid["by seed"].split()]
-    assert [round(b - a, 3) for a, b in zip(seeds, seeds[1:], strict=False)] == [0.001, 0.001]
+    assert [round(b - a, 3) for a, b in itertools.pairwise(seeds)] == [0.001, 0.001]
     assert float(tid["mean"]) == round(sum(seeds) / 3, 3)
     tuned = next(name for name in rows[0] if name.endswith("(none, tuned)"))
     gap = float(tid[tuned].split()[0])

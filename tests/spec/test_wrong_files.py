@@ -70,9 +70,9 @@ def test_a_file_that_is_not_utf8_is_told_with_its_byte(content: bytes) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_told() -> None:
-    with pytest.raises(SpecError, match=r"cannot read nowhere\.yaml: No such file"):
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot read it: No such file"):
         load("nowhere.yaml")
-    with pytest.raises(SpecError, match=r"cannot read data: Is a directory"):
+    with pytest.raises(SpecError, match=r"data: cannot read it: Is a directory"):
         load("data")
 
 

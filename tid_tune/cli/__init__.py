@@ -7,16 +7,18 @@ package that does the work, and prints. Errors a user can mend end in one messag
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from tid_tune import __version__
 from tid_tune.cli import data, eval, export, run, runs, train, validate
 from tid_tune.errors import TidTuneError
 
 app = typer.Typer(
     name="tid-tune",
-    help="Search the hyperparameters of Task Integration Distillation for object detectors.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -36,6 +38,18 @@ for command in (
 app.command("list")(runs.list_runs)
 app.command("eval")(eval.evaluate)
 app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+) -> None:
+    """Search the hyperparameters of Task Integration Distillation for object detectors."""
+    if version:
+        typer.echo(f"tid-tune {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:

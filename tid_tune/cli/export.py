@@ -20,11 +20,16 @@ def export(
         str | None,
         typer.Option(help="Size of the ONNX input; default: the config's.", metavar="HxW"),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export in that folder.")
+    ] = False,
 ) -> None:
     """Write a trained student as an ordinary mmdet config and checkpoint."""
     wanted = None if size is None else parse_size(size)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
+    if not overwrite and out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"--out {out} is not empty; name a new folder, or add --overwrite")
     from tid_tune.console import say
     from tid_tune.report.runs import open_run
 

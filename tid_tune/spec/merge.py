@@ -90,7 +90,8 @@ def _read_text(path: Path, source: str, asked: Node | None, problems: Problems) 
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        problems.add(where, label, f"cannot read {source}: {reason}; check the path")
+        what = source if asked is not None else "it"  # the place names the file already
+        problems.add(where, label, f"cannot read {what}: {reason}; check the path")
         return None
     if len(content) > MAX_BYTES:
         problems.add(where, label, f"{source} is larger than {MAX_BYTES // 1024} KiB; split it")
