@@ -46,11 +46,12 @@ class TIDSettings(Settings):
 
     method = "tid"
 
+    loss_weight: float = number(3.0, "Weight of the whole distillation loss; 0 switches it off.")
     key_weight: float = number(1.0, "Weight of the key area: the teacher is sure of both tasks.")
     weak_weight: float = number(
         1.0, "Weight of the weak area: the student is behind the teacher here."
     )
-    rest_weight: float = number(0.1, "Weight of all other points.")
+    rest_weight: float = number(1.0, "Weight of all other points.")
 
     select: str = choice(
         "threshold",
@@ -64,7 +65,7 @@ class TIDSettings(Settings):
         1.0, "A point is weak if the teacher's importance is ahead by this much.", above=True
     )
     quantile: float = number(
-        0.02, "Fraction of the points of an image and level an area may have.", high=1.0, above=True
+        0.1, "Fraction of the points of an image and level an area may have.", high=1.0, above=True
     )
     areas: str = choice(
         "both",
