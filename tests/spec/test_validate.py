@@ -54,7 +54,7 @@ def test_schema_prints_the_schema() -> None:
 def test_a_comparison_shares_the_trials() -> None:
     Path("search.yaml").write_text(with_line("method: [tid, none]\ntrials: 5\nepochs: 1"))
     spec = load("search.yaml")
-    assert stages(spec) == [Stage("baseline", 3, 3), Stage("search", 6, 6)]
+    assert stages(spec) == [Stage("baseline", 2, 2), Stage("search", 6, 6)]
 
 
 @pytest.mark.parametrize("line", ["confirm: true", "confirm: true\nmethod: [tid, none]"])
