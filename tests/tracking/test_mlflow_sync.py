@@ -171,6 +171,54 @@ def test_values_that_are_no_numbers_are_left_out(spec: SearchSpec, uri: str) -> 
     assert set(metrics) == {MAP, f"rungs/{MAP}_1", "seconds"}
 
 
+def test_a_trial_that_gets_more_data_goes_on_in_its_run(spec: SearchSpec, uri: str) -> None:
+    """Its steps begin again with every fraction, also for a mirror that comes later."""
+    half = {**suggest("t0001"), "fraction": 0.5}
+    whole = {**suggest("t0001"), "fraction": 1.0, "origin": "all images"}
+    story = [
+        half,
+        start("t0001"),
+        report("t0001", 1, 0.1),
+        report("t0001", 2, 0.2),
+        end("t0001", "interrupted"),
+        whole,
+        start("t0001"),
+        report("t0001", 1, 0.15),
+        report("t0001", 2, 0.4),
+        end("t0001", "completed"),
+    ]
+    for events in (story[:6], story, story):
+        made = mirror(spec, uri)
+        for event in events:
+            made.apply(event)
+    run = children(spec, uri)["t0001"]
+    assert history(uri, run, f"data_0.5/{MAP}") == [(1, 0.1), (2, 0.2)]
+    assert history(uri, run, MAP) == [(1, 0.15), (2, 0.4)]
+    assert run.data.metrics[f"data_0.5/rungs/{MAP}_2"] == 0.2
+    assert run.data.metrics[f"rungs/{MAP}_2"] == 0.4
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["tid_tune.origin"] == "all images"
+
+
+def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) -> None:
+    lr = "optim_wrapper.optimizer.lr"
+    exploit = {**suggest("t0001", **{lr: 0.002}), "step": 1, "origin": "exploit t0002 at epoch 1"}
+    made = mirror(spec, uri)
+    for event in [
+        suggest("t0001", **{lr: 0.001}),
+        start("t0001"),
+        report("t0001", 1, 0.1),
+        exploit,
+        start("t0001", 1),
+        report("t0001", 2, 0.2),
+    ]:
+        made.apply(event)
+    run = children(spec, uri)["t0001"]
+    assert run.data.params[lr] == "0.001"
+    assert run.data.tags[f"now.{lr}"] == "0.002"
+    assert run.data.tags["tid_tune.origin"] == "exploit t0002 at epoch 1"
+
+
 def test_a_child_is_named_by_what_differs() -> None:
     event = suggest("t0007", **{"model.distillation.key_weight": 0.3141592})
     assert child_name(event) == "t0007 key_weight=0.314"

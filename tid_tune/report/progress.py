@@ -47,12 +47,17 @@ class Progress:
         self.best: tuple[float, str] | None = None
         self._labels: dict[str, tuple[str, int]] = {}
         self._last: dict[str, tuple[float, float]] = {}
+        self._fractions: dict[str, float] = {}
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take in one ledger event."""
         kind, trial = event["event"], event.get("trial", "")
         if kind == "suggest":
             self._labels[trial] = (_label(event), event["epochs"])
+            fraction = event.get("fraction", 1.0)
+            if fraction != self._fractions.get(trial, 1.0):
+                self._last.pop(trial, None)  # more data: its epochs begin again
+            self._fractions[trial] = fraction
         elif kind == "start":
             label, epochs = self._labels.get(trial, ("", self._spec.epochs))
             epoch, value = self._last.get(trial, (0.0, None))
@@ -68,11 +73,14 @@ class Progress:
         self.seconds += number(event["seconds"])
         if event.get("repeated"):
             return
-        self.epochs += epoch - self._last.get(trial, (0.0, 0.0))[0]
+        fraction = self._fractions.get(trial, 1.0)
+        self.epochs += fraction * (epoch - self._last.get(trial, (0.0, 0.0))[0])
         self._last[trial] = (epoch, value)
         if trial in self.running:
             self.running[trial].epoch, self.running[trial].value = epoch, value
-        full = epoch >= self._labels.get(trial, ("", self._spec.epochs))[1] - 1e-6
+        full = (
+            fraction == 1.0 and epoch >= self._labels.get(trial, ("", self._spec.epochs))[1] - 1e-6
+        )
         if full and (self.best is None or self._sign * value > self._sign * self.best[0]):
             self.best = (value, trial)
 
@@ -82,6 +90,7 @@ class Progress:
         if event["outcome"] not in ("interrupted", "paused"):
             self._labels.pop(event["trial"], None)
             self._last.pop(event["trial"], None)
+            self._fractions.pop(event["trial"], None)
 
     def device_hours(self) -> float:
         """GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""

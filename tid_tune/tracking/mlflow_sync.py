@@ -23,6 +23,8 @@ from tid_tune.spec.model import SearchSpec
 RUN_TAG = "tid_tune.run"
 TRIAL_TAG = "tid_tune.trial"
 STEP_TAG = "tid_tune.step"
+FRACTION_TAG = "tid_tune.train_fraction"
+ORIGIN_TAG = "tid_tune.origin"
 PARENT_TAG = "mlflow.parentRunId"
 STATUS = {
     "completed": "FINISHED",
@@ -43,7 +45,10 @@ class Mirror:
         self._run_id = run_id
         self._client = MlflowClient(tracking_uri=uri)
         self._children: dict[str, str] = {}
-        self._steps: dict[str, int] = {}
+        # The fraction of the data that a child is trained on, and the last step copied of it. Both
+        # only grow: a trial that gets more data starts its steps again.
+        self._copied: dict[str, tuple[float, int]] = {}
+        self._fractions: dict[str, float] = {}
         self._ended: set[str] = set()
         self._parent = ""
         self.experiment_id = ""
@@ -59,7 +64,8 @@ class Mirror:
                 self._parent = run.info.run_id
                 continue
             self._children[trial] = run.info.run_id
-            self._steps[trial] = int(run.data.tags.get(STEP_TAG, 0))
+            tags = run.data.tags
+            self._copied[trial] = (float(tags.get(FRACTION_TAG, 0)), int(tags.get(STEP_TAG, 0)))
             if run.info.status != "RUNNING":
                 self._ended.add(trial)
         if not self._parent:
@@ -100,7 +106,9 @@ class Mirror:
 
     def _suggest(self, event: Mapping[str, Any]) -> None:
         trial = event["trial"]
+        self._fractions[trial] = event.get("fraction", 1.0)
         if trial in self._children:
+            self._change(event)
             return
         tags = {
             RUN_TAG: self._run_id,
@@ -108,6 +116,7 @@ class Mirror:
             PARENT_TAG: self._parent,
             "tid_tune.stage": event["stage"],
             "tid_tune.seed": str(event["seed"]),
+            ORIGIN_TAG: str(event.get("origin", ""))[:PARAM_LENGTH],
         }
         run = self._client.create_run(
             self.experiment_id,
@@ -116,38 +125,51 @@ class Mirror:
             tags=tags,
         )
         self._children[trial] = run.info.run_id
-        self._steps[trial] = 0
+        self._copied[trial] = (0.0, 0)
         params = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in event["params"].items()]
         if params:
             self._client.log_batch(run.info.run_id, params=params)
 
+    def _change(self, event: Mapping[str, Any]) -> None:
+        """A trial goes on with other values or data: as tags, since MLflow's params are final."""
+        if self._position(event) < self._copied[event["trial"]]:
+            return
+        run = self._children[event["trial"]]
+        values = {f"now.{key}": str(value)[:PARAM_LENGTH] for key, value in event["params"].items()}
+        tags = {ORIGIN_TAG: str(event.get("origin", ""))[:PARAM_LENGTH], **values}
+        self._client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def _position(self, event: Mapping[str, Any]) -> tuple[float, int]:
+        return self._fractions.get(event["trial"], 1.0), int(event.get("step", 0))
+
     def _reopen(self, event: Mapping[str, Any]) -> None:
         """A trial that was interrupted goes on in the run it had."""
         trial = event["trial"]
-        if trial in self._ended and event.get("step", 0) >= self._steps[trial]:
+        if trial in self._ended and self._position(event) >= self._copied[trial]:
             self._client.update_run(self._children[trial], status="RUNNING")
             self._ended.discard(trial)
 
     def _report(self, event: Mapping[str, Any]) -> None:
-        trial, step = event["trial"], int(event["step"])
-        if step <= self._steps[trial] or event.get("repeated"):
+        trial, position = event["trial"], self._position(event)
+        if position <= self._copied[trial] or event.get("repeated"):
             return
         at, epoch = _milliseconds(event), round(event["epoch"])
         # The ledger holds NaN and infinities as strings; MLflow's charts have no use for them.
         values = {key: number(value) for key, value in event["metrics"].items()}
         values = {key: value for key, value in values.items() if math.isfinite(value)}
-        metrics = [Metric(key, value, at, epoch) for key, value in values.items()]
-        metrics += [
-            # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
-            Metric(f"rungs/{key}_{event['epoch']:g}", values[key], at, epoch)
-            for key in self._spec.objectives
-            if key in values
-        ]
-        metrics.append(Metric("seconds", event["seconds"], at, epoch))
-        self._client.log_batch(
-            self._children[trial], metrics=metrics, tags=[RunTag(STEP_TAG, str(step))]
-        )
-        self._steps[trial] = step
+        # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
+        rungs = {f"rungs/{k}_{event['epoch']:g}": values[k] for k in self._objectives(values)}
+        values |= {**rungs, "seconds": event["seconds"]}
+        fraction, step = position
+        # An epoch of a part of the data is no point of the same curve.
+        part = "" if fraction == 1.0 else f"data_{fraction:.3g}/"
+        metrics = [Metric(part + key, value, at, epoch) for key, value in values.items()]
+        tags = [RunTag(STEP_TAG, str(step)), RunTag(FRACTION_TAG, repr(fraction))]
+        self._client.log_batch(self._children[trial], metrics=metrics, tags=tags)
+        self._copied[trial] = position
+
+    def _objectives(self, values: Mapping[str, float]) -> list[str]:
+        return [key for key in self._spec.objectives if key in values]
 
     def _end(self, event: Mapping[str, Any]) -> None:
         trial = event["trial"]

@@ -1,0 +1,42 @@
+"""What a running search shows."""
+
+from pathlib import Path
+
+from tid_tune.report.progress import Progress
+from tid_tune.search.costs import cost_table, total_cost
+from tid_tune.search.ledger import Ledger
+from tid_tune.search.simulate import simulate
+from tid_tune.spec.model import Scheduler, SearchSpec, Uniform
+
+
+def value(assignment, epoch):
+    """Larger at the end of a part of the data than it will ever be on all of it."""
+    fraction = assignment.edits.get("train_fraction", 1.0)
+    return {"map": assignment.params["weight"] * epoch + (100 if fraction < 1 else 0)}
+
+
+def test_counts_are_those_of_the_ledger_also_where_trials_get_more_data():
+    spec = SearchSpec(
+        name="test",
+        trial=Path("/configs/trial.py"),
+        objectives={"map": "max"},
+        epochs=9,
+        space={"weight": Uniform(low=0, high=1)},
+        trials=9,
+        baseline=False,
+        scheduler=Scheduler(type="hyperband", fidelity="data"),
+    )
+    progress = Progress(spec, 9)
+    ledger = Ledger.in_memory()
+    ledger.subscribe(progress.apply)
+    search = simulate(spec, value, ledger=ledger, workers=2)
+    fractions = {r.fraction for t in search.state.trials.values() for r in t.reports}
+    assert len(fractions) > 1
+    assert round(progress.epochs, 6) == round(
+        total_cost(cost_table(search.state).values()).epochs, 6
+    )
+    assert progress.best[0] <= 9
+    assert not progress.running
+    assert progress.outcomes["completed"] == sum(
+        t.status == "completed" for t in search.state.trials.values()
+    )
