@@ -62,6 +62,16 @@ def test_an_unreadable_value_is_not_reported_a_second_time(
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_what_names_a_wrong_parameter_is_not_wrong_too(read: Callable[..., SearchSpec]) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(
+            f"name: a\ntrial: config.py\nspace: {{{LR}: {{log_uniform: [0, 1]}}}}\n"
+            "start_from: [{lr: 0.1}]\nrequire: [lr < 0.5]\n"
+        )
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"search.yaml:3: space.{LR}: log_uniform: low must be above 0, got 0")
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"name: t\n# \xe9\n"], ids=["bom", "latin-1"])
 def test_a_file_that_is_not_utf8_is_told_with_its_byte(content: bytes) -> None:
     Path("search.yaml").write_bytes(content)

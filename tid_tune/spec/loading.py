@@ -64,7 +64,7 @@ def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> Sea
     config = _read_trial(path, tree, problems)
     if config is not None:
         space = check_against_config(config, space, methods, tree, check_files, problems)
-    rest = _read_relations(tree, space, check_files, problems)
+    rest = _read_relations(tree, space, check_files, problems) if _all_read(tree, space) else {}
     if header is None or config is None:
         return None
     objectives = read_objectives(header, config, tree, problems)
@@ -148,6 +148,12 @@ def _read_parameters(tree: Node, problems: Problems) -> tuple[tuple[str, ...], S
     if len(methods) == 1:  # nothing to compare: a value that every trial has
         return (), {**space, METHOD: Fixed(value=methods[0])}
     return methods, space
+
+
+def _all_read(tree: Node, space: Space) -> bool:
+    """Whether no parameter was dropped: what names a dropped one is not wrong for that."""
+    node = tree.entries.get("space")
+    return node is None or not isinstance(node.value, dict) or node.value.keys() <= space.keys()
 
 
 def _read_trial(path: Path, tree: Node, problems: Problems) -> Config | None:
