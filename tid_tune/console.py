@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +28,11 @@ def show(table: Table) -> None:
 def complain(message: str) -> None:
     """Print one error message to stderr."""
     err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
+
+
+def shown_path(path: Path) -> Path:
+    """`path` as a user types it: relative to the current folder where it is inside."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def is_interactive() -> bool:

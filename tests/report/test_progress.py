@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tid_tune.report.progress import Progress
+from tid_tune.report.progress import Progress, View
 from tid_tune.search.costs import cost_table, total_cost
 from tid_tune.search.ledger import Ledger
 from tid_tune.search.simulate import simulate
@@ -41,3 +41,35 @@ def test_counts_are_those_of_the_ledger_also_where_trials_get_more_data():
     assert progress.outcomes["completed"] == sum(
         t.status == "completed" for t in search.state.trials.values()
     )
+
+
+def events_of(spec):
+    ledger = Ledger.in_memory()
+    found = []
+    ledger.subscribe(found.append)
+    simulate(spec, value, ledger=ledger, workers=2)
+    return found
+
+
+def test_off_a_terminal_a_long_silence_is_broken_by_a_report(capsys, monkeypatch):
+    spec = SearchSpec(
+        name="test",
+        trial=Path("/configs/trial.py"),
+        objectives={"map": "max"},
+        epochs=3,
+        space={"weight": Uniform(low=0, high=1)},
+        trials=2,
+        baseline=False,
+        scheduler=Scheduler(type="none"),
+    )
+    now = [0.0]
+    monkeypatch.setattr("tid_tune.report.progress.time.monotonic", lambda: now[0])
+    with View(Progress(spec, 2), lambda: 2) as view:
+        for event in events_of(spec):
+            now[0] += 25.0
+            view.on_event(event)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("completed at epoch 3" in line for line in lines) == 2
+    running = [line for line in lines if "running: t0001 at epoch 1/3 0." in line]
+    assert len(running) == 1
+    assert len(lines) < len(events_of(spec)) / 2

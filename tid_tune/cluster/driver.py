@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.session import Capacity, check_resources, ray_session
-from tid_tune.console import say
+from tid_tune.console import say, shown_path
 from tid_tune.errors import UsageError
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
@@ -92,11 +92,22 @@ def _work(
     try:
         with ray_session(address):
             check_resources(spec.resources)
+            _announce(spec, run_dir, capacity())
             with View(progress, capacity) as view:
                 ledger.subscribe(view.on_event)
                 return tune(spec, dispatcher, run_dir)
     finally:
         dispatcher.interrupt_all()
+
+
+def _announce(spec: SearchSpec, run_dir: Path, concurrent: int) -> None:
+    """Say what is about to run, and how to follow it from elsewhere."""
+    plan = stages(spec)
+    counts = ", ".join(f"{stage.name} {stage.trainings}" for stage in plan)
+    epochs = sum(stage.epochs for stage in plan)
+    place = shown_path(run_dir)
+    say(f"{spec.name}: {counts} trainings, at most {epochs} epochs, {concurrent} at a time")
+    say(f"  in {place}; from another shell: tid-tune status {place}. Ctrl-C ends it cleanly.")
 
 
 @contextmanager

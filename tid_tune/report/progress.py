@@ -19,6 +19,8 @@ from tid_tune.search.ledger import number
 from tid_tune.spec.model import SearchSpec
 
 RUNNING_ROWS = 8
+QUIET_SECONDS = 60.0
+"""Off a terminal: after so long without a line, a report is worth one."""
 
 
 @dataclass
@@ -119,7 +121,7 @@ class View:
     def __init__(self, progress: Progress, concurrent: Callable[[], int]) -> None:
         self._progress = progress
         self._concurrent = concurrent
-        self._started = time.monotonic()
+        self._started = self._spoken = time.monotonic()
         self._live: Live | None = None
 
     def __enter__(self) -> View:
@@ -133,11 +135,30 @@ class View:
             self._live.stop()
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """Update the counts; off a terminal, say one line per trial that ends."""
+        """Update the counts; off a terminal, say a line per ended trial, or now and then."""
         trial = self._progress.running.get(event.get("trial", ""))
         self._progress.apply(event)
-        if self._live is None and event["event"] == "end":
+        if self._live is not None:
+            return
+        quiet = time.monotonic() - self._spoken > QUIET_SECONDS
+        if event["event"] == "end":
             console.say(self._line(event, trial))
+        elif event["event"] == "report" and quiet:
+            console.say(f"  {self._running_line()}   {self.summary()}")
+        else:
+            return
+        self._spoken = time.monotonic()
+
+    def _running_line(self) -> str:
+        """The running trials in a line: `running: t0004 at epoch 3/12 0.213, t0005 ...`."""
+        rows = list(self._progress.running.values())
+        shown = [
+            f"{row.trial} at epoch {row.epoch:g}/{row.epochs}"
+            + ("" if row.value is None else f" {row.value:.3f}")
+            for row in rows[:RUNNING_ROWS]
+        ]
+        more = [f"{len(rows) - RUNNING_ROWS} more"] if len(rows) > RUNNING_ROWS else []
+        return "running: " + ", ".join([*shown, *more])
 
     def _line(self, event: Mapping[str, Any], trial: RunningTrial | None) -> str:
         name = f"{event['trial']} {trial.label}" if trial else str(event["trial"])

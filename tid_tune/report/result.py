@@ -14,7 +14,7 @@ from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
 from tid_tune.search.costs import devices, total_cost, trial_cost
 from tid_tune.search.plan import NONE
-from tid_tune.search.ranking import Row, leaderboard, winning_trial
+from tid_tune.search.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.search.records import Status, Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
@@ -78,7 +78,7 @@ class Result:
         if self.confirmation is not None:
             console.show(self.confirmation)
             console.say(self.verdict)
-        place = _relative(self.run_dir)
+        place = console.shown_path(self.run_dir)
         console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
         console.say(f"  picture      {place}/{PICTURE}")
         console.say("  curves       mlflow ui   (in this folder, then open the address it prints)")
@@ -87,8 +87,7 @@ class Result:
 def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
     """Write the tables, the picture and best/ into `run_dir`."""
     rows = leaderboard(state, spec)
-    winner = winning_trial(state, spec)
-    best = next((row for row in rows if winner is not None and row.trial == winner.id), None)
+    winner, best = winning_trial(state, spec), winning_row(rows, state, spec)
     held = devices(spec.resources)
     cost = total_cost(trial_cost(trial) for trial in state.trials.values())
     result = Result(
@@ -174,7 +173,3 @@ def _why_nothing(rows: list[Row]) -> str:
     reasons = [f"{row.trial}: {row.reason}" for row in rows if row.status is Status.FAILED]
     first = f" The first failure: {reasons[0]}" if reasons else ""
     return f"no trial of the search reached its full length.{first}"
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -13,7 +13,7 @@ from tid_tune.errors import UsageError
 from tid_tune.search.costs import cost_table, total_cost
 from tid_tune.search.ledger import LEDGER_NAME, read_events
 from tid_tune.search.lock import holder_of
-from tid_tune.search.ranking import leaderboard, winning_trial
+from tid_tune.search.ranking import leaderboard, winning_row, winning_trial
 from tid_tune.search.records import Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
@@ -57,8 +57,7 @@ def list_table(runs: Path) -> Table:
     for run in run_folders(runs):
         state, spec = open_run(run)
         rows = leaderboard(state, spec)
-        winner = winning_trial(state, spec)
-        best = next((row for row in rows if winner is not None and row.trial == winner.id), None)
+        best = winning_row(rows, state, spec)
         cost = total_cost(cost_table(state).values())
         value = "" if best is None else f"{best.trial} {next(iter(best.values.values())):.3f}"
         gain = "" if best is None or best.gain is None else f"{best.gain:+.3f}"

@@ -71,6 +71,12 @@ def winning_trial(state: RunState, spec: SearchSpec) -> Trial | None:
     return state.trials[name] if name else best_trial(state, spec)
 
 
+def winning_row(rows: Iterable[Row], state: RunState, spec: SearchSpec) -> Row | None:
+    """Return the leaderboard's row of `winning_trial`."""
+    winner = winning_trial(state, spec)
+    return next((row for row in rows if winner is not None and row.trial == winner.id), None)
+
+
 def ranked_full_length(state: RunState, spec: SearchSpec) -> list[Trial]:
     """Return the search trials of full length, best first objective first."""
     first, sign = next(iter(spec.objectives)), _sign(spec)
