@@ -1,0 +1,46 @@
+"""The leaderboard as a user reads it."""
+
+from pathlib import Path
+
+from tid_tune.report.leaderboard import leaderboard_table, to_text
+from tid_tune.search.ranking import leaderboard
+from tid_tune.search.simulate import simulate
+from tid_tune.spec.model import Fixed, Scheduler, SearchSpec, Uniform
+
+
+def shown(width, **changes):
+    spec = SearchSpec(
+        **{
+            "name": "test",
+            "trial": Path("/configs/trial.py"),
+            "objectives": {"map": "max"},
+            "epochs": 3,
+            "space": {"a.lr": Uniform(low=0, high=1), "b.batch": Fixed(value=4)},
+            "trials": 5,
+            "scheduler": Scheduler(type="none"),
+            **changes,
+        }
+    )
+    state = simulate(spec, lambda a, epoch: {"map": epoch * a.params.get("a.lr", 0.5)}).state
+    rows = leaderboard(state, spec)
+    return rows, to_text(leaderboard_table(rows, spec, width=width, top=2)).splitlines()
+
+
+def test_what_every_trial_has_takes_no_room():
+    rows, lines = shown(120)
+    assert lines[0].split()[-1] == "lr"
+    assert not any("batch" in line for line in lines)
+    best = next(line for line in lines if line.strip().startswith("1 "))
+    assert best.split()[-1] == f"{rows[0].params['a.lr']:.3g}"
+
+
+def test_on_a_narrow_terminal_the_values_share_a_column():
+    _, lines = shown(50)
+    assert lines[0].split()[-1] == "values"
+    assert any("lr=0." in line for line in lines)
+
+
+def test_rows_beyond_the_top_are_counted_and_the_baseline_is_always_there():
+    _, lines = shown(120)
+    assert lines[-1].split() == ["...", "3", "more"]
+    assert sum("none" in line or "defaults" in line for line in lines) == 2
