@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 LEVEL = 0.95
@@ -34,21 +34,41 @@ def estimate(values: Sequence[float], level: float = LEVEL) -> Estimate:
     return Estimate(mean, mean - half, mean + half, count)
 
 
-def difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Estimate:
-    """Return mean(a) - mean(b) with Welch's interval, which lets the two spread differently.
+@dataclass(frozen=True)
+class Spread:
+    """The variance between runs that differ in their seed only, with its degrees of freedom."""
 
-    `count` is the smaller one; below two values in either there is no interval.
+    variance: float
+    freedom: int
+
+
+def pooled_spread(groups: Iterable[Sequence[float]]) -> Spread:
+    """Return the variance within the groups, taken together.
+
+    Three seeds say little about how far seeds scatter; all arms of a comparison together say more.
+    It takes for granted that seeds scatter all of them alike.
+    """
+    squares, freedom = 0.0, 0
+    for values in groups:
+        if len(values) > 1:
+            squares += _variance(values) * (len(values) - 1)
+            freedom += len(values) - 1
+    return Spread(squares / freedom if freedom else 0.0, freedom)
+
+
+def difference(
+    a: Sequence[float], b: Sequence[float], spread: Spread, level: float = LEVEL
+) -> Estimate:
+    """Return mean(a) - mean(b) with the t interval that `spread` gives; none without freedom.
+
+    `count` is the smaller one.
     """
     gap = estimate(a).mean - estimate(b).mean
     count = min(len(a), len(b))
-    if count < 2:
+    if spread.freedom == 0:
         return Estimate(gap, None, None, count)
-    share_a, share_b = _variance(a) / len(a), _variance(b) / len(b)
-    error = share_a + share_b
-    if error == 0.0:
-        return Estimate(gap, gap, gap, count)
-    freedom = error**2 / (share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1))
-    half = t_quantile(0.5 + level / 2, freedom) * math.sqrt(error)
+    error = math.sqrt(spread.variance * (1 / len(a) + 1 / len(b)))
+    half = t_quantile(0.5 + level / 2, spread.freedom) * error
     return Estimate(gap, gap - half, gap + half, count)
 
 

@@ -2,8 +2,9 @@
 
 The candidates and the baselines were trained again with the same new seeds; the values that made
 the candidates candidates are not used, since the best of many noisy values is too good to be true.
-The winner is the candidate with the best mean. It is compared with each baseline by Welch's
-interval; with k candidates the level is 1 - 0.05 / k (Bonferroni), because the winner was chosen
+The winner is the candidate with the best mean. It is compared with each baseline by a t interval,
+from how far the seeds scatter all candidates and baselines together: three seeds of one say little
+about that. With k candidates the level is 1 - 0.05 / k (Bonferroni), because the winner was chosen
 among them by the same values. Where `none` is one of the compared methods, its tuned trials are
 baselines too: they tell what distillation adds from what tuning the other values adds.
 """
@@ -11,12 +12,13 @@ baselines too: they tell what distillation adds from what tuning the other value
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tid_tune.search.ledger import Event
 from tid_tune.search.plan import NONE
 from tid_tune.search.records import Status, Trial
 from tid_tune.search.state import RunState
-from tid_tune.search.statistics import LEVEL, Estimate, difference, estimate
+from tid_tune.search.statistics import LEVEL, Estimate, Spread, difference, estimate, pooled_spread
 from tid_tune.spec.model import SearchSpec
 
 REAL_GAIN, UNCLEAR, WORSE = "real gain", "not distinguishable", "worse"
@@ -79,7 +81,11 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     groups.sort(key=lambda g: _standing(g, sign), reverse=True)
     tuned = [group for group in groups if group.method == NONE]
     level = 1 - (1 - LEVEL) / max(1, len(groups) - len(tuned))
-    compared = tuple(_compare(group, [*baselines, *tuned], level, sign) for group in groups)
+    spread = pooled_spread([list(group.values.values()) for group in (*groups, *baselines)])
+    compare = partial(
+        _compare, references=[*baselines, *tuned], spread=spread, level=level, sign=sign
+    )
+    compared = tuple(map(compare, groups))
     winner = compared[0] if compared and compared[0].values else None
     return Verdict(
         winner=None if winner is None else winner.name,
@@ -114,13 +120,15 @@ def _standing(group: Group, sign: float) -> tuple[int, float]:
     return len(group.values), sign * mean
 
 
-def _compare(group: Group, references: list[Group], level: float, sign: float) -> Group:
+def _compare(
+    group: Group, references: list[Group], spread: Spread, level: float, sign: float
+) -> Group:
     mine = [sign * value for value in group.values.values()]
     comparisons = []
     for reference in references:
         theirs = [sign * value for value in reference.values.values()]
         if mine and theirs and reference.name != group.name:
-            gap = difference(mine, theirs, level)
+            gap = difference(mine, theirs, spread, level)
             comparisons.append(Comparison(reference.title, gap, _word(gap)))
     return replace(group, comparisons=tuple(comparisons))
 
