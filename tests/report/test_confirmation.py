@@ -3,7 +3,7 @@
 import itertools
 from pathlib import Path
 
-from tid_tune.report.confirmation import confirmation_table
+from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import to_text
 from tid_tune.search.simulate import simulate
 from tid_tune.spec.model import Confirm, SearchSpec, Uniform
@@ -94,3 +94,13 @@ def test_the_table_fits_a_text_file():
     state, spec = confirmed(method=("none", "tid", "fgd"))
     lines = to_text(confirmation_table(state, spec)).splitlines()
     assert len(lines) == 1 + 6
+
+
+def test_the_verdict_names_the_method_and_says_whether_it_is_final():
+    state, spec = confirmed(method=("none", "tid", "fgd"))
+    text = verdict_text(state, spec)
+    assert "(tid): map 0.5" in text
+    assert "(none, tuned): real gain" in text
+    state.closed = None
+    assert verdict_text(state, spec) == f"so far: {text}"
+    assert verdict_text(*confirmed(confirm=None)) == ""

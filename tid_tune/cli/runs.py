@@ -29,7 +29,7 @@ def list_runs(
 
 def status(run: RunDir) -> None:
     """Tell where a run stands, what runs now, and what it has cost by stage and outcome."""
-    from tid_tune.report.confirmation import confirmation_table
+    from tid_tune.report.confirmation import confirmation_table, verdict_text
     from tid_tune.report.runs import cost_rows, open_run, running_table, standing
 
     state, spec = open_run(run)
@@ -42,7 +42,7 @@ def status(run: RunDir) -> None:
     if confirmed is not None:
         console.say()
         console.show(confirmed)
-        console.say(state.stages.get("result", {}).get("text", ""))
+        console.say(verdict_text(state, spec))
 
 
 def show(

@@ -43,6 +43,14 @@ def confirmation_table(state: RunState, spec: SearchSpec) -> Table | None:
     return table
 
 
+def verdict_text(state: RunState, spec: SearchSpec) -> str:
+    """The verdict in a line; empty without a confirmation."""
+    verdict = judge(state, spec)
+    if verdict is None:
+        return ""
+    return verdict.text if state.closed is not None else f"so far: {verdict.text}"
+
+
 def _references(verdict: Verdict) -> list[str]:
     """The columns: each reference without a teacher, and the defaults, each method's its own."""
     found = [c.baseline for group in verdict.candidates for c in group.comparisons]

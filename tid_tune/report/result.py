@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from tid_tune import console
-from tid_tune.report.confirmation import confirmation_table
+from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
 from tid_tune.search.costs import devices, total_cost, trial_cost
@@ -72,12 +72,14 @@ class Result:
         )
         if self.best is None:
             return
-        objective, value = next(iter(self.best.values.items()))
-        gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
-        console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
         if self.confirmation is not None:
+            # Not the value that made it the best of many: that one is too good to be true.
             console.show(self.confirmation)
-            console.say(self.verdict)
+            console.say(f"best: {self.verdict}", style="bold")
+        else:
+            objective, value = next(iter(self.best.values.items()))
+            gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
+            console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
         place = console.shown_path(self.run_dir)
         console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
         console.say(f"  picture      {place}/{PICTURE}")
@@ -99,7 +101,7 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
         epochs=cost.epochs,
         hours=cost.device_hours(spec.resources),
         confirmation=confirmation_table(state, spec),
-        verdict=state.stages.get("result", {}).get("text", ""),
+        verdict=verdict_text(state, spec),
         failed="" if best is not None else _why_nothing(rows),
     )
     table = leaderboard_table(rows, spec, width=200)

@@ -86,13 +86,14 @@ def running_table(state: RunState, spec: SearchSpec) -> Table:
     """The trials that run now."""
     objective = next(iter(spec.objectives))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("running", "stage", "node", "epoch", objective):
+    for name in ("running", "what", "node", "epoch", objective):
         table.add_column(name)
     for name in state.running:
         trial = state.trials[name]
         value = trial.value(objective)
         shown = "" if value is None else f"{value:.3f}"
-        table.add_row(name, trial.stage, trial.node, f"{trial.epoch:g}/{trial.epochs}", shown)
+        what = f"{trial.stage} {trial.label}".rstrip()
+        table.add_row(name, what, trial.node, f"{trial.epoch:g}/{trial.epochs}", shown)
     return table
 
 
