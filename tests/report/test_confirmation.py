@@ -3,9 +3,14 @@
 import itertools
 from pathlib import Path
 
+import pytest
+
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import to_text
-from tid_tune.search.simulate import simulate
+from tid_tune.report.result import write_result
+from tid_tune.report.runs import list_table
+from tid_tune.search.ledger import LEDGER_NAME, Ledger
+from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.spec.model import Confirm, SearchSpec, Uniform
 
 METHOD = "model.distillation.method"
@@ -104,3 +109,29 @@ def test_the_verdict_names_the_method_and_says_whether_it_is_final():
     state.closed = None
     assert verdict_text(state, spec) == f"so far: {text}"
     assert verdict_text(*confirmed(confirm=None)) == ""
+
+
+def test_the_figures_for_mlflow_are_the_confirmed_ones(tmp_path):
+    state, spec = confirmed(method=("none", "tid"))
+    result = write_result(state, spec, tmp_path)
+    table = rows_of(result.confirmation)
+    figures = result.metrics
+    assert figures["confirmed/mean"] == pytest.approx(float(table[0]["mean"]), abs=1e-3)
+    assert figures["confirmed/low"] < figures["confirmed/mean"] < figures["confirmed/high"]
+    gains = [name for name in figures if name.startswith("confirmed/gain_over/")]
+    tuned = table[1]["confirmed"]
+    assert f"confirmed/gain_over/{tuned} none tuned/mean" in gains
+    assert "confirmed/gain_over/none/mean" in gains
+
+
+def test_the_list_of_runs_shows_the_confirmed_mean(tmp_path):
+    state, spec = confirmed()
+    (tmp_path / "old").mkdir()
+    with Ledger.open(tmp_path / "old" / LEDGER_NAME, clock=VirtualClock()) as ledger:
+        simulate(spec, value, ledger=ledger)
+    listed = rows_of(list_table(tmp_path))[0]
+    table = rows_of(confirmation_table(state, spec))
+    assert (listed["best"], listed["value"]) == (table[0]["confirmed"], table[0]["mean"])
+    assert listed["confirmed"] == "3 seeds: real gain"
+    gain = table[0]["against none"].split()[0]
+    assert listed["gain"] == gain

@@ -38,8 +38,7 @@ class Progress:
     """Counts what happened from ledger events; constant work per event, whatever their number."""
 
     def __init__(self, spec: SearchSpec, planned: int) -> None:
-        self.objective, direction = next(iter(spec.objectives.items()))
-        self._sign = 1.0 if direction == "max" else -1.0
+        self.objective = spec.first_objective
         self._spec = spec
         self.planned = planned
         self.outcomes: Counter[str] = Counter()
@@ -83,7 +82,7 @@ class Progress:
         full = (
             fraction == 1.0 and epoch >= self._labels.get(trial, ("", self._spec.epochs))[1] - 1e-6
         )
-        if full and (self.best is None or self._sign * value > self._sign * self.best[0]):
+        if full and (self.best is None or self._spec.sign * value > self._spec.sign * self.best[0]):
             self.best = (value, trial)
 
     def _end(self, event: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tid_tune.search.plan import NONE
 from tid_tune.search.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.search.records import Status, Trial
 from tid_tune.search.state import RunState
+from tid_tune.search.verdict import Group, Verdict, judge
 from tid_tune.spec.model import SearchSpec
 
 SHOWN = 12
@@ -41,6 +43,7 @@ class Result:
     confirmation: Table | None
     verdict: str
     """Of the confirmation; empty without one."""
+    judged: Verdict | None
     failed: str
 
     @property
@@ -51,6 +54,8 @@ class Result:
             figures |= {f"best/{name}": value for name, value in self.best.values.items()}
             if self.best.gain is not None:
                 figures["best/gain"] = self.best.gain
+        if self.judged is not None and self.judged.best is not None:
+            figures |= _confirmed_figures(self.judged.best)
         return {**figures, "epochs": self.epochs, "device_hours": self.hours}
 
     @property
@@ -102,6 +107,7 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
         hours=cost.device_hours(spec.resources),
         confirmation=confirmation_table(state, spec),
         verdict=verdict_text(state, spec),
+        judged=judge(state, spec),
         failed="" if best is not None else _why_nothing(rows),
     )
     table = leaderboard_table(rows, spec, width=200)
@@ -109,7 +115,7 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
     if result.confirmation is not None:
         text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
         (run_dir / CONFIRMATION).write_text(text, encoding="utf-8")
-    objective, direction = next(iter(spec.objectives.items()))
+    objective = spec.first_objective
     ended = ended_trials(state, objective, held)
     if ended:
         best_so_far(
@@ -117,7 +123,7 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
             ended,
             {LEVEL_NAMES.get(label, label): value for label, value in result.levels.items()},
             objective=objective,
-            maximize=direction == "max",
+            maximize=spec.sign > 0,
             title=spec.name,
         )
     if winner is not None:
@@ -125,9 +131,25 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
     return result
 
 
+def _confirmed_figures(group: Group) -> dict[str, float]:
+    """The mean over the confirmation's seeds and the gain over each reference, with intervals."""
+    known = {"confirmed": group.estimate}
+    for comparison in group.comparisons:
+        # MLflow takes no brackets in a metric's name.
+        reference = re.sub(r"[^\w .-]", "", comparison.baseline)
+        known[f"confirmed/gain_over/{reference}"] = comparison.difference
+    figures: dict[str, float] = {}
+    for name, value in known.items():
+        if value is None:
+            continue
+        parts = {"mean": value.mean, "low": value.low, "high": value.high}
+        figures |= {f"{name}/{part}": x for part, x in parts.items() if x is not None}
+    return figures
+
+
 def reference_levels(state: RunState, spec: SearchSpec) -> dict[str, float]:
     """Full-length values of the baseline trials, and the teacher's, by their label."""
-    objective = next(iter(spec.objectives))
+    objective = spec.first_objective
     levels: dict[str, float] = {}
     for trial in state.trials.values():
         value = trial.value(objective)

@@ -16,6 +16,7 @@ from tid_tune.search.lock import holder_of
 from tid_tune.search.ranking import leaderboard, winning_row, winning_trial
 from tid_tune.search.records import Trial
 from tid_tune.search.state import RunState
+from tid_tune.search.verdict import judge, seed_count
 from tid_tune.spec.model import SearchSpec
 
 
@@ -50,20 +51,35 @@ def standing(run: Path, state: RunState) -> str:
 
 
 def list_table(runs: Path) -> Table:
-    """One row per run folder: where it stands, its trials and its best value."""
+    """One row per run folder: where it stands, its trials, and its best one.
+
+    After a confirmation, value and gain are the means over its seeds.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "state", "trials", "epochs", "best", "gain"):
+    for name in ("run", "state", "trials", "epochs", "best", "value", "gain", "confirmed"):
         table.add_column(name, justify="right" if name in ("trials", "epochs") else "left")
     for run in run_folders(runs):
         state, spec = open_run(run)
-        rows = leaderboard(state, spec)
-        best = winning_row(rows, state, spec)
         cost = total_cost(cost_table(state).values())
-        value = "" if best is None else f"{best.trial} {next(iter(best.values.values())):.3f}"
-        gain = "" if best is None or best.gain is None else f"{best.gain:+.3f}"
-        where = standing(run, state)
-        table.add_row(str(run), where, str(len(state.trials)), f"{cost.epochs:g}", value, gain)
+        counts = (str(len(state.trials)), f"{cost.epochs:g}")
+        table.add_row(str(run), standing(run, state), *counts, *_best_cells(state, spec))
     return table
+
+
+def _best_cells(state: RunState, spec: SearchSpec) -> tuple[str, str, str, str]:
+    """The best trial, its value and gain, and what the confirmation said of it."""
+    verdict = judge(state, spec) if "result" in state.stages else None
+    if verdict is not None and verdict.best is not None and verdict.best.estimate is not None:
+        known = verdict.best.estimate
+        against = verdict.best.comparisons[:1]
+        gain = "".join(f"{c.difference.mean:+.3f}" for c in against)
+        words = ": ".join([seed_count(known.count), *(c.verdict for c in against)])
+        return verdict.best.name, f"{known.mean:.3f}", gain, words
+    best = winning_row(leaderboard(state, spec), state, spec)
+    if best is None:
+        return "", "", "", ""
+    gain = "" if best.gain is None else f"{best.gain:+.3f}"
+    return best.trial, f"{best.values[spec.first_objective]:.3f}", gain, ""
 
 
 def cost_rows(state: RunState, spec: SearchSpec) -> Table:
@@ -84,7 +100,7 @@ def cost_rows(state: RunState, spec: SearchSpec) -> Table:
 
 def running_table(state: RunState, spec: SearchSpec) -> Table:
     """The trials that run now."""
-    objective = next(iter(spec.objectives))
+    objective = spec.first_objective
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("running", "what", "node", "epoch", objective):
         table.add_column(name)

@@ -130,7 +130,7 @@ def _frozen(trial: Trial, spec: SearchSpec, options: Mapping[str, list[Any]]) ->
     from optuna.trial import create_trial
 
     state, values = _outcome(trial, spec)
-    first = next(iter(spec.objectives))
+    first = spec.first_objective
     params = {n: _flat(v) for n, v in trial.params.items() if n in spec.space}
     frozen = create_trial(
         state=state,

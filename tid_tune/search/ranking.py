@@ -44,8 +44,8 @@ def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
 
     Confirmation reruns are left out: they are means, see `verdict`.
     """
-    sign = _sign(spec)
-    first = next(iter(spec.objectives))
+    sign = spec.sign
+    first = spec.first_objective
     chosen = [t for t in state.trials.values() if t.stage != "confirm" and _is_listed(t)]
     full = [t for t in chosen if t.status is Status.COMPLETED]
     full.sort(key=lambda t: (-sign * _finite(t.value(first), sign), t.number))
@@ -79,7 +79,7 @@ def winning_row(rows: Iterable[Row], state: RunState, spec: SearchSpec) -> Row |
 
 def ranked_full_length(state: RunState, spec: SearchSpec) -> list[Trial]:
     """Return the search trials of full length, best first objective first."""
-    first, sign = next(iter(spec.objectives)), _sign(spec)
+    first, sign = spec.first_objective, spec.sign
     full = [
         t for t in state.trials.values() if t.stage == "search" and t.status is Status.COMPLETED
     ]
@@ -106,14 +106,14 @@ def pareto_front(trials: Iterable[Trial], spec: SearchSpec) -> set[str]:
 
 def gain_over_baseline(trial: Trial, baselines: Iterable[Trial], spec: SearchSpec) -> float | None:
     """Return the gain in the first objective at the same epoch and seed; more is better."""
-    first, last = next(iter(spec.objectives)), trial.last
+    first, last = spec.first_objective, trial.last
     if last is None or last.fraction != 1.0:
         return None
     for baseline in baselines:
         reference = baseline.value_at(first, last.epoch)
         value = last.metrics.get(first)
         if baseline.seed == trial.seed and reference is not None and value is not None:
-            return _sign(spec) * (value - reference)
+            return spec.sign * (value - reference)
     return None
 
 
@@ -147,10 +147,6 @@ def _is_listed(trial: Trial) -> bool:
 def _length(trial: Trial) -> float:
     last = trial.last
     return 0.0 if last is None else last.epoch * last.fraction
-
-
-def _sign(spec: SearchSpec) -> float:
-    return 1.0 if next(iter(spec.objectives.values())) == "max" else -1.0
 
 
 def _finite(value: float | None, sign: float) -> float:

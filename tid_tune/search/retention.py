@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from tid_tune.search.engine import Search
 from tid_tune.search.ledger import Event
 from tid_tune.search.records import Status, Trial
-from tid_tune.search.verdict import sign_of
 
 KEEP_BEST = 3
 
@@ -31,8 +30,8 @@ class Retention:
         confirm = search.spec.confirm
         self._search = search
         self._best = max(best, confirm.top if confirm else 0)
-        self._objective = next(iter(search.spec.objectives))
-        self._sign = sign_of(search.spec)
+        self._objective = search.spec.first_objective
+        self._sign = search.spec.sign
         self._population = search.spec.scheduler.type == "pbt"
         self._held: dict[str, dict[str, float]] = {}
         """Checkpoints not yet released and their epochs, by trial."""

@@ -44,7 +44,7 @@ def read_transfer(spec: SearchSpec) -> dict[str, Any]:
     run = spec.transfer.run
     path = ledger_of(run)
     state = RunState.read(path)
-    objective = next(iter(spec.objectives))
+    objective = spec.first_objective
     trials = [t for t in ranked_full_length(state, spec) if t.value(objective) is not None]
     if not trials:
         raise UsageError(

@@ -68,6 +68,11 @@ class Verdict:
     level: float
     text: str
 
+    @property
+    def best(self) -> Group | None:
+        """The winner's group."""
+        return None if self.winner is None else self.candidates[0]
+
 
 def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     """Return the verdict on the latest confirmation, or None where none was planned."""
@@ -76,7 +81,7 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
         return None
     trials = [t for t in state.trials.values() if t.stage == "confirm"]
     baselines = tuple(_group(name, "", trials, spec) for name in plan["baselines"])
-    sign = sign_of(spec)
+    sign = spec.sign
     groups = [_group(n, state.trials[n].method, trials, spec) for n in plan["candidates"]]
     groups.sort(key=lambda g: _standing(g, sign), reverse=True)
     tuned = [group for group in groups if group.method == NONE]
@@ -86,7 +91,7 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
         _compare, references=[*baselines, *tuned], spread=spread, level=level, sign=sign
     )
     compared = tuple(map(compare, groups))
-    winner = compared[0] if compared and compared[0].values else None
+    winner = next((group for group in compared[:1] if group.values), None)
     return Verdict(
         winner=None if winner is None else winner.name,
         candidates=compared,
@@ -96,13 +101,8 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     )
 
 
-def sign_of(spec: SearchSpec) -> float:
-    """Return 1 where the first objective is to be large, -1 where it is to be small."""
-    return 1.0 if next(iter(spec.objectives.values())) == "max" else -1.0
-
-
 def _group(name: str, method: str, trials: list[Trial], spec: SearchSpec) -> Group:
-    objective = next(iter(spec.objectives))
+    objective = spec.first_objective
     mine = [t for t in trials if t.label == name]
     values = {
         t.seed: value
@@ -144,9 +144,9 @@ def _text(winner: Group | None, spec: SearchSpec, plan: Event) -> str:
         return "no candidate could be confirmed: " + (
             "there was none" if not plan["candidates"] else "none of their reruns completed"
         )
-    objective, mean = next(iter(spec.objectives)), winner.estimate
+    objective, mean = spec.first_objective, winner.estimate
     method = f" ({winner.method})" if winner.method else ""
-    text = f"{winner.name}{method}: {objective} {_interval(mean)} over {_seeds(mean.count)}"
+    text = f"{winner.name}{method}: {objective} {_interval(mean)} over {seed_count(mean.count)}"
     for comparison in winner.comparisons:
         gap = comparison.difference
         text += f"; {_interval(gap, '+')} against {comparison.baseline}: {comparison.verdict}"
@@ -155,7 +155,8 @@ def _text(winner: Group | None, spec: SearchSpec, plan: Event) -> str:
     return text
 
 
-def _seeds(count: int) -> str:
+def seed_count(count: int) -> str:
+    """Return `one seed`, `3 seeds`."""
     return "one seed" if count == 1 else f"{count} seeds"
 
 

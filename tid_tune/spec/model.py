@@ -216,7 +216,7 @@ class SearchSpec(Model):
     trainable: str = "trainables.distillation:DistillationTrainable"
     """`module:Class` or `file.py:Class`: the Ray trainable that runs a trial."""
     objectives: dict[str, Direction] = {"coco/bbox_mAP": "max"}
-    """The first one ranks the trials wherever a single number is needed."""
+    """Metric names and directions; see `first_objective`."""
     epochs: Count
     """Full length of a trial (the YAML may leave it to the config's max_epochs)."""
     report_every: Interval = Interval()
@@ -238,3 +238,13 @@ class SearchSpec(Model):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     source: Path | None = None
+
+    @property
+    def first_objective(self) -> str:
+        """The metric that ranks trials wherever a single number is needed."""
+        return next(iter(self.objectives))
+
+    @property
+    def sign(self) -> float:
+        """1 where the first objective is to be large, -1 where it is to be small."""
+        return 1.0 if self.objectives[self.first_objective] == "max" else -1.0
