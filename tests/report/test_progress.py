@@ -73,3 +73,23 @@ def test_off_a_terminal_a_long_silence_is_broken_by_a_report(capsys, monkeypatch
     running = [line for line in lines if "running: t0001 at epoch 1/3 0." in line]
     assert len(running) == 1
     assert len(lines) < len(events_of(spec)) / 2
+
+
+def test_a_population_that_waits_and_exploits_is_told(capsys):
+    spec = SearchSpec(
+        name="test",
+        trial=Path("/configs/trial.py"),
+        objectives={"map": "max"},
+        epochs=2,
+        space={"weight": Uniform(low=0, high=1)},
+        trials=4,
+        baseline=False,
+        scheduler=Scheduler(type="pbt", interval_epochs=1, quantile=0.5),
+    )
+    with View(Progress(spec, 4), lambda: 2) as view:
+        for event in events_of(spec):
+            view.on_event(event)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("paused at epoch 1" in line for line in lines) == 4
+    assert not any("interrupted" in line for line in lines)
+    assert sum("goes on: exploit t000" in line for line in lines) == 2

@@ -63,8 +63,9 @@ def start(trial: str, step: int = 0) -> dict[str, Any]:
     return {"event": "start", "time": 1.0, "trial": trial, "segment": 0, "step": step}
 
 
-def end(trial: str, outcome: str, reason: str = "") -> dict[str, Any]:
-    return {"event": "end", "time": 9.0, "trial": trial, "outcome": outcome, "reason": reason}
+def end(trial: str, outcome: str, reason: str = "", kind: str = "") -> dict[str, Any]:
+    told = {"outcome": outcome, "reason": reason, "kind": kind}
+    return {"event": "end", "time": 9.0, "trial": trial, **told}
 
 
 STORY = [
@@ -96,6 +97,11 @@ def children(spec: SearchSpec, uri: str) -> dict[str, Any]:
     experiment = client.get_experiment_by_name(spec.name)
     runs = client.search_runs([experiment.experiment_id])
     return {run.data.tags.get(TRIAL_TAG, "parent"): run for run in runs}
+
+
+def trial_statuses(spec: SearchSpec, uri: str) -> list[str]:
+    runs = children(spec, uri)
+    return [runs[trial].info.status for trial in sorted(runs) if trial != "parent"]
 
 
 def history(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
@@ -159,6 +165,40 @@ def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> 
     run = children(spec, uri)["t0001"]
     assert run.info.status == "FINISHED"
     assert history(uri, run, MAP) == [(1, 0.1), (2, 0.2)]
+
+
+WAITING = [
+    suggest("t0001"),
+    start("t0001"),
+    report("t0001", 1, 0.1),
+    end("t0001", "interrupted", "waits at epoch 1", "scheduler"),
+    suggest("t0002"),
+    start("t0002"),
+    report("t0002", 1, 0.2),
+    end("t0002", "interrupted", "waits at epoch 1", "scheduler"),
+    start("t0002", step=1),
+    report("t0002", 2, 0.3),
+    end("t0002", "completed"),
+    end("t0001", "stopped", "rank 2 of 2 at epoch 1"),
+]
+
+
+@pytest.mark.parametrize("cut", range(1, len(WAITING) + 1))
+def test_a_paused_trial_is_scheduled_until_it_goes_on_or_is_stopped(
+    spec: SearchSpec, uri: str, cut: int
+) -> None:
+    first = mirror(spec, uri)
+    for event in WAITING[:cut]:
+        first.apply(event)
+    expected = {4: ["SCHEDULED"], 8: ["SCHEDULED", "SCHEDULED"], 9: ["SCHEDULED", "RUNNING"]}
+    if cut in expected:
+        assert trial_statuses(spec, uri) == expected[cut]
+    second = mirror(spec, uri)
+    for event in WAITING:
+        second.apply(event)
+    assert trial_statuses(spec, uri) == ["KILLED", "FINISHED"]
+    runs = children(spec, uri)
+    assert runs["t0001"].data.tags["tid_tune.reason"] == "rank 2 of 2 at epoch 1"
 
 
 def test_values_that_are_no_numbers_are_left_out(spec: SearchSpec, uri: str) -> None:

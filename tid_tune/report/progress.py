@@ -16,6 +16,7 @@ from rich.text import Text
 from tid_tune import console
 from tid_tune.search.costs import devices
 from tid_tune.search.ledger import number
+from tid_tune.search.records import status_after
 from tid_tune.spec.model import SearchSpec
 
 RUNNING_ROWS = 8
@@ -88,10 +89,14 @@ class Progress:
     def _end(self, event: Mapping[str, Any]) -> None:
         self.running.pop(event["trial"], None)
         self.outcomes[event["outcome"]] += 1
-        if event["outcome"] not in ("interrupted", "paused"):
+        if event["outcome"] != "interrupted":
             self._labels.pop(event["trial"], None)
             self._last.pop(event["trial"], None)
             self._fractions.pop(event["trial"], None)
+
+    def __contains__(self, trial: str) -> bool:
+        """Whether the trial is known and has not ended."""
+        return trial in self._labels
 
     def device_hours(self) -> float:
         """GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""
@@ -135,13 +140,17 @@ class View:
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Update the counts; off a terminal, say a line per ended trial, or now and then."""
-        trial = self._progress.running.get(event.get("trial", ""))
+        name = event.get("trial", "")
+        trial = self._progress.running.get(name)
+        goes_on = event["event"] == "suggest" and name in self._progress
         self._progress.apply(event)
         if self._live is not None:
             return
         quiet = time.monotonic() - self._spoken > QUIET_SECONDS
         if event["event"] == "end":
             console.say(self._line(event, trial))
+        elif goes_on:
+            console.say(f"  {name} goes on: {event['origin']}")
         elif event["event"] == "report" and quiet:
             console.say(f"  {self._running_line()}   {self.summary()}")
         else:
@@ -166,7 +175,7 @@ class View:
             at = f" at epoch {trial.epoch:g}: {self._progress.objective} {trial.value:.3f}"
         reason = event.get("reason")
         why = f" ({str(reason).splitlines()[-1]})" if reason else ""
-        return f"  {name} {event['outcome']}{at}{why}   {self.summary()}"
+        return f"  {name} {status_after(event)}{at}{why}   {self.summary()}"
 
     def summary(self) -> str:
         """One line: counts, cost, time left."""

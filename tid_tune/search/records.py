@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +132,13 @@ class Trial:
         """Return the objective of `report_at(epoch)`."""
         report = self.report_at(epoch)
         return None if report is None else report.metrics.get(objective)
+
+
+def status_after(end: Mapping[str, Any]) -> Status:
+    """Return where a trial stands after an `end` event of the ledger."""
+    if end["outcome"] == "interrupted" and end["kind"] == "scheduler":
+        return Status.PAUSED
+    return Status(end["outcome"])
 
 
 def reached(epoch: float, level: float) -> bool:

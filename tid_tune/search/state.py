@@ -15,7 +15,7 @@ from typing import Any
 
 from tid_tune.errors import UsageError
 from tid_tune.search.ledger import Event, number, read_events
-from tid_tune.search.records import Report, Status, Trial
+from tid_tune.search.records import Report, Status, Trial, status_after
 
 VERSION = 1
 """Of the events; a ledger of a later version is refused."""
@@ -190,14 +190,12 @@ class RunState:
         trial.of = event.get("of", trial.of)
         self.running.pop(trial.id, None)
         self._unwait(trial)
+        trial.status = status_after(event)
         if outcome == "interrupted":
             trial.losses += kind == "lost"
-            trial.status = Status.PAUSED if kind == "scheduler" else Status.INTERRUPTED
             if trial.status is Status.INTERRUPTED:
                 self._wait(trial)
-            return
-        trial.status = Status(outcome)
-        if trial.status is not Status.DUPLICATE:
+        elif trial.status is not Status.DUPLICATE:
             self.session_ends.append(trial)
 
     def _wait(self, trial: Trial) -> None:

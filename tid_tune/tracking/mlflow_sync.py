@@ -18,6 +18,7 @@ from mlflow.entities import Metric, Param, RunTag
 from ruamel.yaml import YAML
 
 from tid_tune.search.ledger import number
+from tid_tune.search.records import Status, status_after
 from tid_tune.spec.model import SearchSpec
 
 RUN_TAG = "tid_tune.run"
@@ -27,12 +28,14 @@ FRACTION_TAG = "tid_tune.train_fraction"
 ORIGIN_TAG = "tid_tune.origin"
 PARENT_TAG = "mlflow.parentRunId"
 STATUS = {
-    "completed": "FINISHED",
-    "stopped": "KILLED",
-    "interrupted": "KILLED",
-    "duplicate": "FINISHED",
-    "failed": "FAILED",
+    Status.COMPLETED: "FINISHED",
+    Status.STOPPED: "KILLED",
+    Status.INTERRUPTED: "KILLED",
+    Status.PAUSED: "SCHEDULED",
+    Status.DUPLICATE: "FINISHED",
+    Status.FAILED: "FAILED",
 }
+OPEN = ("RUNNING", "SCHEDULED")
 PARAM_LENGTH = 6000
 """MLflow's limit on the length of a parameter's value."""
 
@@ -50,6 +53,7 @@ class Mirror:
         self._copied: dict[str, tuple[float, int]] = {}
         self._fractions: dict[str, float] = {}
         self._ended: set[str] = set()
+        self._paused: set[str] = set()
         self._parent = ""
         self.experiment_id = ""
 
@@ -66,7 +70,7 @@ class Mirror:
             self._children[trial] = run.info.run_id
             tags = run.data.tags
             self._copied[trial] = (float(tags.get(FRACTION_TAG, 0)), int(tags.get(STEP_TAG, 0)))
-            if run.info.status != "RUNNING":
+            if run.info.status not in OPEN:
                 self._ended.add(trial)
         if not self._parent:
             self._parent = self._client.create_run(
@@ -143,10 +147,12 @@ class Mirror:
         return self._fractions.get(event["trial"], 1.0), int(event.get("step", 0))
 
     def _reopen(self, event: Mapping[str, Any]) -> None:
-        """A trial that was interrupted goes on in the run it had."""
+        """A trial that was paused or interrupted goes on in the run it had."""
         trial = event["trial"]
-        if trial in self._ended and self._position(event) >= self._copied[trial]:
+        interrupted = trial in self._ended and self._position(event) >= self._copied[trial]
+        if trial in self._paused or interrupted:
             self._client.update_run(self._children[trial], status="RUNNING")
+            self._paused.discard(trial)
             self._ended.discard(trial)
 
     def _report(self, event: Mapping[str, Any]) -> None:
@@ -178,9 +184,12 @@ class Mirror:
         run = self._children[trial]
         if event.get("reason"):
             self._client.set_tag(run, "tid_tune.reason", str(event["reason"])[:PARAM_LENGTH])
-        self._client.set_terminated(
-            run, status=STATUS[event["outcome"]], end_time=_milliseconds(event)
-        )
+        status = status_after(event)
+        if status is Status.PAUSED:
+            self._client.update_run(run, status=STATUS[status])
+            self._paused.add(trial)
+            return
+        self._client.set_terminated(run, status=STATUS[status], end_time=_milliseconds(event))
         self._ended.add(trial)
 
     def _close_parent(self, event: Mapping[str, Any]) -> None:
