@@ -8,13 +8,13 @@ from tid_tune.report.progress import Progress, View
 from tid_tune.search.costs import cost_table, total_cost
 from tid_tune.search.ledger import Ledger
 from tid_tune.search.simulate import simulate
-from tid_tune.spec.model import Scheduler, SearchSpec, Uniform
+from tid_tune.spec.model import Budget, Confirm, Scheduler, SearchSpec, Uniform
 
 
 def value(assignment, epoch):
     """Larger at the end of a part of the data than it will ever be on all of it."""
     fraction = assignment.edits.get("train_fraction", 1.0)
-    return {"map": assignment.params["weight"] * epoch + (100 if fraction < 1 else 0)}
+    return {"map": assignment.params.get("weight", 0.5) * epoch + (100 if fraction < 1 else 0)}
 
 
 def test_counts_are_those_of_the_ledger_also_where_trials_get_more_data():
@@ -93,3 +93,43 @@ def test_a_population_that_waits_and_exploits_is_told(capsys):
     assert sum("paused at epoch 1" in line for line in lines) == 4
     assert not any("interrupted" in line for line in lines)
     assert sum("goes on: exploit t000" in line for line in lines) == 2
+
+
+def test_the_time_left_ends_with_the_budget():
+    spec = SearchSpec(
+        name="test",
+        trial=Path("/configs/trial.py"),
+        objectives={"map": "max"},
+        epochs=4,
+        space={"weight": Uniform(low=0, high=1)},
+        trials=50,
+        baseline=False,
+        scheduler=Scheduler(type="none"),
+        budget=Budget(epochs=12),
+    )
+    progress = Progress(spec, 50)
+    left = []
+    for event in events_of(spec):
+        progress.apply(event)
+        left.append(progress.remaining_seconds(2))
+    known = [seconds for seconds in left if seconds is not None]
+    assert known[0] == pytest.approx(60 * (12 - 7) / 2, rel=0.5)
+    assert known[-1] == 0
+
+
+def test_reruns_are_told_from_what_they_repeat(capsys):
+    spec = SearchSpec(
+        name="test",
+        trial=Path("/configs/trial.py"),
+        objectives={"map": "max"},
+        epochs=1,
+        space={"weight": Uniform(low=0, high=1)},
+        trials=1,
+        confirm=Confirm(top=1, seeds=1),
+    )
+    with View(Progress(spec, 6), lambda: 1) as view:
+        for event in events_of(spec):
+            view.on_event(event)
+    words = [" ".join(line.split()[1:3]) for line in capsys.readouterr().out.splitlines()]
+    expected = ["none completed", "defaults completed", "search completed"]
+    assert words == [*expected, "confirm none", "confirm defaults", "confirm t0003"]

@@ -3,6 +3,7 @@ import random
 import pytest
 from search_cases import OBJECTIVE, learning_curve, make_spec
 
+from tid_tune.search.costs import trial_cost
 from tid_tune.search.decision import Assignment, Continue, Pause, Stop
 from tid_tune.search.engine import Search
 from tid_tune.search.ledger import Ledger
@@ -11,9 +12,9 @@ from tid_tune.search.schedulers import make_scheduler
 from tid_tune.search.schedulers.asha import Asha
 from tid_tune.search.schedulers.hyperband import Hyperband
 from tid_tune.search.schedulers.median import Median
-from tid_tune.search.schedulers.rungs import rung_levels
 from tid_tune.search.simulate import simulate
 from tid_tune.spec.model import Sampler, Scheduler
+from tid_tune.spec.plan import rung_levels, search_epochs
 
 TYPES = ["asha", "hyperband", "median", "pbt", "none"]
 EVERY = [*[(name, "epochs") for name in TYPES], ("asha", "data"), ("hyperband", "data")]
@@ -248,3 +249,19 @@ def test_rungs_of_the_data_train_from_scratch_on_growing_fractions():
 def test_several_objectives_stop_nobody():
     spec = scheduler_spec("asha", objectives={OBJECTIVE: "max", "latency": "min"})
     assert isinstance(make_scheduler(spec).decide(a_trial(), 1.0, -9.0), Continue)
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+@pytest.mark.parametrize("fidelity", ["epochs", "data"])
+def test_no_trial_costs_more_than_is_announced(name, fidelity):
+    spec = scheduler_spec(name, fidelity, trials=20)
+    search = simulate(spec, learning_curve)
+    costs = [trial_cost(trial).epochs for trial in search.state.trials.values()]
+    assert max(costs) == pytest.approx(search_epochs(spec))
+
+
+def test_a_part_of_the_data_is_called_so():
+    search = simulate(scheduler_spec("asha", "data", trials=9), learning_curve)
+    reasons = {t.reason for t in search.state.trials.values() if t.status is Status.STOPPED}
+    assert reasons
+    assert all(" of the data; " in reason and "epoch" not in reason for reason in reasons)

@@ -13,7 +13,7 @@ from tid_tune.search.ledger import Ledger
 from tid_tune.search.ranking import ranked_full_length
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
 from tid_tune.search.transfer import narrowed
-from tid_tune.spec.model import LogUniform, Transfer
+from tid_tune.spec.model import Constraint, LogUniform, Transfer
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,32 @@ def test_values_the_new_space_does_not_hold_are_drawn_and_said(earlier):
     assert 100 <= first.params["weight"] <= 1000
     assert first.params["threshold"] == best[0]["threshold"]
     assert any("taken without weight" in note for note in search.notes)
+
+
+def test_earlier_trials_that_break_the_rules_are_passed_over(earlier):
+    folder, best = earlier
+    bound = sorted(p["weight"] for p in best)[len(best) // 2]
+    rule = Constraint(left="weight", op=">", right=bound)
+    lawful = [p for p in best if p["weight"] > bound]
+    spec = make_spec(transfer=Transfer(run=folder, top=2, narrow=True), require=(rule,))
+    search = simulate(spec, learning_curve)
+    searched = [t.params for t in search.state.trials.values() if t.stage == "search"]
+    assert searched[:2] == lawful[:2]
+    assert all(p["weight"] > bound for p in searched)
+    none = Constraint(left="weight", op=">", right=1e6)
+    with pytest.raises(UsageError, match=r"none of the \d+ full-length trials .* weight > 1000000"):
+        simulate(spec.model_copy(update={"require": (none,)}), learning_curve)
+
+
+def test_a_rule_that_came_later_drops_recorded_points(earlier):
+    folder, best = earlier
+    spec = make_spec(transfer=Transfer(run=folder, top=2))
+    ledger = Ledger.in_memory(clock=VirtualClock())
+    Search.open(spec, ledger)
+    rule = Constraint(left="weight", op=">", right=best[0]["weight"])
+    search = simulate(spec.model_copy(update={"require": (rule,)}), learning_curve, ledger=ledger)
+    searched = [t.params for t in search.state.trials.values() if t.stage == "search"]
+    assert best[0] not in searched
 
 
 def test_a_run_that_is_not_there_or_has_another_objective_is_refused(earlier, tmp_path):

@@ -35,7 +35,7 @@ def validate(space: SpaceFile, overrides: Overrides = None) -> None:
     for constraint in spec.require:
         say(f"require {constraint_text(constraint)}")
     say()
-    rows = [(s.name, str(s.trainings), f"at most {s.epochs}") for s in stages(spec)]
+    rows = [(s.name, str(s.trainings), f"at most {s.epochs:g}") for s in stages(spec)]
     _print_columns(("stage", "trainings", "epochs"), rows)
     say()
     say(_summary(spec))

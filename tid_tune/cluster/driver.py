@@ -14,6 +14,8 @@ from tid_tune.console import say, shown_path
 from tid_tune.errors import UsageError
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
+from tid_tune.search.budget import Budget
+from tid_tune.search.costs import Cost
 from tid_tune.search.engine import Search
 from tid_tune.search.ledger import LEDGER_NAME, Ledger
 from tid_tune.spec.model import SearchSpec
@@ -105,8 +107,10 @@ def _announce(spec: SearchSpec, run_dir: Path, concurrent: int) -> None:
     plan = stages(spec)
     counts = ", ".join(f"{stage.name} {stage.trainings}" for stage in plan)
     epochs = sum(stage.epochs for stage in plan)
+    affordable = Budget(spec, 0).room(Cost(), wall_seconds=0.0, workers=concurrent)
+    most = f"{epochs:g} epochs" if epochs <= affordable else f"{affordable:g} epochs (the budget)"
     place = shown_path(run_dir)
-    say(f"{spec.name}: {counts} trainings, at most {epochs} epochs, {concurrent} at a time")
+    say(f"{spec.name}: {counts} trainings, at most {most}, {concurrent} at a time")
     say(f"  in {place}; from another shell: tid-tune status {place}. Ctrl-C ends it cleanly.")
 
 

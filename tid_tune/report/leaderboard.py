@@ -59,16 +59,16 @@ def _cells(row: Row, spec: SearchSpec) -> list[str]:
     return [
         "" if row.rank is None else str(row.rank),
         row.trial,
-        (row.label or row.stage) + _remark(row),
-        f"{row.epoch:g}",
+        (row.label or row.stage) + _remark(row, spec),
+        f"{row.epoch:g}" if row.fraction == 1.0 else f"{row.epoch:g} x {row.fraction:.3g}",
         *(_number(row.values.get(objective)) for objective in spec.objectives),
         "" if row.gain is None or row.label == "none" else f"{row.gain:+.3f}",
     ]
 
 
-def _remark(row: Row) -> str:
+def _remark(row: Row, spec: SearchSpec) -> str:
     if row.status is Status.COMPLETED:
-        return ""
+        return ", Pareto front" if row.front and len(spec.objectives) > 1 else ""
     kind = f" ({row.reason.splitlines()[0][:40]})" if row.status is Status.FAILED else ""
     return f", {row.status}{kind}"
 

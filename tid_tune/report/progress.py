@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tid_tune import console
-from tid_tune.search.costs import devices
+from tid_tune.search.budget import Budget
+from tid_tune.search.costs import Cost, devices
 from tid_tune.search.ledger import number
 from tid_tune.search.records import status_after
 from tid_tune.spec.model import SearchSpec
@@ -41,6 +42,7 @@ class Progress:
     def __init__(self, spec: SearchSpec, planned: int) -> None:
         self.objective = spec.first_objective
         self._spec = spec
+        self._budget = Budget(spec, 0)
         self.planned = planned
         self.outcomes: Counter[str] = Counter()
         self.running: dict[str, RunningTrial] = {}
@@ -94,10 +96,6 @@ class Progress:
             self._last.pop(event["trial"], None)
             self._fractions.pop(event["trial"], None)
 
-    def __contains__(self, trial: str) -> bool:
-        """Whether the trial is known and has not ended."""
-        return trial in self._labels
-
     def device_hours(self) -> float:
         """GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""
         return self.seconds * devices(self._spec.resources) / 3600
@@ -106,17 +104,27 @@ class Progress:
         """The unit `device_hours` counts."""
         return "GPU" if self._spec.resources.gpus else "CPU"
 
-    def remaining_seconds(self, concurrent: int) -> float | None:
-        """A rough time to the end from the mean cost of an ended trial; None before the first."""
+    def remaining_seconds(self, concurrent: int, elapsed: float = 0.0) -> float | None:
+        """A rough time to the end; None before the first trial has ended.
+
+        From the mean cost of an ended trial, or to the end of the budget if that comes earlier.
+
+        Args:
+            concurrent: trials that run at once.
+            elapsed: seconds this command has taken.
+        """
         ended = sum(self.outcomes.values()) - self.outcomes["interrupted"]
-        if not ended:
+        if not ended or not self.epochs:
             return None
-        left = max(self.planned - ended, 0)
-        return left * self.seconds / ended / max(concurrent, 1)
+        left = max(self.planned - ended, 0) * self.seconds / ended
+        spent = Cost(epochs=self.epochs, seconds=self.seconds)
+        room = self._budget.room(spent, elapsed, concurrent)
+        return min(left, room * self.seconds / self.epochs) / max(concurrent, 1)
 
 
 def _label(event: Mapping[str, Any]) -> str:
-    return str(event.get("label") or event["stage"])
+    label, stage = event.get("label", ""), event["stage"]
+    return f"{stage} {label}" if label and stage == "confirm" else str(label or stage)
 
 
 class View:
@@ -142,7 +150,7 @@ class View:
         """Update the counts; off a terminal, say a line per ended trial, or now and then."""
         name = event.get("trial", "")
         trial = self._progress.running.get(name)
-        goes_on = event["event"] == "suggest" and name in self._progress
+        goes_on = event["event"] == "suggest" and bool(event.get("checkpoint"))
         self._progress.apply(event)
         if self._live is not None:
             return
@@ -184,7 +192,7 @@ class View:
         if p.outcomes["failed"]:
             parts.append(f"{p.outcomes['failed']} failed")
         parts.append(f"{p.epochs:g} epochs, {p.device_hours():.2f} {p.device()}-hours")
-        left = p.remaining_seconds(self._concurrent())
+        left = p.remaining_seconds(self._concurrent(), time.monotonic() - self._started)
         if left is not None:
             parts.append(f"about {_duration(left)} left")
         return ", ".join(parts)

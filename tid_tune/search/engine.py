@@ -30,7 +30,13 @@ from tid_tune.search.records import Status, Trial, missing_objectives, reached
 from tid_tune.search.resume import check_resumable, describe_resume
 from tid_tune.search.state import VERSION, RunState
 from tid_tune.search.stream import StartPoint
-from tid_tune.search.transfer import is_current, narrowed, read_transfer, start_points
+from tid_tune.search.transfer import (
+    is_current,
+    lawful_points,
+    narrowed,
+    read_transfer,
+    start_points,
+)
 from tid_tune.spec.model import SearchSpec
 
 __all__ = [
@@ -66,7 +72,7 @@ class Search:
         if transfer is not None and spec.transfer is not None:
             start, self.notes = start_points(transfer, spec)
             if spec.transfer.narrow:
-                space = narrowed(spec.space, transfer["points"])
+                space = narrowed(spec.space, lawful_points(transfer, spec))
                 spec = spec.model_copy(update={"space": space})
         self.spec = spec
         self.ledger = ledger

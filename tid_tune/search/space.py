@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -103,28 +103,29 @@ class Space:
                 return f"{name} is no longer searched"
             if not self.is_active(name, params):
                 return f"{name} does not apply to its other values"
-        broken = self.broken_constraint(params)
+        broken = broken_constraint(self.require, params)
         return None if broken is None else f"it breaks {describe(broken)}"
 
     def allows(self, params: Mapping[str, Any]) -> bool:
         """Whether every constraint whose parameters are set holds."""
-        return self.broken_constraint(params) is None
-
-    def broken_constraint(self, params: Mapping[str, Any]) -> Constraint | None:
-        """Return the first constraint that `params` breaks."""
-        for constraint in self.require:
-            left, right = (_side(side, params) for side in (constraint.left, constraint.right))
-            if left is _ABSENT or right is _ABSENT:
-                continue
-            if not _OPERATORS[constraint.op](left, right):
-                return constraint
-        return None
+        return broken_constraint(self.require, params) is None
 
     @cached_property
     def size(self) -> int | None:
         """An upper bound of the number of points, or None for a continuum."""
         sizes = [distributions.size(dist) for dist in self.parameters.values()]
         return None if None in sizes else prod(size for size in sizes if size is not None)
+
+
+def broken_constraint(rules: Iterable[Constraint], params: Mapping[str, Any]) -> Constraint | None:
+    """Return the first rule that `params` breaks; one whose parameters are not set holds."""
+    for rule in rules:
+        left, right = _side(rule.left, params), _side(rule.right, params)
+        if left is _ABSENT or right is _ABSENT:
+            continue
+        if not _OPERATORS[rule.op](left, right):
+            return rule
+    return None
 
 
 def config_key(edits: Mapping[str, Any], seed: int) -> str:

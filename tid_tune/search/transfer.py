@@ -16,6 +16,7 @@ from tid_tune.search.distributions import contains
 from tid_tune.search.ledger import LEDGER_NAME
 from tid_tune.search.plan import methods
 from tid_tune.search.ranking import ranked_full_length
+from tid_tune.search.space import broken_constraint, describe
 from tid_tune.search.state import RunState
 from tid_tune.search.stream import StartPoint
 from tid_tune.spec.model import (
@@ -38,7 +39,8 @@ def read_transfer(spec: SearchSpec) -> dict[str, Any]:
     """Return the fields of the `transfer` stage event for the run that `spec` starts from.
 
     Raises:
-        UsageError: there is no such run, or it has no full-length trial with this objective.
+        UsageError: there is no such run, or it has no full-length trial with this objective that
+            keeps to the rules of `require`.
     """
     assert spec.transfer is not None
     run = spec.transfer.run
@@ -50,9 +52,16 @@ def read_transfer(spec: SearchSpec) -> dict[str, Any]:
         raise UsageError(
             f"start_from: {path} has no trial of full length with the objective {objective}"
         )
+    lawful = [t for t in trials if broken_constraint(spec.require, t.params) is None]
+    if not lawful:
+        rules = ", ".join(describe(rule) for rule in spec.require)
+        raise UsageError(
+            f"start_from: none of the {len(trials)} full-length trials of {path} satisfies "
+            f"`require: {rules}`; drop start_from, or change the rule"
+        )
     points = [
         {"trial": t.id, "value": t.value(objective), "params": t.params, "method": t.method}
-        for t in trials[: spec.transfer.top]
+        for t in lawful[: spec.transfer.top]
     ]
     return {"run": str(run), "run_id": state.run_id, "top": spec.transfer.top, "points": points}
 
@@ -64,13 +73,18 @@ def is_current(stage: Mapping[str, Any] | None, spec: SearchSpec) -> bool:
     return bool(stage["run"] == str(spec.transfer.run) and stage["top"] == spec.transfer.top)
 
 
+def lawful_points(stage: Mapping[str, Any], spec: SearchSpec) -> list[dict[str, Any]]:
+    """Return the recorded points that keep to `require`, which may have changed since."""
+    return [p for p in stage["points"] if broken_constraint(spec.require, p["params"]) is None]
+
+
 def start_points(
     stage: Mapping[str, Any], spec: SearchSpec
 ) -> tuple[dict[str, list[StartPoint]], list[str]]:
     """Return the starting points by method, and notes on values that could not be taken over."""
     points: dict[str, list[StartPoint]] = {method: [] for method in methods(spec)}
     notes = []
-    for point in stage["points"]:
+    for point in lawful_points(stage, spec):
         kept = {
             name: value
             for name, value in point["params"].items()

@@ -65,10 +65,9 @@ class Sampler(abc.ABC):
                 return params
         left = self._walk(taken)
         if not allowed and left is None:
-            rules = ", ".join(describe(constraint) for constraint in self.space.require)
             raise SpecError(
-                f"require: none of {RANDOM_DRAWS} random points of the space satisfies {rules}; "
-                "widen the ranges or drop a rule"
+                f"require: none of {RANDOM_DRAWS} random points of the space satisfies "
+                f"{self._rules()}; widen the ranges or drop a rule"
             )
         return left
 
@@ -89,7 +88,13 @@ class Sampler(abc.ABC):
             params = self.space.complete(partial, rng_for(self.seed, "fill", index, attempt).random)
             if self.space.allows(params):
                 return params
-        raise SpecError(f"start_from: {partial} cannot be completed within the rules of `require`")
+        raise SpecError(
+            f"start_from: {partial} breaks `require: {self._rules()}` however it is completed; "
+            "change the point or the rule"
+        )
+
+    def _rules(self) -> str:
+        return ", ".join(describe(constraint) for constraint in self.space.require)
 
 
 def rng_for(seed: int, purpose: str, *numbers: int) -> np.random.Generator:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from tid_tune.search.decision import CONTINUE, Decision, Pause, Stop
 from tid_tune.search.records import Trial
 from tid_tune.search.schedulers.base import Continuation, Scheduler
-from tid_tune.search.schedulers.rungs import Ladder, Rung, rung_levels
+from tid_tune.search.schedulers.rungs import Ladder, Rung
+from tid_tune.spec.plan import rung_levels
 
 
 class Asha(Scheduler):
@@ -39,9 +40,14 @@ class Asha(Scheduler):
         better = rung.better_than(value)
         if better >= quota:
             best = "the best one goes" if quota == 1 else f"the best {quota} go"
-            return Stop(f"rank {better + 1} of {count} at epoch {rung.level:g}; {best} on")
+            return Stop(
+                f"rank {better + 1} of {count} at {self.ladder.place(rung.level)}; {best} on"
+            )
         fraction = self.ladder.next_fraction(arrived[-1])
-        return CONTINUE if fraction is None else Pause(f"goes on with {fraction:.3g} of the data")
+        if fraction is None:
+            return CONTINUE
+        part = "all" if fraction == 1.0 else f"{fraction:.3g}"
+        return Pause(f"goes on with {part} of the data")
 
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
         """Add the value to the rungs that this report is the first to reach."""

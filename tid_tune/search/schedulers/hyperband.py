@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from tid_tune.search.decision import CONTINUE, Decision, Pause
 from tid_tune.search.records import Trial
 from tid_tune.search.schedulers.base import Closing, Continuation, Scheduler
-from tid_tune.search.schedulers.rungs import Ladder, rung_levels
+from tid_tune.search.schedulers.rungs import Ladder
+from tid_tune.spec.plan import rung_levels
 
 
 @dataclass
@@ -103,7 +104,8 @@ class Hyperband(Scheduler):
         count, better = len(rung.ranked) + 1, rung.better_than((value, -trial.number))
         if better < int(count / self.reduction) and not bracket.ladder.by_data:
             return CONTINUE
-        return Pause(f"waits at epoch {rung.level:g}: rank {better + 1} of {count}")
+        place = bracket.ladder.place(rung.level)
+        return Pause(f"waits at {place}: rank {better + 1} of {count}")
 
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
         """Add the value to the rungs that this report is the first to reach."""
@@ -138,8 +140,8 @@ class Hyperband(Scheduler):
         return [
             Closing(
                 trial,
-                f"rank {rung.better_than(key) + 1} of {len(rung.ranked)} at epoch "
-                f"{rung.level:g}; {rung.promoted} went on",
+                f"rank {rung.better_than(key) + 1} of {len(rung.ranked)} at "
+                f"{bracket.ladder.place(rung.level)}; {rung.promoted} went on",
             )
             for bracket in self.brackets
             for rung in bracket.rungs

@@ -13,16 +13,6 @@ from dataclasses import dataclass, field
 from tid_tune.search.records import Trial, reached
 
 
-def rung_levels(grace: float, reduction: float, epochs: float) -> list[float]:
-    """Return grace * reduction^k for k = 0, 1, ... below the full length `epochs`."""
-    levels = []
-    level = grace
-    while not reached(level, epochs):
-        levels.append(level)
-        level *= reduction
-    return levels
-
-
 @dataclass
 class Rung:
     """The values (more is better) of the trials that came to one length."""
@@ -69,6 +59,10 @@ class Ladder:
     def leave(self, trial: Trial) -> None:
         """Forget a trial that is over."""
         self._passed.pop(trial.id, None)
+
+    def place(self, level: float) -> str:
+        """Return where a level is, for a reader: `epoch 3`, or `0.25 of the data`."""
+        return f"{level / self.epochs:.3g} of the data" if self.by_data else f"epoch {level:g}"
 
     @property
     def first_fraction(self) -> float:
