@@ -90,12 +90,26 @@ def test_earlier_trials_that_break_the_rules_are_passed_over(earlier):
 def test_a_rule_that_came_later_drops_recorded_points(earlier):
     folder, best = earlier
     spec = make_spec(transfer=Transfer(run=folder, top=2))
+    rule = Constraint(left="weight", op=">", right=best[0]["weight"])
+    later = spec.model_copy(update={"require": (rule,)})
+    ledger = Ledger.in_memory(clock=VirtualClock())
+    Search.open(spec, ledger).next()
+    search = simulate(later, learning_curve, ledger=ledger)
+    assert best[0] not in [t.params for t in search.state.trials.values()]
+    assert any("is left out" in note for note in search.notes)
+
+
+def test_points_are_read_anew_until_a_trial_exists(earlier):
+    folder, best = earlier
+    spec = make_spec(transfer=Transfer(run=folder, top=1))
+    rule = Constraint(left="weight", op="!=", right=best[0]["weight"])
     ledger = Ledger.in_memory(clock=VirtualClock())
     Search.open(spec, ledger)
-    rule = Constraint(left="weight", op=">", right=best[0]["weight"])
-    search = simulate(spec.model_copy(update={"require": (rule,)}), learning_curve, ledger=ledger)
+    later = spec.model_copy(update={"require": (rule,)})
+    search = simulate(later, learning_curve, ledger=ledger)
     searched = [t.params for t in search.state.trials.values() if t.stage == "search"]
-    assert best[0] not in searched
+    assert searched[0] == best[1]
+    assert not search.notes
 
 
 def test_a_run_that_is_not_there_or_has_another_objective_is_refused(earlier, tmp_path):

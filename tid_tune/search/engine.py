@@ -95,7 +95,8 @@ class Search:
             notes = describe_resume(before, spec)
         transfer = before.stages.get("transfer")
         fresh = None
-        if spec.transfer is not None and not is_current(transfer, spec):
+        stale = not before.trials or not is_current(transfer, spec)
+        if spec.transfer is not None and stale:
             fresh = {"event": "stage", "stage": "transfer", **read_transfer(spec)}
         search = cls(spec, ledger, fresh or transfer)
         search.notes = [*notes, *_config_note(before, spec), *search.notes]

@@ -84,7 +84,14 @@ def start_points(
     """Return the starting points by method, and notes on values that could not be taken over."""
     points: dict[str, list[StartPoint]] = {method: [] for method in methods(spec)}
     notes = []
-    for point in lawful_points(stage, spec):
+    for point in stage["points"]:
+        broken = broken_constraint(spec.require, point["params"])
+        if broken is not None:
+            notes.append(
+                f"start_from: {point['trial']} of {stage['run']} is left out, since it breaks "
+                f"`require: {describe(broken)}`"
+            )
+            continue
         kept = {
             name: value
             for name, value in point["params"].items()
