@@ -50,13 +50,24 @@ def show(
     trial: Annotated[str, typer.Argument(help="A trial, as t0007, or best.")] = "best",
 ) -> None:
     """Show one trial: sampled and effective values, its epochs, its config as a diff."""
-    from tid_tune.report.runs import config_diff, open_run, proof_table, report_table, trial_of
+    from tid_tune.report.runs import (
+        config_diff,
+        course_table,
+        open_run,
+        proof_table,
+        report_table,
+        trial_of,
+    )
 
     state, spec = open_run(run)
     found = trial_of(state, run, trial)
     reason = f": {found.reason}" if found.reason else ""
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
     console.say()
+    course = course_table(run, found)
+    if course is not None:
+        console.show(course)
+        console.say()
     console.show(proof_table(run, found))
     console.say()
     console.show(report_table(found, spec))

@@ -31,7 +31,7 @@ def leaderboard_table(
         top: at most so many rows besides the baseline's; None: all.
     """
     searched = [path for path, found in spec.space.items() if not isinstance(found, Fixed)]
-    names = _short_names([path for path in searched if any(path in row.params for row in rows)])
+    names = short_names([path for path in searched if any(path in row.params for row in rows)])
     room = width - FIXED_WIDTH - sum(len(name) + 2 for name in spec.objectives)
     columns = sum(max(len(name), 8) + 2 for name in names.values()) <= room
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -45,7 +45,7 @@ def leaderboard_table(
             shown += 1
             if top is not None and shown > top:
                 continue
-        values = [_short(row.params.get(path)) for path in names]
+        values = [short_value(row.params.get(path)) for path in names]
         if not columns:
             pairs = zip(names.values(), values, strict=True)
             values = [" ".join(f"{name}={value}" for name, value in pairs if value)]
@@ -79,7 +79,7 @@ def _style(row: Row) -> str | None:
     return STYLES.get(row.status)
 
 
-def _short_names(paths: Sequence[str]) -> dict[str, str]:
+def short_names(paths: Sequence[str]) -> dict[str, str]:
     """Each path's last word, or as many words as tell it from the others."""
     names: dict[str, str] = {}
     for path in paths:
@@ -92,7 +92,8 @@ def _short_names(paths: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _short(value: Any) -> str:
+def short_value(value: Any) -> str:
+    """A value in three digits; empty for None."""
     if value is None:
         return ""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

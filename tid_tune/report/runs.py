@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from tid_tune.errors import UsageError
+from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.search.costs import cost_table, total_cost
 from tid_tune.search.ledger import LEDGER_NAME, read_events
 from tid_tune.search.lock import holder_of
@@ -124,6 +125,27 @@ def trial_of(state: RunState, run: Path, name: str) -> Trial:
     return found
 
 
+def course_table(run: Path, trial: Trial) -> Table | None:
+    """The values and data a trial had in turn; None where they never changed."""
+    found = [
+        event
+        for event in read_events(run / LEDGER_NAME)
+        if event["event"] == "suggest" and event["trial"] == trial.id
+    ]
+    if len(found) < 2:
+        return None
+    parts = any(event["fraction"] != 1.0 for event in found)
+    names = short_names([path for path in trial.params if path in found[0]["params"]])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("by", *(["data"] if parts else []), *names.values()):
+        table.add_column(name, justify="left" if name == "by" else "right")
+    for event in found:
+        data = [f"{event['fraction']:.3g}"] if parts else []
+        values = [short_value(event["params"].get(path)) for path in names]
+        table.add_row(event["origin"], *data, *values)
+    return table
+
+
 def proof_table(run: Path, trial: Trial) -> Table:
     """Sampled values beside the ones read back from the live objects when the trial was built."""
     effective: dict[str, Any] = {}
@@ -144,11 +166,13 @@ def report_table(trial: Trial, spec: SearchSpec) -> Table:
     logged = [name for name in (trial.last.metrics if trial.last else ()) if "distill" in name]
     chosen = [*spec.objectives, *[n for n in logged if n.endswith(("_raw", "ratio"))]]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("epoch", *chosen, "seconds"):
+    parts = any(report.fraction != 1.0 for report in trial.reports)
+    for name in (*(["data"] if parts else []), "epoch", *chosen, "seconds"):
         table.add_column(name.removeprefix("train/"), justify="right")
     for report in trial.reports:
+        data = [f"{report.fraction:.3g}"] if parts else []
         values = [f"{report.metrics[n]:.4g}" if n in report.metrics else "" for n in chosen]
-        table.add_row(f"{report.epoch:g}", *values, f"{report.seconds:.1f}")
+        table.add_row(*data, f"{report.epoch:g}", *values, f"{report.seconds:.1f}")
     return table
 
 
