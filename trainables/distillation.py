@@ -32,6 +32,7 @@ class DistillationTrainable(TrialTrainable):
             restore_from=order.checkpoint,
             fraction=fraction,
             measure_teacher=order.measure_teacher,
+            costs=order.costs,
         )
         trial.proof()
         return trial

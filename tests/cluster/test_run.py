@@ -74,6 +74,18 @@ def test_a_finished_search_is_not_run_again(workplace: Workplace) -> None:
     assert values(workplace.state()) == values(before)
 
 
+def test_a_search_for_a_cheap_student_has_its_trials_measure_the_cost(
+    workplace: Workplace,
+) -> None:
+    objectives = f"objectives={{{OBJECTIVE}: max, gflops: min}}"
+    code, output = workplace.run("--set", objectives, "--set", "trials=3")
+    assert code == 0, output
+    for trial in workplace.state().trials.values():
+        assert trial.value("gflops") is not None
+        assert trial.value("latency_ms") is None, "nobody asked for it"
+    assert "Pareto front" in output
+
+
 def test_failing_trials_fail_alone_with_their_kind(workplace: Workplace) -> None:
     spec = (workplace.root / "space.yaml").read_text()
     spec = spec.replace("{log_uniform: [1e-4, 1e-1]}", "{choice: [0.5, 0.6, 0.7, 1e-3]}")

@@ -63,10 +63,11 @@ class ToyTrial:
         with (self.order.work_dir / "trained.txt").open("a") as stream:
             stream.write(f"{self.step_done}\n")
         value = toy_value(self.order.edits, self.step_done)
+        costs = {name: 1 + abs(math.log10(lr or 1)) for name in self.order.costs}
         return Report(
             step=self.step_done,
             epoch=float(self.step_done),
-            metrics={OBJECTIVE: value},
+            metrics={OBJECTIVE: value, **costs},
             seconds=0.05,
             images=8,
             done=self.step_done >= self.order.epochs,

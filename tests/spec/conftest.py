@@ -16,7 +16,7 @@ detector = dict(
     backbone=dict(type='ResNet', depth=18, frozen_stages=-1, norm_eval=False),
     neck=dict(type='FPN', num_outs=5),
     bbox_head=dict(
-        type='GFLHead', num_classes=10,
+        type='GFLHead', num_classes=10, feat_channels=32, stacked_convs=1,
         anchor_generator=dict(type='AnchorGenerator', strides=[8, 16, 32, 64, 128])))
 """
 DATA = """

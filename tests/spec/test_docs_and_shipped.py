@@ -9,6 +9,7 @@ import pytest
 
 from tid_tune.spec import load
 from tid_tune.spec.model import OPTIONS_OF_TYPE
+from tid_tune.spec.objectives import COSTS
 from tid_tune.spec.source import KEYS, SECTIONS
 from tid_tune.spec.space import READERS
 
@@ -39,7 +40,7 @@ def test_every_example_of_the_reference_loads(example: str, documented_project: 
 def test_the_reference_names_every_field_option_and_distribution() -> None:
     options = [key for model in SECTIONS.values() for key in model.model_fields]
     conditional = [key for options in OPTIONS_OF_TYPE.values() for key in options]
-    for word in {*KEYS, *options, *conditional, *READERS, "when", "narrow"}:
+    for word in {*KEYS, *options, *conditional, *READERS, *COSTS, "when", "narrow"}:
         assert re.search(rf"\b{word}\b", REFERENCE), f"{word} is not documented"
 
 

@@ -27,6 +27,7 @@ from tid_tune.spec.model import (
 Load = Callable[..., SearchSpec]
 MOMENTUM = "optim_wrapper.optimizer.momentum"
 TID = "model.distillation"
+COSTLY = {"params_m": "min", "coco/bbox_mAP": "max"}
 
 
 def test_the_smallest_file_has_name_trial_and_space(read: Load) -> None:
@@ -131,7 +132,8 @@ def test_requirements_name_parameters_by_their_last_part(space: Load) -> None:
         ("budget: {x: 10, wall_hours: 0.5}", "budget.x", 10),
         ("trials: 1e2", "trials", 100),
         ("objective: coco/bbox_mAP_50", "objectives", {"coco/bbox_mAP_50": "max"}),
-        ("objectives: {a: max, b: min}", "objectives", {"a": "max", "b": "min"}),
+        ("objectives: {params_m: min, coco/bbox_mAP: max}", "objectives", COSTLY),
+        ("objectives: {train/loss: min}", "objectives", {"train/loss": "min"}),
         ("start_from: [{lr: 0.5}, {}]", "start_from", ({LR: 0.5}, {})),
         ("budget: null", "budget.gpu_hours", None),
         ("tracking: {enabled: false}", "tracking.enabled", False),

@@ -65,8 +65,8 @@ def test_a_new_type_drops_the_options_of_the_old_one(read: Load) -> None:
 
 @pytest.mark.usefixtures("base")
 def test_objectives_replace_the_objective_of_the_base(read: Load) -> None:
-    assert read("base: base.yaml\nobjectives: {a: min}\n").objectives == {"a": "min"}
-    assert read("base: base.yaml\n", "objective=acc").objectives == {"acc": "max"}
+    assert read("base: base.yaml\nobjectives: {gflops: min}\n").objectives == {"gflops": "min"}
+    assert read("base: base.yaml\n", "objective=train/acc").objectives == {"train/acc": "max"}
 
 
 def test_bases_are_chained_relative_to_the_file_that_names_them(read: Load) -> None:

@@ -113,7 +113,7 @@ sections = st.fixed_dictionaries(
     {},
     optional={
         "objectives": st.dictionaries(
-            st.sampled_from(["coco/bbox_mAP", "latency_ms", "é"]),
+            st.sampled_from(["coco/bbox_mAP", "latency_ms", "train/é"]),
             st.sampled_from(["max", "min"]),
             min_size=1,
         ),

@@ -68,6 +68,45 @@ def test_measuring_the_teacher_changes_nothing_in_the_student(distilled, tmp_pat
     assert found[0] == found[1]
 
 
+def conv_operations(height, width, channels_in, channels_out, kernel):
+    """Multiplications and additions of one convolution that gives height x width points."""
+    return 2 * height * width * channels_in * channels_out * kernel**2
+
+
+def test_costs_are_those_of_the_student_alone(distilled, shapes_config, tmp_path):
+    """Whether it is distilled or not: the teacher stays behind."""
+    plain = shapes_config(name="plain.py")
+    found = []
+    for config in (distilled, plain):
+        with make(config, tmp_path, costs=("gflops", "params_m", "latency_ms")) as trial:
+            found.append(trial.step().metrics)
+            student = getattr(trial.model, "student", trial.model)
+    assert found[0]["gflops"] == found[1]["gflops"]
+    assert found[0]["params_m"] == found[1]["params_m"]
+    assert found[0]["params_m"] == pytest.approx(sum(map(torch.numel, student.parameters())) / 1e6)
+    assert 0 < found[0]["latency_ms"] < 5000
+
+
+def test_operations_are_those_of_one_image(shapes_config, tmp_path):
+    """A deeper head costs its convolutions: two towers, on maps of 16x16 and 8x8."""
+    found = []
+    for convs in (1, 2):
+        params = {"model.bbox_head.stacked_convs": convs}
+        with make(shapes_config(), tmp_path, params, costs=("gflops",)) as trial:
+            found.append(trial.step().metrics["gflops"])
+    added = 2 * sum(conv_operations(side, side, 8, 8, kernel=3) for side in (16, 8))
+    assert 1e9 * (found[1] - found[0]) == pytest.approx(added)
+
+
+def test_measuring_costs_changes_nothing_in_the_training(distilled, tmp_path):
+    found = []
+    for costs in ((), ("latency_ms", "gflops", "params_m")):
+        with make(distilled, tmp_path, costs=costs) as trial:
+            trial.step()
+            found.append(log_only(trial.step().metrics))
+    assert found[0] == found[1]
+
+
 def test_a_restored_distillation_goes_on_in_the_middle_of_its_warm_up(distilled, tmp_path):
     every = Interval(count=3, unit="iter")
     with make(distilled, tmp_path, every=every) as whole:

@@ -16,6 +16,7 @@ from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
 from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
 from tid_tune.search.retention import Retention
 from tid_tune.spec.model import SearchSpec
+from tid_tune.spec.objectives import COSTS
 
 
 class Dispatcher:
@@ -79,6 +80,7 @@ class Dispatcher:
             root=self._root,
             checkpoint=self._run_dir / assignment.checkpoint if assignment.checkpoint else None,
             measure_teacher=measure_teacher,
+            costs=tuple(name for name in COSTS if name in self._spec.objectives),
         )
 
     def started(self, ray_id: str, node: str) -> None:

@@ -45,6 +45,8 @@ class WorkOrder(BaseModel):
     """The folder `tid-tune run` was started in: relative data paths of the config start here."""
     checkpoint: Path | None = None
     measure_teacher: bool = False
+    costs: tuple[str, ...] = ()
+    """The objectives that are costs of the student; see `spec.objectives.COSTS`."""
 
 
 class StepReport(Protocol):

@@ -1,4 +1,4 @@
-"""Which metrics a search may optimize, as far as the config's evaluator tells."""
+"""Which metrics a search may optimize, as far as the config and the trainable tell."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Any
 
 from tid_tune.spec.model import Direction
 from tid_tune.spec.problems import Problems, suggestion
-from tid_tune.spec.source import Header
+from tid_tune.spec.source import DEFAULT_TRAINABLE, Header
 from tid_tune.spec.tree import Node
 
 DEFAULT = "coco/bbox_mAP"
+COSTS = ("latency_ms", "gflops", "params_m")
+"""Of the student, measured by a trial where a search asks for them; see `trial.deployment`."""
+TRAINING = "train/"
+"""Prefix of what a trial reports of its training; the names depend on the detector."""
 _COCO = [f"bbox_mAP{suffix}" for suffix in ("", "_50", "_75", "_s", "_m", "_l")]
 _REPORTED = {
     "CocoMetric": ("coco", _COCO),
@@ -22,7 +26,7 @@ _SMALLER_IS_BETTER = ("loss", "latency", "params", "flops", "_ms", "memory", "se
 def read_objectives(
     header: Header, config: Mapping[str, Any], tree: Node, problems: Problems
 ) -> dict[str, Direction]:
-    """The metrics and their directions; a metric the evaluator does not report is noted."""
+    """The metrics and their directions; a metric that no trial would report is noted."""
     reported = _reported(config)
     if header.objectives is not None:
         objectives, key = dict(header.objectives), "objectives"
@@ -33,14 +37,16 @@ def read_objectives(
             problems.add(tree.entries["objective"].where, "objective", text)
     else:
         return {reported[0] if reported else DEFAULT: "max"}
+    # A trainable of the user's own may report anything.
+    if not reported or header.trainable != DEFAULT_TRAINABLE:
+        return objectives
     for metric in objectives:
-        prefix = metric.partition("/")[0]
-        known = [name for name in reported if name.startswith(f"{prefix}/")]
-        of_detection = prefix in {name for name, _ in _REPORTED.values()}
-        if of_detection and reported and metric not in reported:
-            text = f"val_evaluator of the config does not report {metric!r}; "
+        if metric not in (*reported, *COSTS) and not metric.startswith(TRAINING):
+            prefix = metric.partition("/")[0]
+            known = [name for name in reported if name.startswith(f"{prefix}/")]
             where = tree.entries[key].entries.get(metric, tree.entries[key]).where
-            problems.add(where, key, text + suggestion(metric, known or reported))
+            text = f"val_evaluator of the config does not report {metric!r}; "
+            problems.add(where, key, text + suggestion(metric, known or [*reported, *COSTS]))
     return objectives
 
 

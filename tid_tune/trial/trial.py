@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ prepare()  # what follows imports mmengine's registries and mmdet
 from tid_tune.trial import proof, state  # noqa: E402
 from tid_tune.trial.assembly import assemble, pick_device  # noqa: E402
 from tid_tune.trial.averages import with_ratios  # noqa: E402
+from tid_tune.trial.deployment import deployment_costs  # noqa: E402
 from tid_tune.trial.evaluation import evaluate, evaluate_teacher  # noqa: E402
 from tid_tune.trial.gradients import watch_gradients  # noqa: E402
 from tid_tune.trial.process import ProcessState  # noqa: E402
@@ -64,6 +65,7 @@ class Trial:
         threads: of torch on the CPU; None leaves them.
         fraction: of the training images to train on.
         measure_teacher: report the distillation teacher's metrics too, once, under `teacher/`.
+        costs: what to report of the student's cost where it will run; see `trial.deployment`.
 
     Raises:
         ConfigError: the config or a checkpoint cannot be used.
@@ -86,10 +88,12 @@ class Trial:
         threads: int | None = None,
         fraction: float = 1.0,
         measure_teacher: bool = False,
+        costs: Collection[str] = (),
     ) -> None:
         self._check(epochs, report_every)
         self._params, self._every = dict(params), report_every
         self._teacher_wanted = measure_teacher
+        self._costs = costs
         work_dir.mkdir(parents=True, exist_ok=True)
         self._log = work_dir / LOG_FILE
         self._process: ProcessState | None = ProcessState(threads)
@@ -152,6 +156,7 @@ class Trial:
             means = loop.take_averages()  # waits for the device, so that the clock is right
             trained = time.monotonic() - started
             metrics = evaluate(self.runner) | self._teacher_metrics()
+            metrics |= deployment_costs(self.runner, self._costs)
         images = (loop.iter - first) * self.runner.train_dataloader.batch_sampler.batch_size
         images *= self.runner.world_size
         values = with_ratios(means) | self._speed(images, trained, time.monotonic() - started)
