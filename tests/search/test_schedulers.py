@@ -52,6 +52,13 @@ def test_every_trial_ends_and_somebody_comes_to_the_full_length(name, fidelity, 
 
 
 @pytest.mark.parametrize(("name", "fidelity"), EVERY)
+def test_trials_may_wait_while_hundreds_of_others_report(name, fidelity):
+    search = simulate(scheduler_spec(name, fidelity, trials=600, epochs=4), learning_curve)
+    assert all(t.status.final for t in search.state.trials.values())
+    assert len(search.state.trials) == 600
+
+
+@pytest.mark.parametrize(("name", "fidelity"), EVERY)
 def test_the_best_trial_is_never_stopped_by_the_others(name, fidelity):
     def steady(assignment, epoch):
         return {OBJECTIVE: assignment.params["threshold"] * epoch / assignment.epochs}

@@ -7,6 +7,7 @@ same observations as the one that was interrupted.
 from __future__ import annotations
 
 import bisect
+import contextlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,7 +72,9 @@ class Observations:
         old = self.results.pop(number, None)
         if old is not None:
             del self._ranked[bisect.bisect_left(self._ranked, (old.order, number))]
-            self._recent.remove(number)
+            # A trial that waited at a rung for long is not among the recent ones any more.
+            with contextlib.suppress(ValueError):
+                self._recent.remove(number)
 
     def window(self) -> list[Observation]:
         """Return the best and the most recent results, in order of suggestion."""
