@@ -5,7 +5,15 @@ from tid_tune.errors import UsageError
 from tid_tune.search.engine import Search
 from tid_tune.search.ledger import Ledger
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.spec.model import Budget, Interval, LogUniform, Sampler, Scheduler, Uniform
+from tid_tune.spec.model import (
+    Budget,
+    Confirm,
+    Interval,
+    LogUniform,
+    Sampler,
+    Scheduler,
+    Uniform,
+)
 
 
 @pytest.fixture
@@ -141,6 +149,16 @@ def test_a_baseline_switched_on_later_is_run(run):
     run(make_spec(trials=2, baseline=False))
     search = run(make_spec(trials=2))
     assert sorted(t.label for t in search.state.trials.values()) == ["", "", "defaults", "none"]
+
+
+@pytest.mark.parametrize("change", [{"baseline": False}, {"method": ("fgd", "pkd")}], ids=str)
+def test_a_baseline_given_up_after_the_confirmation_is_not_planned_any_more(run, change):
+    confirmed = {"trials": 2, "method": ("tid", "fgd"), "confirm": Confirm(top=1, seeds=2)}
+    run(make_spec(**confirmed))
+    search = run(make_spec(**{**confirmed, **change, "trials": 4}))
+    assert "tid defaults" not in search.state.stages["confirm"]["baselines"]
+    assert search.state.stages["result"]["confirmed"] is True
+    assert all(t.status.final for t in search.state.trials.values())
 
 
 def test_a_changed_config_file_is_pointed_out(run, tmp_path):

@@ -101,7 +101,8 @@ def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
     baselines = {planned.label: planned for planned in baseline_plan(spec)}
     plan = []
     for seed in stage["seeds"]:
-        for label in stage["baselines"]:
+        # A baseline may have left the spec since the stage was recorded.
+        for label in (name for name in stage["baselines"] if name in baselines):
             plan.append(replace(baselines[label], stage="confirm", seed=seed, of=label))
         for name in stage["candidates"]:
             trial = state.trials[name]
