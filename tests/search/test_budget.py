@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 from search_cases import OBJECTIVE, learning_curve, make_spec
 
@@ -95,6 +97,22 @@ def test_a_trial_held_by_the_budget_continues_when_the_budget_is_extended(tmp_pa
         assert any("budget" in note for note in search.notes)
         Simulator(search, learning_curve, clock).run()
     assert [len(t.reports) for t in search.state.trials.values()] == [9, 9, 9, 9]
+
+
+def test_the_budget_is_named_when_all_it_leaves_is_trials_at_a_rung():
+    rules = {"scheduler": Scheduler(type="hyperband"), "epochs": 3, "trials": 4}
+    search = simulate(make_spec(budget=Budget(epochs=8), baseline=False, **rules), learning_curve)
+    counts = Counter(t.status for t in search.state.trials.values())
+    assert counts == {Status.COMPLETED: 2, Status.PAUSED: 2}
+    assert search.state.closed == "budget: 8 of 8 epochs spent"
+
+
+def test_the_budget_is_named_when_it_cuts_the_confirmation_short():
+    rules = Scheduler(type="none")
+    spec = make_spec(budget=Budget(epochs=80), scheduler=rules, trials=2, confirm=Confirm())
+    search = simulate(spec, learning_curve)
+    assert len(search.state.trials) == 2 + 2 + 4  # of 12 reruns
+    assert search.state.closed == "budget: 72 of 80 epochs spent"
 
 
 def test_costs_are_told_by_stage_and_outcome_and_add_up():

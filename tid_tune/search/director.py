@@ -273,9 +273,14 @@ class Director:
 
     def _unfinished(self) -> str | None:
         """Return what the budget kept from being done."""
-        if any(stream.open for stream in self.streams.values()) or self.state.waiting:
+        ended = all(trial.status.final for trial in self.state.trials.values())
+        if not ended or any(stream.open for stream in self.streams.values()):
             return self._spent_by_one_more("search")
-        return self._spent_by_one_more("confirm") if self._missing(self._confirm) else None
+        confirmed = self.state.stages.get("confirm", {}).get("candidates")
+        if confirmed and self._missing(self._confirm):
+            # A rerun begins only if all of it fits.
+            return self._spent("confirm", self._meter.spent, ahead=self.spec.epochs)
+        return None
 
     def _exhausted(self) -> str | None:
         for stream in self.streams.values():
