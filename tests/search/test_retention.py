@@ -6,7 +6,7 @@ from tid_tune.search.ledger import Ledger
 from tid_tune.search.ranking import ranked_full_length
 from tid_tune.search.retention import Retention
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.spec.model import Confirm, Scheduler
+from tid_tune.spec.model import Budget, Confirm, Scheduler
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "none"])
@@ -42,6 +42,32 @@ def test_no_trial_ever_needs_a_checkpoint_that_was_released(scheduler, workers):
             assert mine == [trial.last.checkpoint]
     total = sum(len(t.reports) for t in search.state.trials.values())
     assert largest < total / 2
+
+
+@pytest.mark.parametrize("epochs", [20, 1000])
+@pytest.mark.parametrize("before", ["pbt", "asha", "none"])
+def test_trials_that_join_later_copy_no_checkpoint_that_is_gone(before, epochs, tmp_path):
+    path, clock, files = tmp_path / "ledger.jsonl", VirtualClock(), set()
+
+    def training(assignment, epoch):
+        begins = epoch == assignment.step + 1 and assignment.checkpoint is not None
+        assert not begins or assignment.checkpoint in files
+        files.add(f"{assignment.trial}/s{assignment.segment}/{int(epoch)}")
+        return learning_curve(assignment, epoch)
+
+    rules = {"scheduler": Scheduler(type=before), "budget": Budget(epochs=epochs)}
+    spec = make_spec(trials=4, baseline=False, **rules)
+    longer = {"trials": 12, "scheduler": Scheduler(type="pbt"), "budget": Budget()}
+    for changed in (spec, spec.model_copy(update=longer)):
+        with Ledger.open(path, sync=False, clock=clock) as ledger:
+            search = Search.open(changed, ledger)
+            retention, run = Retention(search), Simulator(search, training, clock, workers=2)
+            while run.step():
+                files.difference_update(retention.drain())
+    trials = search.state.trials.values()
+    assert len(trials) == 12
+    assert all(t.status.final for t in trials)
+    assert any(t.origin.startswith("exploit") for t in trials)
 
 
 def test_after_a_resume_the_same_checkpoints_are_kept(tmp_path):

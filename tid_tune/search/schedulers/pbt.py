@@ -41,6 +41,7 @@ class Pbt(Scheduler):
             self._numbers[trial.id] = trial.number
             self._passed[trial.id] = 0
             self._live[0] += 1
+            self._forget_the_passed()
 
     def started(self, trial: Trial) -> None:
         """The trial does not wait any more."""
@@ -56,14 +57,15 @@ class Pbt(Scheduler):
         return Pause(f"waits for the population at epoch {level:g}")
 
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
-        """Remember the value at the level this report is the first to reach."""
+        """Remember the value of a trial that waits at the level it is the first to reach."""
         arrived = self.ladder.arriving(trial, epoch)
         if arrived:
-            self._values[arrived[-1]][trial.id] = value
+            if trial.decision_kind == "scheduler":
+                self._values[arrived[-1]][trial.id] = value
+                self._waiting[arrived[-1]][trial.id] = None
             self._live[self._passed[trial.id]] -= 1
             self._live[arrived.stop] += 1
             self._passed[trial.id] = arrived.stop
-            self._waiting[arrived[-1]][trial.id] = None
         self.ladder.move(trial, epoch)
 
     def ended(self, trial: Trial) -> None:
@@ -85,6 +87,15 @@ class Pbt(Scheduler):
         while queue[-1].trial not in self._waiting[index]:
             queue.pop()
         return queue[-1]
+
+    def _forget_the_passed(self) -> None:
+        """Leave out of the comparison whoever has left a level, when a trial joins later on.
+
+        The trials of an earlier session (before `trials` was raised) have no checkpoint there.
+        """
+        for values, waiting in zip(self._values, self._waiting, strict=True):
+            for name in [name for name in values if name not in waiting]:
+                del values[name]
 
     def _continuations(self, index: int) -> list[Continuation]:
         """Return who goes on from a level and how, the first one last."""
