@@ -7,9 +7,10 @@ from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
 
 from tid_tune.errors import UsageError
 from tid_tune.search.export import write_csv, write_optuna
+from tid_tune.search.ledger import Ledger
 from tid_tune.search.records import Status
-from tid_tune.search.simulate import Failure, simulate
-from tid_tune.spec.model import Choice, Confirm, LogUniform
+from tid_tune.search.simulate import Failure, VirtualClock, simulate
+from tid_tune.spec.model import Choice, Confirm, Fixed, Integer, LogUniform, Uniform
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +77,35 @@ def test_trials_of_an_earlier_wider_space_are_exported_too(search, tmp_path):
     write_optuna(search.state, search.spec.model_copy(update={"space": space}), tmp_path / "s.db")
     study = optuna.load_study(study_name="test", storage=f"sqlite:///{tmp_path / 's.db'}")
     assert len(study.trials) == 12
+
+
+KINDS = {
+    "uniform": Uniform(low=0, high=1),
+    "log_uniform": LogUniform(low=1e-3, high=1),
+    "integer": Integer(low=0, high=5),
+    "log_integer": Integer(low=1, high=9, log=True),
+    "choice": Choice(values=(None, 0.5, "a", {"m": 1})),
+    "fixed": Fixed(value={"a": 1}),
+}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("uniform", "integer"),
+        ("integer", "log_uniform"),
+        ("choice", "uniform"),
+        ("fixed", "log_integer"),
+    ],
+)
+def test_a_parameter_that_became_of_another_kind_is_exported(earlier, later, tmp_path):
+    ledger = Ledger.in_memory(clock=VirtualClock())
+    for kind, trials in ((earlier, 4), (later, 8)):
+        space = {"x": KINDS[kind], "y": Uniform(low=0, high=1)}
+        spec = make_spec(space=space, trials=trials, baseline=False, epochs=1)
+        search = simulate(spec, learning_curve, ledger=ledger)
+    write_optuna(search.state, search.spec, tmp_path / "s.db")
+    study = optuna.load_study(study_name="test", storage=f"sqlite:///{tmp_path / 's.db'}")
+    values = [t.params["x"] for t in search.state.trials.values()]
+    flat = [json.dumps(v) if isinstance(v, dict) else v for v in values]
+    assert [trial.params["x"] for trial in study.trials] == flat

@@ -71,7 +71,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
 
     if path.exists():
         raise UsageError(f"{path} exists; name another file or delete it")
-    options = {name: _options(name, dist, state) for name, dist in spec.space.items()}
+    space = {name: _distribution(name, dist, state) for name, dist in spec.space.items()}
     with quiet_optuna():
         study = optuna.create_study(
             storage=_storage(path),
@@ -83,7 +83,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
         )
         study.add_trials(
             [
-                _frozen(trial, spec, options)
+                _frozen(trial, spec, space)
                 for trial in state.trials.values()
                 if trial.stage == "search" and trial.status not in _LEFT_OUT
             ]
@@ -126,17 +126,17 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list | dict | bool) else value
 
 
-def _frozen(trial: Trial, spec: SearchSpec, options: Mapping[str, list[Any]]) -> Any:
+def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, Any]) -> Any:
     from optuna.trial import create_trial
 
     state, values = _outcome(trial, spec)
     first = spec.first_objective
-    params = {n: _flat(v) for n, v in trial.params.items() if n in spec.space}
+    params = {n: _flat(v) for n, v in trial.params.items() if n in space}
     frozen = create_trial(
         state=state,
         values=values,
         params=params,
-        distributions={n: _wide(spec.space[n], v, options[n]) for n, v in params.items()},
+        distributions={name: space[name] for name in params},
         intermediate_values=(
             {
                 report.step: report.metrics[first]
@@ -178,31 +178,24 @@ def _flat(value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if isinstance(value, list | dict | tuple) else value
 
 
-def _options(name: str, dist: Distribution, state: RunState) -> list[Any]:
-    """Return the values of a choice, and those of older trials that it no longer has."""
-    if isinstance(dist, Choice | Ordinal):
-        values = list(dist.values)
-    elif isinstance(dist, Fixed):
-        values = [dist.value]
-    else:
-        return []
-    values += [t.params[name] for t in state.trials.values() if name in t.params]
-    seen: dict[str, Any] = {json.dumps(_flat(v)): _flat(v) for v in values}
-    return list(seen.values())
-
-
-def _wide(dist: Distribution, value: Any, options: list[Any]) -> Any:
-    """Return the distribution for Optuna; a value from an earlier, wider space fits it too."""
+def _distribution(name: str, dist: Distribution, state: RunState) -> Any:
+    """Return the distribution for Optuna; the values of trials from an earlier space fit it too."""
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
         IntDistribution,
     )
 
-    if options:
-        return CategoricalDistribution(options)
-    assert not isinstance(dist, Choice | Ordinal | Fixed)
-    low, high = min(dist.low, value), max(dist.high, value)
-    if isinstance(dist, Integer):
-        return IntDistribution(int(low), int(high), log=dist.log)
-    return FloatDistribution(low, high, log=isinstance(dist, LogUniform))
+    tried = [_flat(t.params[name]) for t in state.trials.values() if name in t.params]
+    if isinstance(dist, Choice | Ordinal | Fixed) or not all(map(_is_number, tried)):
+        values = [dist.value] if isinstance(dist, Fixed) else getattr(dist, "values", ())
+        options = {json.dumps(value): value for value in [*map(_flat, values), *tried]}
+        return CategoricalDistribution(list(options.values()))
+    low, high = min([dist.low, *tried]), max([dist.high, *tried])
+    if isinstance(dist, Integer) and all(isinstance(value, int) for value in tried):
+        return IntDistribution(int(low), int(high), log=dist.log and low >= 1)
+    return FloatDistribution(low, high, log=isinstance(dist, LogUniform) and low > 0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
