@@ -38,6 +38,10 @@ def test_the_table_has_one_line_per_trial_with_its_exact_values(search, tmp_path
             assert float(row["weight"]) == trial.params["weight"]
         if trial.params.get("sizes") == [1, 2]:
             assert json.loads(row["sizes"]) == [1, 2]
+        # Null is a value; a parameter that the trial does not have leaves the cell empty.
+        assert (row["sizes"] == "null") == (trial.params.get("sizes", "") is None)
+        assert (row["quantile"] == "") == ("quantile" not in trial.params)
+    assert "null" in {row["sizes"] for row in rows.values()}
     assert rows["t0006"]["reason"] == "CUDA out of memory"
     assert float(rows["t0001"]["epochs_trained"]) == 9
 

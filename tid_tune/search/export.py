@@ -50,7 +50,7 @@ def write_csv(state: RunState, spec: SearchSpec, path: Path) -> None:
                 [
                     *_standing(trial, rows.get(name)),
                     *(trial.value(objective) for objective in spec.objectives),
-                    *(_cell(trial.params.get(parameter)) for parameter in names),
+                    *(_cell(trial.params, parameter) for parameter in names),
                 ]
             )
 
@@ -122,8 +122,10 @@ def _standing(trial: Trial, row: Row | None) -> list[Any]:
     ]
 
 
-def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | dict | bool) else value
+def _cell(params: Mapping[str, Any], name: str) -> Any:
+    """Return a value as a cell; empty only where the parameter does not apply to the trial."""
+    value = params.get(name, "")
+    return json.dumps(value) if isinstance(value, list | dict | bool | None) else value
 
 
 def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, Any]) -> Any:
