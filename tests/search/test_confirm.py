@@ -206,6 +206,23 @@ def test_a_confirmation_cut_short_by_the_budget_still_compares_equals():
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
+@pytest.mark.parametrize("reruns", [4, 5])
+def test_a_lucky_trial_does_not_win_because_it_was_rerun_once_more(reruns):
+    def lucky(assignment, epoch):
+        if (assignment.stage, assignment.trial) == ("search", "t0001"):
+            return {OBJECTIVE: 0.9}
+        return {OBJECTIVE: quality(assignment.params)}
+
+    rules = {"trials": 4, "baseline": False, "scheduler": Scheduler(type="none")}
+    search = confirmed(lucky, workers=1, budget=Budget(epochs=9 * (4 + reruns)), **rules)
+    first, second = search.state.stages["confirm"]["candidates"]
+    assert first == "t0001"
+    values = [quality(search.state.trials[name].params) for name in (first, second)]
+    assert values[0] < values[1]
+    assert sum(t.stage == "confirm" for t in search.state.trials.values()) == reruns
+    assert judge_of(search).winner == second
+
+
 def groups(reruns):
     found = {}
     for trial in reruns:

@@ -58,7 +58,8 @@ class Group:
 class Verdict:
     """The outcome of the confirmation.
 
-    `candidates` are best first; `winner` is a search trial's id, None where no rerun completed.
+    `candidates` are best first, by the seeds that all were rerun with; `winner` is a search
+    trial's id, None where no rerun completed.
     `level` is that of the comparisons' intervals.
     """
 
@@ -83,7 +84,8 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     baselines = tuple(_group(name, "", trials, spec) for name in plan["baselines"])
     sign = spec.sign
     groups = [_group(n, state.trials[n].method, trials, spec) for n in plan["candidates"]]
-    groups.sort(key=lambda g: _standing(g, sign), reverse=True)
+    shared = _shared_seeds(plan["candidates"], trials)
+    groups.sort(key=lambda g: _standing(g, shared, sign), reverse=True)
     tuned = [group for group in groups if group.method == NONE]
     level = 1 - (1 - LEVEL) / max(1, len(groups) - len(tuned))
     spread = pooled_spread([list(group.values.values()) for group in (*groups, *baselines)])
@@ -114,10 +116,19 @@ def _group(name: str, method: str, trials: list[Trial], spec: SearchSpec) -> Gro
     return Group(name, method, values, failures, known)
 
 
-def _standing(group: Group, sign: float) -> tuple[int, float]:
-    """Return the sort key of a candidate: reruns that worked, then the mean."""
-    mean = 0.0 if group.estimate is None else group.estimate.mean
-    return len(group.values), sign * mean
+def _shared_seeds(candidates: list[str], trials: list[Trial]) -> set[int]:
+    """Return the seeds that every candidate has been rerun with, or all where there is none."""
+    ended = [{t.seed for t in trials if t.label == name and t.status.final} for name in candidates]
+    return set.intersection(*ended) or set.union(*ended) if ended else set()
+
+
+def _standing(group: Group, shared: set[int], sign: float) -> tuple[int, float]:
+    """Return the sort key of a candidate: reruns that worked, then the mean.
+
+    Only with the shared seeds: one rerun more, before the budget was spent, is no merit.
+    """
+    values = [value for seed, value in group.values.items() if seed in shared]
+    return len(values), sign * (estimate(values).mean if values else 0.0)
 
 
 def _compare(
