@@ -12,6 +12,7 @@ def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     """Note every contradiction between fields of a spec whose fields are valid."""
     _check_sampler(spec, tree, problems)
     _check_lengths(spec, tree, problems)
+    _check_resources(spec, tree, problems)
     share = trials_per_method(spec)
     if spec.confirm is not None and spec.confirm.top > share:
         each = f"the {share} trials of each method" if len(spec.method) > 1 else f"trials = {share}"
@@ -49,6 +50,16 @@ def _check_lengths(spec: SearchSpec, tree: Node, problems: Problems) -> None:
         if key in stated and value >= spec.epochs:
             text = f"{value:g} leaves nothing to stop: epochs = {spec.epochs}; lower it"
             _note(tree, "scheduler", key, text, problems)
+
+
+def _check_resources(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    gpus = spec.resources.gpus
+    if not gpus and not spec.resources.cpus:
+        text = "0 and no GPU either: a trial needs a device; raise cpus or gpus"
+        _note(tree, "resources", "cpus", text, problems)
+    if gpus > 1 and not gpus.is_integer():
+        text = f"{gpus:g}: only one GPU can be shared; write a whole number, or less than 1"
+        _note(tree, "resources", "gpus", text, problems)
 
 
 def _note(tree: Node, key: str, inner: str | None, text: str, problems: Problems) -> None:
