@@ -180,11 +180,11 @@ budget: &budget {{epochs: 10, x: 2}}
 space:
   {LR}: &range {{uniform: [0, 1]}}
   {MOMENTUM}: *range
-resources: {{<<: {{cpus: 2, ranks: 2}}, ranks: 3}}
+resources: {{<<: {{cpus: 2, concurrent: 2}}, concurrent: 3}}
 """
     spec = read(text)
     assert spec.space[LR] == spec.space[MOMENTUM]
-    assert (spec.resources.cpus, spec.resources.ranks) == (2, 3)
+    assert (spec.resources.cpus, spec.resources.concurrent) == (2, 3)
 
 
 def test_a_spec_survives_the_ledger(read: Load) -> None:

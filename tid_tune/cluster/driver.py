@@ -11,7 +11,6 @@ from pathlib import Path
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.session import Capacity, check_resources, ray_session
 from tid_tune.console import say, shown_path
-from tid_tune.errors import UsageError
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
 from tid_tune.search.budget import Budget
@@ -47,11 +46,6 @@ def run_search(
     Raises:
         UsageError: the cluster, its resources or the earlier run do not fit the spec.
     """
-    if spec.resources.ranks != 1:
-        raise UsageError(
-            f"resources.ranks: {spec.resources.ranks} was asked for; this version trains each "
-            "trial on one device. Set ranks: 1."
-        )
     started = time.monotonic()
     run_dir = (runs / spec.name).resolve()
     if fresh:

@@ -53,6 +53,9 @@ def _check_lengths(spec: SearchSpec, tree: Node, problems: Problems) -> None:
 
 
 def _check_resources(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    if spec.resources.ranks != 1:
+        text = f"{spec.resources.ranks}: this version trains each trial on one device; set it to 1"
+        _note(tree, "resources", "ranks", text, problems)
     gpus = spec.resources.gpus
     if not gpus and not spec.resources.cpus:
         text = "0 and no GPU either: a trial needs a device; raise cpus or gpus"
