@@ -366,3 +366,21 @@ def test_parts_made_by_split_are_no_leak(tmp_path):
     alone = check(parts[0].path)
     assert alone.errors == 0
     assert alone.splits[0].image_folder == str(tmp_path / "d/train")
+
+
+@pytest.mark.parametrize("name", ["instances_train.json", "instances_small.json"])
+def test_a_part_whose_source_is_elsewhere_is_checked(tmp_path, name):
+    from tid_tune.data.divide import subset
+
+    write_digits(tmp_path / "d", images=12, val_images=4)
+    folder = tmp_path / "small"
+    out = folder / "annotations" / name
+    own = out.stem.removeprefix("instances_")
+    subset(tmp_path / "d/annotations/instances_train.json", 0, out, images=6)
+    shutil.copy(tmp_path / "d/annotations/instances_val.json", out.parent)
+    for split in (own, "val"):
+        (folder / split).mkdir()
+    report = check(folder)
+    assert report.skipped == []
+    missing = [f for f in report.findings.all() if f.rule.code == "missing-image"]
+    assert {finding.split: finding.count for finding in missing} == {own: 6, "val": 4}

@@ -11,7 +11,7 @@ from typing import Any
 
 from tid_tune.data.check_boxes import check_boxes
 from tid_tune.data.check_images import ImageFile, check_images, check_leaks
-from tid_tune.data.coco import load_document, tabulate
+from tid_tune.data.coco import Document, load_document, tabulate
 from tid_tune.data.findings import Findings
 from tid_tune.data.layouts import CocoSplit, VocYear, find_dataset
 from tid_tune.data.table import Table
@@ -121,11 +121,12 @@ def check(
     files: dict[str, Sequence[ImageFile]] = {}
     categories: dict[str, list[Any]] = {}
     parts = find_dataset(path)
+    names = {part.annotations.name for part in parts if isinstance(part, CocoSplit)}
     for part in parts:
         if isinstance(part, VocYear):
             files.update(_check_year(part, report, options))
         else:
-            _check_split(part, report, options, len(parts) > 1, files, categories)
+            _check_split(part, report, options, names - {part.annotations.name}, files, categories)
     _compare_categories(categories, report.findings)
     check_leaks(files, report.findings)
     report.seconds = time.perf_counter() - started
@@ -136,7 +137,7 @@ def _check_split(
     split: CocoSplit,
     report: Report,
     options: _Options,
-    skip_derived: bool,
+    beside: set[str],
     files: dict[str, Sequence[ImageFile]],
     categories: dict[str, list[Any]],
 ) -> None:
@@ -145,10 +146,9 @@ def _check_split(
     except DataError as error:
         report.findings.add("annotation-file", split.name, str(error))
         return
-    info = document.get("info")
-    origin = info.get("tid_tune") if isinstance(info, dict) else None
-    if skip_derived and isinstance(origin, dict):
-        source = origin.get("derived_from")
+    source = _source(document)
+    # Of a source that is elsewhere nothing is known: such a part is a dataset of its own.
+    if source in beside:
         report.skipped.append(f"skipped {split.annotations.name}: it is a part of {source}")
         return
     categories[split.name] = document["categories"]
@@ -157,6 +157,14 @@ def _check_split(
     del document
     folder = split.image_folder(list(table.files[:50]), options.images)
     files[split.name] = _check_table(table, folder, split.name, split.annotations, report, options)
+
+
+def _source(document: Document) -> str | None:
+    """The name of the file that `data split` or `data subset` made this one of."""
+    info = document.get("info")
+    origin = info.get("tid_tune") if isinstance(info, dict) else None
+    name = origin.get("derived_from") if isinstance(origin, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _check_table(
