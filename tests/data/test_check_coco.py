@@ -384,3 +384,13 @@ def test_a_part_whose_source_is_elsewhere_is_checked(tmp_path, name):
     assert report.skipped == []
     missing = [f for f in report.findings.all() if f.rule.code == "missing-image"]
     assert {finding.split: finding.count for finding in missing} == {own: 6, "val": 4}
+
+
+def test_the_images_of_a_part_are_looked_for_where_those_of_its_source_are(tmp_path):
+    from tid_tune.data.divide import split, subset
+
+    write_digits(tmp_path / "d", images=12, val_images=4)
+    annotations = tmp_path / "d/annotations"
+    fit = split(annotations / "instances_train.json", 0.3, 0, annotations).parts[0].path
+    subset(fit, 0, annotations / "tiny.json", images=3)
+    assert check(annotations / "tiny.json").splits[0].image_folder == str(tmp_path / "d/train")

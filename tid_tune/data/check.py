@@ -155,7 +155,7 @@ def _check_split(
     table = tabulate(document, report.findings, split.name)
     # The json is many times the size of the table; it must not stay while images are read.
     del document
-    folder = split.image_folder(list(table.files[:50]), options.images)
+    folder = split.image_folder(list(table.files[:50]), options.images, source)
     files[split.name] = _check_table(table, folder, split.name, split.annotations, report, options)
 
 

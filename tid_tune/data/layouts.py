@@ -18,25 +18,26 @@ class CocoSplit:
     name: str
     annotations: Path
 
-    def image_folder(self, files: list[str], images: Path | None) -> Path:
+    def image_folder(self, files: list[str], images: Path | None, source: str | None) -> Path:
         """The folder the file names are relative to: the first likely one that holds some.
 
         Args:
             files: file names as the json has them.
             images: the folder a user named, or the parent of one folder for each split.
+            source: the name of the json that this one is a part of, if it is one.
         """
-        likely = list(self._likely(images))
+        likely = list(self._likely(images, source))
         for folder in likely:
             if any(os.path.exists(folder / name) for name in islice(files, 50)):
                 return folder
         return next((folder for folder in likely if folder.is_dir()), likely[0])
 
-    def _likely(self, images: Path | None) -> list[Path]:
+    def _likely(self, images: Path | None, source: str | None) -> list[Path]:
         parent = self.annotations.parent
         root = parent.parent if parent.name == "annotations" else parent
-        words = self.name.split("_")
-        # train_fit is a part of train and shares its folder.
-        names = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
+        names = _folder_names(self.name)
+        if source is not None:
+            names += _folder_names(_split_name(source))
         if images is not None:
             return [images, *(images / name for name in names)]
         return [
@@ -46,6 +47,16 @@ class CocoSplit:
             root,
             parent,
         ]
+
+
+def _folder_names(split: str) -> list[str]:
+    """A split's name and what it begins with: train_fit is a part of train, in its folder."""
+    words = split.split("_")
+    return ["_".join(words[:count]) for count in range(len(words), 0, -1)]
+
+
+def _split_name(file: str) -> str:
+    return Path(file).stem.removeprefix("instances_")
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ def _find_coco(path: Path) -> list[Path]:
 def _coco_split(path: Path) -> CocoSplit:
     if path.name == "_annotations.coco.json":
         return CocoSplit(path.absolute().parent.name, path)
-    return CocoSplit(path.stem.removeprefix("instances_"), path)
+    return CocoSplit(_split_name(path.name), path)
 
 
 def _find_years(path: Path) -> list[Path]:
