@@ -282,6 +282,27 @@ def test_crowd_boxes_may_repeat_and_be_all_an_image_has(data):
     assert found(data) == {}
 
 
+@pytest.mark.parametrize(
+    ("left", "example"),
+    [
+        ({"images": [], "annotations": []}, "0 images, 0 boxes"),
+        ({"annotations": []}, "4 images, 0 boxes"),
+        (None, "4 images, 4 boxes, all ignored"),
+    ],
+)
+def test_a_split_without_anything_to_find_is_an_error(data, left, example):
+    if left is None:
+        for annotation in data.train["annotations"]:
+            annotation["iscrowd"] = 1
+    else:
+        data.train.update(left)
+    data.save()
+    findings = found(data)
+    assert findings["no-boxes"] == (1, example)
+    assert findings.keys() <= {"no-boxes", "empty-image"}
+    assert check(data.root).errors == 1
+
+
 def test_many_defects_are_counted_and_only_the_first_are_shown(data):
     for number in range(50):
         data.add_box(id=100 + number, image_id=1000 + number)

@@ -65,6 +65,11 @@ ROWS = [
     ),
     ("image-list", edit("ImageSets/Main/train.txt", "000002\n", "\n000002\n"), "line 2: the line"),
     ("image-list", edit("ImageSets/Main/train.txt", "000002", "000002 -1"), "is not just a name"),
+    (
+        "image-list",
+        lambda home: (home / "ImageSets/Main/train.txt").write_text(""),
+        "train.txt: the list is empty",
+    ),
     ("leaked-file", edit("ImageSets/Main/test.txt", "000053", "000002"), "000002.jpg"),
     (
         "leaked-pixels",

@@ -198,6 +198,8 @@ def _check_year(year: VocYear, report: Report, options: _Options) -> dict[str, S
         except DataError as error:
             report.findings.add("annotation-file", name, str(error))
             continue
+        if not names:
+            report.findings.add("image-list", name, f"{path.name}: the list is empty")
         members[key] = {f"{home.name}/JPEGImages/{item}.jpg" for item in names}
         order |= dict.fromkeys(names)
     classes = options.classes or likely_classes

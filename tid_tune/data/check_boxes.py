@@ -62,8 +62,13 @@ def _repeats(table: Table) -> Rows:
 
 def _check_counts(table: Table, findings: Findings, split: str) -> None:
     used = np.bincount(table.box_class[~table.crowd], minlength=len(table.classes))
-    unused = [name for name, count in zip(table.classes, used, strict=True) if not count]
-    findings.add_many("unused-class", split, len(unused), unused)
+    if used.any():
+        unused = [name for name, count in zip(table.classes, used, strict=True) if not count]
+        findings.add_many("unused-class", split, len(unused), unused)
+    else:
+        count = len(table.boxes)
+        example = f"{len(table.files)} images, {count} boxes" + (", all ignored" if count else "")
+        findings.add("no-boxes", split, example)
     filled = np.bincount(table.box_image, minlength=len(table.files))
     empty = np.flatnonzero(filled == 0).tolist()
     findings.add_many("empty-image", split, len(empty), (table.files[row] for row in empty))

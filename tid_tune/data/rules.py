@@ -90,7 +90,7 @@ _ALL = (
     Rule(
         "image-list",
         "error",
-        "lines of image lists that are blank, repeated or hold more than a name",
+        "lines of image lists that are blank, repeated or hold more than a name, and empty lists",
         "write one image name a line, without its ending",
     ),
     Rule(
@@ -147,6 +147,12 @@ _ALL = (
         "error",
         "different files with the same content in two splits",
         "take them out of one split: results on images seen in training mean nothing",
+    ),
+    Rule(
+        "no-boxes",
+        "error",
+        "splits without a box that counts",
+        "annotate images, or name the right file: there is nothing to learn or to find here",
     ),
     Rule(
         "overhanging-box",
