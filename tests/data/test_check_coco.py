@@ -171,6 +171,7 @@ BOXES = [
     ("tiny-box", box(3, 4, 0.5, 5), "[3, 4, 0.5, 5]"),
     ("tiny-box", box(3, 4, 7, 0), "[3, 4, 7, 0]"),
     ("no-area", box(3, 4, 7, 8, area=0), "annotation 9"),
+    ("no-crowd-flag", drop_first("annotations", "iscrowd"), "annotation 1"),
     ("duplicate-box", lambda data: data.add_box(), "annotation 9, dog [2, 2, 10, 12]"),
     ("unused-class", again("categories", id=9, name="cow"), "cow"),
     ("empty-image", lambda data: data.train["annotations"].pop(), "4.jpg"),

@@ -185,6 +185,8 @@ def tabulate(document: Document, findings: Findings, split: str) -> Table:
     class_index = {identity: index for index, identity in enumerate(categories)}
     boxes = known(boxes, "image_id", image_index, "unknown-image", findings, split)
     boxes = known(boxes, "category_id", class_index, "unknown-category", findings, split)
+    flagless = [box["id"] for box in boxes if "iscrowd" not in box]
+    findings.add_many("no-crowd-flag", split, len(flagless), map("annotation {}".format, flagless))
     xywh = np.fromiter(
         chain.from_iterable(box["bbox"] for box in boxes), np.float64, 4 * len(boxes)
     )

@@ -175,6 +175,12 @@ _ALL = (
         "set area to width x height: training skips boxes without area",
     ),
     Rule(
+        "no-crowd-flag",
+        "warning",
+        "annotations without iscrowd",
+        "add iscrowd: 0; pycocotools, and so mmdet's own evaluation, stops at an image without it",
+    ),
+    Rule(
         "duplicate-box",
         "warning",
         "boxes that repeat another of the same image and class",
