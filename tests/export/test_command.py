@@ -64,8 +64,48 @@ def test_the_kept_best_is_used_where_there_is_one(run_folder, distilled):
     shutil.copyfile(distilled[1], run_folder / "best" / "checkpoint.pth")
     shutil.rmtree(run_folder / "trials")
     assert find_student(run_folder).checkpoint == run_folder / "best" / "checkpoint.pth"
-    with pytest.raises(UsageError, match=r"checkpoint of trial t0001 .* was not kept"):
+    with pytest.raises(UsageError, match=r"no weights of trial t0001: it was completed at epoch 1"):
         find_student(run_folder, "t0001")
+
+
+def test_the_kept_best_of_a_search_that_went_on_to_a_better_trial_is_not_used(run_folder):
+    (run_folder / "best").mkdir()
+    (run_folder / "best" / "config.py").write_text("model = None")
+    (run_folder / "best" / "checkpoint.pth").write_bytes(b"those of the best trial before")
+    found = find_student(run_folder)
+    assert found.provenance["trial"] == "t0002"
+    assert found.checkpoint == run_folder / "trials" / "t0002" / "step_000001.pth"
+    assert found.config.model.distillation.loss_weight == found.provenance["params"][WEIGHT]
+
+
+def test_a_trial_without_weights_is_refused_with_what_became_of_it(distilled, tmp_path):
+    spec = SearchSpec(
+        name="demo",
+        trial=distilled[0],
+        epochs=2,
+        space={WEIGHT: Choice(values=(0.5, 2.0, 3.0))},
+        sampler={"type": "grid"},
+        scheduler={"type": "none"},
+        baseline=False,
+        confirm=None,
+        trials=3,
+    )
+    ledger = Ledger.open(tmp_path / "ledger.jsonl", sync=False)
+    search = Search.open(spec, ledger)
+    early, broken, fresh = (search.next() for _ in range(3))
+    search.report(early.trial, 1, 1.0, {"coco/bbox_mAP": 0.1}, 1.0, 8, "trials/t0001/gone.pth")
+    search.complete(early.trial)
+    search.fail(broken.trial, "oom", "CUDA out of memory")
+    ledger.close()
+    for trial, told in (
+        (early.trial, r"it was stopped early, at epoch 1, and checkpoints are kept of"),
+        (broken.trial, r"it is failed and has reported nothing: CUDA out of memory"),
+        (fresh.trial, r"it is running and has reported nothing$"),
+    ):
+        with pytest.raises(UsageError, match=rf"no weights of trial {trial}: {told}"):
+            find_student(tmp_path, trial)
+    with pytest.raises(UsageError, match="no trial of full length yet"):
+        find_student(tmp_path)
 
 
 def test_an_unknown_trial_is_answered_with_those_there_are(run_folder):

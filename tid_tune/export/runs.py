@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from tid_tune.errors import UsageError
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.search.ledger import LEDGER_NAME
 from tid_tune.search.ranking import winning_trial
-from tid_tune.search.records import Trial
+from tid_tune.search.records import Status, Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import SearchSpec
 
@@ -44,13 +45,35 @@ def find_student(run: Path, trial: str = BEST) -> Found:
         what = "no trial of full length yet" if trial == BEST else f"no trial {trial}"
         raise UsageError(f"{run} has {what}; its trials: {known}")
     provenance = _provenance(run, chosen)
+    own = run / chosen.last.checkpoint if chosen.last and chosen.last.checkpoint else None
     kept = run / BEST
-    if trial == BEST and (kept / "checkpoint.pth").is_file():
+    if trial == BEST and _is_of(kept / "checkpoint.pth", own):
         return Found(load_config(kept / "config.py"), kept / "checkpoint.pth", provenance)
-    checkpoint = chosen.last.checkpoint if chosen.last else None
-    if checkpoint is None or not (run / checkpoint).is_file():
-        raise UsageError(f"the checkpoint of trial {chosen.id} in {run} was not kept")
-    return Found(load_config(spec.trial, chosen.edits), run / checkpoint, provenance)
+    if own is None or not own.is_file():
+        raise UsageError(f"{run} has no weights of trial {chosen.id}: {_why_none(chosen)}")
+    return Found(load_config(spec.trial, chosen.edits), own, provenance)
+
+
+def _is_of(kept: Path, own: Path | None) -> bool:
+    """Whether best/ has this trial's weights: it is written at the end of a command, and a search
+    that was killed, or still runs, may have a better trial since.
+    """
+    if not kept.is_file():
+        return False
+    return own is None or not own.is_file() or filecmp.cmp(kept, own, shallow=False)
+
+
+def _why_none(trial: Trial) -> str:
+    if trial.status is Status.DUPLICATE:
+        return f"it has the values and the seed of {trial.of}, which was trained in its place"
+    if not trial.reports:
+        reason = f": {trial.reason}" if trial.reason else ""
+        return f"it is {trial.status.value} and has reported nothing{reason}"
+    early = "early, " if trial.status is Status.STOPPED else ""
+    return (
+        f"it was {trial.status.value} {early}at epoch {trial.epoch:g}, and checkpoints are kept of "
+        "baselines, confirmations and the best trials of full length only"
+    )
 
 
 def _provenance(run: Path, trial: Trial) -> dict[str, Any]:
