@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tid_tune.cli.eval import evaluate
 from tid_tune.data.digits import CLASSES, write_digits
-from tid_tune.errors import ConfigError
+from tid_tune.errors import ConfigError, UsageError
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.report.analysis.evaluate import evaluate_checkpoint
 
@@ -99,3 +99,9 @@ def test_weights_of_another_model_are_refused_with_the_first_mismatches(trained,
 def test_a_split_the_config_lacks_is_named(trained):
     with pytest.raises(ConfigError, match="test_dataloader"):
         evaluate_checkpoint(*trained, "test", device="cpu")
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(trained, device):
+    with pytest.raises(UsageError, match=f"device '{device}' cannot be used here: "):
+        evaluate_checkpoint(*trained, device=device)

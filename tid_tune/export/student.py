@@ -12,7 +12,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from tid_tune.distill.student_state import export_student_state, has_student
-from tid_tune.errors import ConfigError
+from tid_tune.errors import ConfigError, UsageError
 from tid_tune.openmmlab.checkpoints import load_state, load_weights
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.setup import prepare, quiet
@@ -77,7 +77,8 @@ def build_student(
 ) -> nn.Module:
     """Return the student with these weights, in evaluation mode on `device`.
 
-    `named` is what an error calls the weights. Raises ConfigError if they do not fit the model.
+    `named` is what an error calls the weights. Raises ConfigError if they do not fit the model,
+    UsageError if there is no such device.
     """
     prepare()
     from mmdet.registry import MODELS
@@ -97,10 +98,19 @@ def build_student(
 
 
 def pick_device(device: str) -> torch.device:
-    """Return the device called `device`; "auto" is a GPU where there is one."""
+    """Return the device called `device`; "auto" is a GPU where there is one.
+
+    Raises UsageError if there is no such device.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:  # CPU builds of torch assert
+        reason = str(error).strip().split("\n", 1)[0]
+        raise UsageError(f"device {device!r} cannot be used here: {reason}") from None
+    return chosen
 
 
 def _check_fit(detector: nn.Module, weights: Mapping[str, Tensor], named: str) -> None:

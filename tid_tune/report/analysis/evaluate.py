@@ -30,6 +30,7 @@ def evaluate_checkpoint(
     Raises:
         ConfigError: a file is missing, or the weights do not fit.
         DataError: the data cannot be read.
+        UsageError: there is no such device.
     """
     loaded = load_config(config)
     weights = student_weights(checkpoint)
