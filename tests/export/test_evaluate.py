@@ -105,3 +105,11 @@ def test_a_split_the_config_lacks_is_named(trained):
 def test_a_device_that_is_not_there_is_refused(trained, device):
     with pytest.raises(UsageError, match=f"device '{device}' cannot be used here: "):
         evaluate_checkpoint(*trained, device=device)
+
+
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_evaluated(tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = run("no/config.py", "no/checkpoint.pth", "--out", out)
+        assert isinstance(result.exception, UsageError)
+        assert f"--out {out}" in str(result.exception)

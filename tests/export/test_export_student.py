@@ -12,7 +12,7 @@ import torch
 from export_models import DISTILLER, write_config
 from mmengine.config import Config
 
-from tid_tune.errors import ConfigError
+from tid_tune.errors import ConfigError, UsageError
 from tid_tune.export import export_student
 from tid_tune.export.plain import plain_config
 from tid_tune.export.student import student_weights
@@ -166,3 +166,9 @@ def test_a_checkpoint_of_another_model_is_refused_before_anything_is_written(tra
     with pytest.raises(ConfigError, match="does not fit"):
         export_student(config, trained[1], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_is_refused(trained, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file/below: cannot be made a folder: Not a directory"):
+        export_student(*trained, tmp_path / "file" / "below")

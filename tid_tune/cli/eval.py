@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tid_tune.errors import UsageError
+
 
 class Split(StrEnum):
     """The dataloaders a config may have to evaluate on."""
@@ -29,6 +31,9 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Evaluate one model: AP tables, classes, and errors by type."""
+    if out is not None:
+        _make(out)
+    # After the check: these import torch.
     from tid_tune import console
     from tid_tune.report.analysis.evaluate import evaluate_checkpoint
     from tid_tune.report.analysis.files import write_files
@@ -45,3 +50,11 @@ def evaluate(
         about = {"config": str(config), "checkpoint": str(checkpoint), "split": split.value}
         for path in write_files(out, analysis, about):
             console.say(f"wrote {path}")
+
+
+def _make(folder: Path) -> None:
+    """Make the folder now: an evaluation can take an hour."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot be made a folder: {error.strerror}") from None

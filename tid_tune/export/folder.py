@@ -12,6 +12,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from tid_tune import __version__
+from tid_tune.errors import UsageError
 from tid_tune.export import run_without_ops
 from tid_tune.export.onnx import Onnx, Size, export_onnx
 from tid_tune.export.plain import dataset_classes, plain_config
@@ -68,13 +69,17 @@ def export_student(
     Raises:
         ConfigError: weights and model do not fit, something needs tid_tune, or the head has no
             ONNX form here.
+        UsageError: `out` cannot be made, or the package `onnx` is missing.
     """
     source = as_config(config)
     loaded = state if isinstance(state, Mapping) else load_state(state)
     named = "the checkpoint" if isinstance(state, Mapping) else str(state)
     plain, weights = plain_config(source), student_weights(loaded)
     detector = build_student(plain, weights, named=named)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made a folder: {error.strerror}") from None
     graph = None
     if onnx:
         graph = export_onnx(detector, out / "model.onnx", size or input_size(plain))
