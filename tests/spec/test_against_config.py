@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,24 @@ def test_missing_data_are_told_through_dataset_wrappers(
     shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
     assert f"search.yaml:2: trial: {message}" in refusal(read)
     assert read(ONE, check_files=False).epochs == 6
+
+
+@pytest.mark.parametrize(("known", "fits"), [([3, 5], True), ([3, 5, 9], False), ([3, 9], False)])
+def test_an_evaluator_that_knows_other_images_than_it_is_shown_is_told(
+    known: list[int], fits: bool, read: Load
+) -> None:
+    for name, ids in (("val.json", [5, 3]), ("all.json", known)):
+        content = {"images": [{"id": i} for i in ids], "annotations": [], "categories": []}
+        Path("data", name).write_text(json.dumps(content))
+    override = "space.val_evaluator.ann_file=data/all.json"
+    if fits:
+        assert read(ONE, override).name == "test"
+        return
+    assert (
+        "search.yaml:2: trial: val_evaluator measures by data/all.json, which has other images "
+        "than the validation data of data/val.json; let both ann_file be the same"
+    ) in refusal(read, ONE, override)
+    assert read(ONE, override, check_files=False).name == "test"
 
 
 def test_data_behind_a_url_or_another_backend_are_left_alone(read: Load) -> None:

@@ -25,6 +25,39 @@ def check_data(config: Mapping[str, Any], where: Where, problems: Problems) -> N
         if isinstance(file, str) and _local(file) and not Path(file).is_file():
             text = f"annotation file of val_evaluator is missing: {file}; "
             problems.add(where, "trial", text + "get the data or mend val_evaluator.ann_file")
+        elif isinstance(file, str) and _local(file):
+            _check_measured(config, Path(file), where, problems)
+
+
+def _check_measured(
+    config: Mapping[str, Any], known: Path, where: Where, problems: Problems
+) -> None:
+    """Note that the evaluator's file `known` has other images than the validation data.
+
+    An image it alone knows counts as one where nothing was found, and lowers the mAP; an image it
+    does not know ends the evaluation, after the first interval was trained.
+    """
+    datasets = list(leaf_datasets(config.get("val_dataloader")))
+    files = [path for one in datasets for what, path in _paths(one) if what == "annotation file"]
+    if len(datasets) != 1 or len(files) != 1 or not files[0].is_file() or files[0].samefile(known):
+        return
+    shown, wanted = _image_ids(files[0]), _image_ids(known)
+    if shown is not None and wanted is not None and shown != wanted:
+        text = f"val_evaluator measures by {known}, which has other images than the validation data"
+        text += f" of {files[0]}; let both ann_file be the same"
+        problems.add(where, "trial", text)
+
+
+def _image_ids(file: Path) -> set[Any] | None:
+    """The ids of the images of a COCO json, None if it is no such file."""
+    from tid_tune.data.coco import load_document
+    from tid_tune.errors import DataError
+
+    try:
+        images = load_document(file, polygons=False)["images"]
+        return {image["id"] for image in images}
+    except (DataError, TypeError, KeyError):
+        return None
 
 
 def check_teacher(teacher: Mapping[str, Any], where: Where, problems: Problems) -> None:
