@@ -44,7 +44,6 @@ from tid_tune.spec.model import (
     Confirm,
     LogUniform,
     Sampler,
-    Scheduler,
     SearchSpec,
     Uniform,
 )
@@ -86,9 +85,13 @@ class Landscape:
         return cls(number, centre, weight, float(rng.uniform(-0.2, 0.2)))
 
     def level(self, params: dict[str, Any]) -> float:
-        off = {name: _unit(name, params[name]) - self.centre[name] for name in RANGES if name in params}
+        off = {
+            name: _unit(name, params[name]) - self.centre[name] for name in RANGES if name in params
+        }
         loss = sum(self.weight[name] * distance**2 for name, distance in off.items())
-        loss += abs(self.twist) * (off["loss_weight"] + math.copysign(1, self.twist) * off["lr"]) ** 2
+        loss += (
+            abs(self.twist) * (off["loss_weight"] + math.copysign(1, self.twist) * off["lr"]) ** 2
+        )
         if params["select"] == "threshold":
             loss += 0.02
         return max(0.02, self.best - loss)
@@ -135,7 +138,9 @@ class PlainOptuna:
 
     def __init__(self, seed: int, sampler: str, pruner: optuna.pruners.BasePruner) -> None:
         make = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}[sampler]
-        self.study = optuna.create_study(direction="maximize", sampler=make(seed=seed), pruner=pruner)
+        self.study = optuna.create_study(
+            direction="maximize", sampler=make(seed=seed), pruner=pruner
+        )
         self.trials: dict[str, optuna.Trial] = {}
 
     def ask(self, name: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import bisect
 import contextlib
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from tid_tune.search.space import Params
 
@@ -20,18 +20,37 @@ RECENT = 200
 """Samplers with a model see the best and the most recent observations, no more than these."""
 
 
+class Length(NamedTuple):
+    """How far a training has come: epochs, on a fraction of the training images."""
+
+    fraction: float
+    epoch: float
+
+    @property
+    def cost(self) -> float:
+        """In epochs on all images."""
+        return self.fraction * self.epoch
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One trial's result. `values` are signed so that more is better.
 
     `step` is None for a trial of full length; for one that was stopped, how far it came: only
-    equal lengths compare, and a longer life is the better sign.
+    equal lengths compare, and a longer life is the better sign. `curve` has the first objective,
+    signed too, at every length the trial reported, in order.
     """
 
     number: int
     params: Params
     values: tuple[float, ...]
     step: int | None = None
+    curve: dict[Length, float] = field(default_factory=dict)
+
+    @property
+    def length(self) -> Length:
+        """Where its curve ends."""
+        return next(reversed(self.curve))
 
     @property
     def order(self) -> tuple[float, ...]:

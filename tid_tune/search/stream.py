@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from tid_tune.search.costs import trained_epochs
 from tid_tune.search.decision import Decision
 from tid_tune.search.ledger import Event
-from tid_tune.search.observations import Observation, Observations, signed
+from tid_tune.search.observations import Length, Observation, Observations, signed
 from tid_tune.search.records import Status, Trial, missing_objectives
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.samplers.base import Taken
@@ -129,8 +129,12 @@ class Stream:
         told = {Status.COMPLETED, Status.STOPPED, Status.PAUSED}
         if last is None or trial.status not in told or not self.space.contains(trial.params):
             return None
+        curve = {
+            Length(report.fraction, report.epoch): signed(report.metrics, self._objectives)[0]
+            for report in trial.reports
+        }
         values = signed(last.metrics, self._objectives)
-        full = Observation(trial.number, trial.params, values)
+        full = Observation(trial.number, trial.params, values, curve=curve)
         if trial.status is Status.COMPLETED:
             return full
         return replace(full, step=math.floor(1000 * last.epoch * last.fraction))
