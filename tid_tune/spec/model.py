@@ -128,8 +128,13 @@ class Sampler(Model):
     type: Literal["tpe", "gp", "cmaes", "qmc", "random", "grid", "nsga2"] = "tpe"
     seed: Seed | None = None
     """None: the spec's `seed`."""
-    startup_trials: Count = 10
-    """tpe, gp, cmaes: random trials before the model is used."""
+    startup_trials: Count | None = None
+    """tpe, gp, cmaes: random trials before the model is used. None: 10, of gp 5."""
+
+    @property
+    def startup(self) -> int:
+        """`startup_trials` as in effect."""
+        return self.startup_trials or (5 if self.type == "gp" else 10)
 
 
 class Scheduler(Model):

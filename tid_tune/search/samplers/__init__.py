@@ -21,17 +21,17 @@ def make_sampler(spec: SamplerSpec, space: Space, seed: int, objectives: int) ->
         case "tpe":
             from tid_tune.search.samplers.tpe import TpeSampler
 
-            return TpeSampler(space, seed, spec.startup_trials, objectives)
+            return TpeSampler(space, seed, spec.startup, objectives)
         case "gp":
             from tid_tune.search.samplers.gp import GpSampler
 
-            return GpSampler(space, seed, spec.startup_trials, objectives)
+            return GpSampler(space, seed, spec.startup, objectives)
         case "cmaes":
             if objectives > 1:
                 raise SpecError("sampler.type: cmaes has one objective; take nsga2, tpe or gp")
             from tid_tune.search.samplers.cmaes import CmaEsSampler
 
-            return CmaEsSampler(space, seed, spec.startup_trials)
+            return CmaEsSampler(space, seed, spec.startup)
         case "qmc":
             from tid_tune.search.samplers.qmc import QmcSampler
 
@@ -43,6 +43,6 @@ def make_sampler(spec: SamplerSpec, space: Space, seed: int, objectives: int) ->
         case "nsga2":
             from tid_tune.search.samplers.nsga2 import Nsga2Sampler
 
-            return Nsga2Sampler(space, seed, spec.startup_trials)
+            return Nsga2Sampler(space, seed, spec.startup)
         case "random":
             return RandomSampler(space, seed)
