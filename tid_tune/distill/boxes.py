@@ -1,4 +1,4 @@
-"""Ground truth padded over the batch, and IoU against it, for all images at once.
+"""Ground truth padded over the batch, and overlap of boxes, for all images at once.
 
 Boxes are (x1, y1, x2, y2) in pixels of the padded input, float32.
 """
@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 PAIRS_AT_ONCE = 2**23
 """Box pairs compared in one go; bounds the memory of a crowded batch (32 MB a temporary)."""
+TINY = 1e-6
+"""Square pixels: divides instead of an area of 0."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,20 @@ class GroundTruth:
 
 def iou(first: Tensor, second: Tensor) -> Tensor:
     """IoU of boxes (..., 4) and (..., 4), broadcast against each other; 0 where both are empty."""
-    low = torch.maximum(first[..., :2], second[..., :2])
-    high = torch.minimum(first[..., 2:], second[..., 2:])
-    size = (high - low).clamp(min=0)
-    shared = size[..., 0] * size[..., 1]
-    union = _area(first) + _area(second) - shared
-    return shared / union.clamp(min=1e-6)
+    shared, union = _shared_and_union(first, second)
+    return shared / union.clamp(min=TINY)
+
+
+def giou(first: Tensor, second: Tensor) -> Tensor:
+    """Generalized IoU (Rezatofighi et al., CVPR 2019), in [-1, 1]; broadcast and empty as `iou`.
+
+    Not torchvision's, whose loss indexes by a mask and so waits for the device at every step.
+    """
+    shared, union = _shared_and_union(first, second)
+    low = torch.minimum(first[..., :2], second[..., :2])
+    high = torch.maximum(first[..., 2:], second[..., 2:])
+    hull = _area(torch.cat([low, high], dim=-1))
+    return shared / union.clamp(min=TINY) - (hull - union) / hull.clamp(min=TINY)
 
 
 def best_match(boxes: Tensor, truth: GroundTruth) -> tuple[Tensor, Tensor]:
@@ -77,6 +87,14 @@ def best_match(boxes: Tensor, truth: GroundTruth) -> tuple[Tensor, Tensor]:
         best = torch.where(better, high, best)
         index = torch.where(better, where + start, index)
     return best, index
+
+
+def _shared_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    low = torch.maximum(first[..., :2], second[..., :2])
+    high = torch.minimum(first[..., 2:], second[..., 2:])
+    size = (high - low).clamp(min=0)
+    shared = size[..., 0] * size[..., 1]
+    return shared, _area(first) + _area(second) - shared
 
 
 def _area(boxes: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.ops import generalized_box_iou_loss
 
+from tid_tune.distill.boxes import giou
 from tid_tune.distill.heads import DistributionAdapter, HeadAdapter
 
 EDGES = 4
@@ -48,5 +48,4 @@ def edge_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Ten
 
 def giou_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """1 - GIoU, in [0, 2], of boxes (..., 4), pairwise along the other dimensions."""
-    distance: Tensor = generalized_box_iou_loss(student, teacher)
-    return distance
+    return 1 - giou(student, teacher)
