@@ -21,7 +21,7 @@ class View:
     """One detector's pass over the batch. The teacher's tensors have no gradient.
 
     `features` are the neck's maps (N, C, H, W) per level; `outputs` what the head's forward
-    returned for them.
+    returned for them, empty for the teacher of a method that does not use them.
     """
 
     detector: nn.Module

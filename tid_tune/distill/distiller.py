@@ -112,7 +112,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]
         if not self.method.settings.active(iteration, epoch):
             return losses | _idle(self.method)
         student = View(self.student, self._student_head, features, outputs)
-        teacher = self._teacher.view(batch_inputs)
+        teacher = self._teacher.view(batch_inputs, outputs=self.method.uses_teacher_outputs)
         check_maps(student, teacher)
         result: MethodOutput = self.method(
             Context(student, teacher, instances, metas, iteration, epoch)

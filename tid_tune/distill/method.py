@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,9 @@ class Method(nn.Module, ABC):
     either detector as an attribute: the context brings them. The base counts steps, which go with
     the state dict so that a restored run continues its warm-up.
     """
+
+    uses_teacher_outputs: ClassVar[bool] = True
+    """Whether it asks for `context.teacher.outputs`; if not, the teacher's head is not run."""
 
     def __init__(self, settings: Settings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__()

@@ -34,11 +34,12 @@ class Teacher:
         return self
 
     @torch.no_grad()
-    def view(self, inputs: Tensor) -> View:
-        """Its pass over a preprocessed batch (N, 3, H, W)."""
+    def view(self, inputs: Tensor, *, outputs: bool = True) -> View:
+        """Its pass over a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck."""
         detector: Any = self.detector
         features = detector.extract_feat(inputs)
-        return View(self.detector, self.head, features, detector.bbox_head(features))
+        found = detector.bbox_head(features) if outputs else ()
+        return View(self.detector, self.head, features, found)
 
 
 def build_teacher(source: Mapping[str, Any]) -> Teacher:

@@ -46,6 +46,7 @@ class CrossKD(Method):
     """The student's features must be good for the teacher's head."""
 
     settings: CrossKDSettings
+    uses_teacher_outputs = False  # they are made here, from towers that have to be run anyway
 
     def __init__(
         self, settings: CrossKDSettings, student: HeadAdapter, teacher: HeadAdapter
@@ -64,9 +65,12 @@ class CrossKD(Method):
         """`loss_distill_class` and `loss_distill_box`, and the share of foreground points."""
         teacher = context.teacher.head
         anchors = teacher.boxes_per_point
-        logits, maps = finish(teacher.head, self.crossed(context), self.teacher_stage)
+        ours, theirs = self.towers(context)
+        logits, maps = finish(teacher.head, ours, self.teacher_stage)
+        with torch.no_grad():
+            their_logits, their_maps = finish(teacher.head, theirs, self.teacher_stage)
         with torch.autocast(context.device.type, enabled=False):
-            target = joined_points(teacher.class_logits(context.teacher.outputs), anchors).sigmoid()
+            target = joined_points(their_logits, anchors).sigmoid()
             confidence = target.amax(dim=-1) * context.valid_points[..., None]
             foreground = confidence >= self.settings.foreground_score
             count = foreground.sum().clamp(min=len(context.metas))
@@ -75,7 +79,7 @@ class CrossKD(Method):
             )
             weights = confidence * foreground
             total = weights.sum()
-            distance = self._box_distance(maps, context)
+            distance = self._box_distance(maps, their_maps, teacher)
             terms = {
                 "class": (
                     self.settings.class_weight,
@@ -92,17 +96,18 @@ class CrossKD(Method):
         )
         return output
 
-    def crossed(self, context: Context) -> TowerFeatures:
-        """The student's tower features as they enter the teacher's head."""
+    def towers(self, context: Context) -> tuple[TowerFeatures, TowerFeatures]:
+        """The student's tower features as they enter the teacher's head, and the teacher's own."""
         ours = self.recorder.take()
         with torch.no_grad():
             theirs = tower_features(
                 context.teacher.head.head, context.teacher.features, self.teacher_stage
             )
-        return TowerFeatures(
+        brought = TowerFeatures(
             self._bring(self.adapt_classes, ours.classes, theirs.classes, context),
             self._bring(self.adapt_boxes, ours.boxes, theirs.boxes, context),
         )
+        return brought, theirs
 
     def _bring(
         self,
@@ -118,13 +123,14 @@ class CrossKD(Method):
                 for triple in zip(adapted, theirs, context.valid, strict=True)
             ]
 
-    def _box_distance(self, maps: list[Tensor], context: Context) -> Tensor:
-        """D (N, P, A) between the crossed boxes and the teacher's own."""
-        teacher = context.teacher.head
+    def _box_distance(
+        self, ours: list[Tensor], theirs: list[Tensor], teacher: HeadAdapter
+    ) -> Tensor:
+        """D (N, P, A) between the crossed boxes and the teacher's own, from their box maps."""
         if has_distributions(teacher):
-            theirs = edge_logits(context.teacher.outputs[1])
-            return edge_divergence(edge_logits(maps), theirs, self.settings.temperature)[..., None]
-        return giou_distance(teacher.decode_maps(maps), context.teacher.prediction.boxes)
+            pair = edge_logits(ours), edge_logits(theirs)
+            return edge_divergence(*pair, self.settings.temperature)[..., None]
+        return giou_distance(teacher.decode_maps(ours), teacher.decode_maps(theirs))
 
 
 def match_statistics(ours: Tensor, theirs: Tensor, valid: Tensor) -> Tensor:

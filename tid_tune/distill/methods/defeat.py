@@ -25,6 +25,7 @@ class DeFeat(Method):
     """One weight inside objects, another one outside."""
 
     settings: DeFeatSettings
+    uses_teacher_outputs = False
 
     def __init__(
         self, settings: DeFeatSettings, student: HeadAdapter, teacher: HeadAdapter

@@ -39,6 +39,7 @@ class FGD(Method):
     """The teacher's attention weighs the difference; objects count alike whatever their size."""
 
     settings: FGDSettings
+    uses_teacher_outputs = False
 
     def __init__(self, settings: FGDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)

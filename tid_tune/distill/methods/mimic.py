@@ -23,6 +23,7 @@ class Mimic(Method):
     """The same weight for every point of the pyramid that is not padding."""
 
     settings: MimicSettings
+    uses_teacher_outputs = False
 
     def __init__(self, settings: MimicSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)

@@ -24,6 +24,7 @@ class PKD(Method):
     """Features should vary together; their scale and offset are free."""
 
     settings: PKDSettings
+    uses_teacher_outputs = False
 
     def __init__(self, settings: PKDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
