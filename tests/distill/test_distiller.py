@@ -120,6 +120,7 @@ def test_the_teacher_stays_in_evaluation_mode_and_follows_the_student() -> None:
     assert {value.dtype for value in hidden_parameters(model)} == {torch.float64}
     model.to("meta")
     assert {value.device.type for value in hidden_parameters(model)} == {"meta"}
+    assert model.teacher.data_preprocessor.device.type == "meta"
 
 
 def test_the_method_none_builds_no_teacher_and_adds_nothing() -> None:

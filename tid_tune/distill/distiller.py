@@ -91,6 +91,13 @@ class Distiller(BaseDetector):  # type: ignore[misc]
         super()._apply(fn, recurse)
         return self
 
+    def _set_device(self, device: torch.device) -> None:
+        """Tell the teacher's preprocessor too where its images go: mmengine keeps that apart."""
+        if self._teacher is not None:
+            detector: Any = self._teacher.detector
+            detector._set_device(device)
+        super()._set_device(device)
+
     def loss(self, batch_inputs: Tensor, batch_data_samples: list[Any]) -> dict[str, Any]:
         """The student's own losses, the distillation terms, and values to log.
 
