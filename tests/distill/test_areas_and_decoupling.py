@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,6 +72,26 @@ def test_the_preferred_area_keeps_its_points(scene: Any) -> None:
         (masks.weak, areas.weak) if options.precedence == "weak" else (masks.key, areas.key)
     )
     assert torch.equal(preferred, whole)
+
+
+SCORES = (2.0, 1.5, 0.4, 1.3, 0.7)
+
+
+def test_a_threshold_that_a_score_reaches_exactly_is_reached() -> None:
+    """Scores are multiplied in float32, where 0.8 - 1.5 * 0.4 is less than 0.2."""
+    pairs = list(itertools.product(SCORES, SCORES))
+    products = torch.tensor([a for a, _ in pairs]) * torch.tensor([b for _, b in pairs])
+    valid = torch.ones(1, len(pairs), dtype=torch.bool)
+    teacher = Importance(products[None], products[None])
+    for student, (a, b) in zip(products, pairs, strict=True):
+        theirs = Importance(torch.full_like(teacher.score, student), teacher.evidence)
+        for point, (c, d) in enumerate(pairs):
+            lead = float(Decimal(str(c)) * Decimal(str(d)) - Decimal(str(a)) * Decimal(str(b)))
+            if lead > 0:
+                options = TIDSettings(weak_threshold=lead, key_threshold=round(c * d, 9))
+                areas = assess_areas(teacher, theirs, valid, [len(pairs)], options)
+                assert areas.weak[0, point], (c, d, a, b)
+                assert areas.key[0, point], (c, d)
 
 
 def test_the_top_fraction_is_counted_per_image_and_level_over_valid_points() -> None:

@@ -52,8 +52,8 @@ def assess_areas(
     """
     lead = teacher.score - student.score
     if settings.select == "threshold":
-        key = teacher.score >= settings.key_threshold
-        weak = lead >= settings.weak_threshold
+        key = teacher.score >= settings.key_threshold - ROUNDING
+        weak = lead >= settings.weak_threshold - ROUNDING
     else:
         key = top_fraction(teacher.score, teacher.evidence, valid, level_sizes, settings.quantile)
         lead_evidence = teacher.evidence - student.evidence
