@@ -27,7 +27,16 @@ def same(left: Any, right: Any) -> bool:
     return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
-@pytest.mark.parametrize("changes", [{"loss_weight": 0}, {"method": "none"}, {"stop_iter": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss_weight": 0},
+        {"key_weight": 0, "weak_weight": 0, "rest_weight": 0},
+        {"method": "none"},
+        {"stop_iter": 0},
+    ],
+    ids=["weight", "weights of areas", "none", "stop"],
+)
 @pytest.mark.parametrize("kind", HEADS)
 def test_without_weight_losses_and_gradients_are_mmdets_own(kind: str, changes: Any) -> None:
     model = build(kind, detector(kind, width=16), **changes)
@@ -205,6 +214,17 @@ def test_after_the_stop_the_teacher_is_not_run() -> None:
     assert losses["loss_distill_off"] == 0
     found = gradients(model)
     assert all((found[f"method.{name}"] == 0).all() for name, _ in model.method.named_parameters())
+
+
+def test_with_weight_0_the_teacher_is_not_run_and_cannot_do_harm() -> None:
+    model = build(teacher=detector("gfl", width=16), loss_weight=0)
+    for value in hidden_parameters(model):
+        value.fill_(torch.inf)
+    calls: list[int] = []
+    model.teacher.backbone.register_forward_hook(lambda *_: calls.append(1))
+    assert all(value.isfinite().all() for value in gradients(model).values())
+    assert not calls
+    assert model.method.iteration == 1
 
 
 def test_distillation_ends_at_the_epoch_that_mmengine_counts() -> None:

@@ -165,7 +165,8 @@ class Settings:
     def active(self, iteration: int, epoch: int) -> bool:
         """Whether there is any distillation at this point of the training."""
         ended = self.stop_iter is not None and iteration >= self.stop_iter
-        return not ended and (self.stop_epoch is None or epoch < self.stop_epoch)
+        ended = ended or (self.stop_epoch is not None and epoch >= self.stop_epoch)
+        return self.loss_weight > 0 and not ended
 
     def ramp(self, iteration: int) -> float:
         """The linear warm-up factor in [0, 1] at `iteration`, which counts from 0."""

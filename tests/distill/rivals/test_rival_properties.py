@@ -62,9 +62,10 @@ def gradients(model: torch.nn.Module) -> list[Tensor]:
     return [value.grad for value in model.parameters() if value.grad is not None]
 
 
+@pytest.mark.parametrize("changes", [{"loss_weight": 0}, {"warmup_iters": 9}], ids=["off", "first"])
 @pytest.mark.parametrize(("method", "kind"), SUPPORTED)
-def test_without_weight_the_losses_are_mmdets_own(method: str, kind: str) -> None:
-    model = build(method, kind, width=16, loss_weight=0)
+def test_without_weight_the_losses_are_mmdets_own(method: str, kind: str, changes: Any) -> None:
+    model = build(method, kind, width=16, **changes)
     alone = copy.deepcopy(model.student)
     losses, own = model.loss(*batch()), alone.loss(*batch())
     for name, value in own.items():
