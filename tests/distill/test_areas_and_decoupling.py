@@ -111,6 +111,29 @@ def test_equal_scores_are_ordered_by_the_evidence() -> None:
     assert chosen.tolist() == [[False, False, True, True]]
 
 
+@pytest.mark.parametrize(("fraction", "points"), [(0.07, 700), (0.29, 2900), (0.1, 1000)])
+def test_a_fraction_that_is_a_whole_number_of_points_selects_that_many(
+    fraction: float, points: int
+) -> None:
+    score = random(3, 1, 10_000)
+    chosen = top_fraction(
+        score, score, torch.ones_like(score, dtype=torch.bool), [10_000], fraction
+    )
+    assert chosen.sum() == points
+
+
+def test_equal_leads_are_ordered_by_the_lead_of_the_evidence() -> None:
+    teacher = Importance(torch.full((1, 3), 4.0), torch.tensor([[0.9, 0.8, 0.7]]))
+    student = Importance(torch.full((1, 3), 2.25), torch.tensor([[0.6, 0.3, 0.5]]))
+    valid, options = (
+        torch.ones(1, 3, dtype=torch.bool),
+        TIDSettings(select="quantile", quantile=0.3),
+    )
+    areas = assess_areas(teacher, student, valid, [3], options)
+    assert areas.weak.tolist() == [[False, True, False]]
+    assert areas.key.tolist() == [[True, False, False]]
+
+
 @pytest.mark.parametrize("changes", [{}, {"select": "quantile", "quantile": 0.2}])
 @pytest.mark.parametrize("kind", HEADS)
 def test_what_lies_at_padding_changes_nothing(kind: str, changes: dict[str, Any]) -> None:

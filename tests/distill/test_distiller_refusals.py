@@ -48,6 +48,10 @@ def test_a_teacher_that_expects_other_images_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"data_preprocessor.mean is \[0.0.*\[1.0"):
         build("gfl", config)
     config = detector("gfl")
+    config["data_preprocessor"]["std"] = [1.0, 1.0, 2.0]
+    with pytest.raises(ConfigError, match=r"data_preprocessor.std is \[1.0.*2.0\]"):
+        build("gfl", config)
+    config = detector("gfl")
     config["data_preprocessor"]["bgr_to_rgb"] = True
     with pytest.raises(ConfigError, match="bgr_to_rgb"):
         build("gfl", config)
@@ -57,6 +61,13 @@ def test_maps_of_another_size_are_refused_at_the_first_batch() -> None:
     config = detector("gfl")
     config["backbone"]["strides"] = (1, 2, 2, 1)
     with pytest.raises(ConfigError, match=r"level 2 is \(2, 2\) for the student, \(4, 4\)"):
+        run(build("gfl", config))
+
+
+def test_a_neck_with_more_levels_than_its_head_is_refused_at_the_first_batch() -> None:
+    config = detector("gfl")
+    config["neck"]["num_outs"] = 4
+    with pytest.raises(ConfigError, match="the teacher's neck gives 4 levels, its head has 3"):
         run(build("gfl", config))
 
 

@@ -7,10 +7,15 @@ from typing import Any
 import pytest
 import reference_predictions as predictions
 import reference_rivals as reference
+import torch
 from reference_rivals import Maps, Pyramid, lists
 from rival_cases import BATCHES, Setting, check, setting
 from tiny_detectors import HEADS
 from torch import nn
+
+from tid_tune.distill.boxes import GroundTruth
+from tid_tune.distill.means import mean_over_levels
+from tid_tune.distill.object_masks import assigned_levels
 
 
 def maps_of(made: Setting) -> tuple[list[Maps], list[Maps], Pyramid]:
@@ -97,6 +102,19 @@ def test_fgd_equals_the_reference(case: str) -> None:
 def test_fgd_normalizes_and_adapts(changes: dict[str, Any]) -> None:
     made = setting("fgd", **changes)
     check_fgd(made, changes.get("attention_temperature", 0.5))
+
+
+def test_an_object_of_just_the_size_of_a_level_is_drawn_on_it() -> None:
+    boxes = torch.tensor(
+        [[[0.0, 0.0, 32.0, 32.0], [8.0, 8.0, 39.0, 39.0], [0.0, 0.0, 32.0, 128.0]]]
+    )
+    truth = GroundTruth(boxes, torch.zeros(1, 3), torch.ones(1, 3, dtype=torch.bool))
+    assert assigned_levels(truth, [8, 16, 32], 2.0).tolist() == [[1, 0, 2]]
+
+
+def test_weights_that_sum_to_less_than_one_still_give_a_mean() -> None:
+    values, weights = torch.tensor([[[3.0, 5.0]]]), torch.tensor([[[0.1, 0.3]]])
+    assert mean_over_levels([values], [weights]).item() == pytest.approx(4.5)
 
 
 def test_objects_are_compared_in_chunks_without_a_difference(
