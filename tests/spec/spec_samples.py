@@ -13,7 +13,7 @@ def with_line(line: str) -> str:
 
 def with_value(value: str) -> str:
     """A file with one parameter, on line 4."""
-    return f"{HEAD}space:\n  {LR}: {value}\n"
+    return f"{HEAD}space:\n  {LR}: {value}\nbaseline: false\n"
 
 
 def with_parameters(lines: str) -> str:

@@ -67,7 +67,7 @@ def test_the_smallest_file_has_name_trial_and_space(read: Load) -> None:
     ],
 )
 def test_every_distribution_has_a_form(text: str, meant: object, space: Load) -> None:
-    assert space(f"{LR}: {text}").space == {LR: meant}
+    assert space(f"{LR}: {text}", more="baseline: false\n").space == {LR: meant}
 
 
 def test_choices_may_be_lists_and_maps(space: Load) -> None:

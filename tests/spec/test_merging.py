@@ -47,7 +47,7 @@ def test_a_parameter_is_replaced_whole(read: Load) -> None:
 def test_null_removes_what_the_base_says(read: Load) -> None:
     spec = read(
         f"base: base.yaml\nbudget: {{epochs: null}}\ntrials: null\nstart_from: null\n"
-        f"space: {{{LR}: null, {MOMENTUM}: 1}}\n"
+        f"space: {{{LR}: null, {MOMENTUM}: 1}}\nbaseline: false\n"
     )
     assert (spec.budget.epochs, spec.budget.gpu_hours, spec.trials) == (None, 1, 24)
     assert spec.space == {MOMENTUM: Fixed(value=1)}

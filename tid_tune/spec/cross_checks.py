@@ -13,6 +13,10 @@ def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     _check_sampler(spec, tree, problems)
     _check_lengths(spec, tree, problems)
     _check_resources(spec, tree, problems)
+    if spec.baseline and all(_is_one_value(found) for found in spec.space.values()):
+        text = "nothing is searched: all have one value, which the baseline tries; "
+        text += "give a parameter a range, or set baseline: false"
+        _note(tree, "space", None, text, problems)
     share = trials_per_method(spec)
     if spec.confirm is not None and spec.confirm.top > share:
         each = f"the {share} trials of each method" if len(spec.method) > 1 else f"trials = {share}"
@@ -30,6 +34,12 @@ def _check_sampler(spec: SearchSpec, tree: Node, problems: Problems) -> None:
             if not _is_countable(distribution):
                 text = f"a grid needs countable values; write choice, or a quantized form ({kind})"
                 _note(tree, "space", path, text, problems)
+
+
+def _is_one_value(distribution: Distribution) -> bool:
+    if isinstance(distribution, Choice | Ordinal):
+        return len(distribution.values) == 1
+    return isinstance(distribution, Fixed)
 
 
 def _is_countable(distribution: Distribution) -> bool:
