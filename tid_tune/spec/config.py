@@ -78,6 +78,11 @@ def _type_clash(current: Any, distribution: Distribution) -> str | None:
     for value in values:
         if value is None or current is None or _alike(current, value):
             continue
+        if isinstance(distribution, Fixed) and isinstance(value, list | tuple):
+            return (
+                f"a list alone is one fixed value, but the config has {describe(current)} here; "
+                "to search write {uniform: [low, high]} or {choice: [a, b]}"
+            )
         return (
             f"the config has {describe(current)} here, so {describe(value)} cannot take its "
             "place; search a value inside it, or one of its kind"

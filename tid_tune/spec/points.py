@@ -65,6 +65,10 @@ def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
     if run is not None and run.value == "":
         problems.add(run.where, "start_from.run", "must not be empty; name a run folder")
         return None
+    if node.entries and not node.entries.keys() & TransferText.model_fields.keys():
+        wrong = "a map names an earlier run; points are a list: start_from: [{parameter: value}]"
+        problems.add(node.where, "start_from", wrong)
+        return None
     text = read_section(TransferText, "start_from", node, problems)
     if text is None:
         return None

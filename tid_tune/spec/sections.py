@@ -94,7 +94,8 @@ def _report(detail: ErrorDetails, path: str, node: Node, problems: Problems) -> 
     if kind == "missing":
         problems.add(found.where, dotted, "missing; add it")
         return
-    if kind == "string_pattern_mismatch":
+    formed = kind == "string_type" and steps[0] in ("report_every", "objective", "trainable")
+    if formed or kind == "string_pattern_mismatch":
         text = _PATTERNS.get(steps[0], "has characters that are not allowed")
     else:
         numbers = {key: f"{v:g}" if isinstance(v, float) else v for key, v in context.items()}

@@ -23,6 +23,8 @@ from tid_tune.spec.tree import Node, describe, same
 PATH = re.compile(r"[^\s.=]+(\.[^\s.=]+)*")
 """A dotted path; list indices are parts like any other."""
 
+_BRACKETS = re.compile(r"\[(\d+)\]")
+
 LARGEST = 1e100
 """Bounds are at most this large, so that no arithmetic on them overflows."""
 
@@ -43,8 +45,10 @@ def read_space(node: Node, problems: Problems) -> dict[str, Distribution]:
         return {}
     space: dict[str, Distribution] = {}
     for path, child in node.value.items():
-        if not PATH.fullmatch(path):
-            text = "not a dotted path such as optim_wrapper.optimizer.lr; remove spaces and ="
+        plain = _BRACKETS.sub(r".\1", path)
+        if plain != path or not PATH.fullmatch(path):
+            text = "not a dotted path such as optim_wrapper.optimizer.lr; "
+            text += f"write {plain}" if plain != path else "remove spaces and ="
             problems.add(child.where, f"space.{path}", text)
             continue
         try:
@@ -65,8 +69,9 @@ def read_distribution(node: Node) -> Distribution:
         if key in ("low", "high") and key not in options and len(kinds) == 1:
             raise _Wrong(f"{key} belongs to normal; write {kinds[0]}: [low, high]", child)
         if key not in READERS and key not in options:
-            known = [*READERS, "when"]
-            raise _Wrong(f"unknown distribution {key!r}; {suggestion(key, known)}", child)
+            nested = "; write a nested path as one key, with dots" if child.entries else ""
+            text = f"unknown distribution {key!r}; {suggestion(key, [*READERS, 'when'])}{nested}"
+            raise _Wrong(text, child)
     if len(kinds) != 1:
         got = " and ".join(kinds) if kinds else "none"
         raise _Wrong(f"expected one distribution, got {got}; known: {', '.join(READERS)}")
