@@ -25,7 +25,7 @@ step off the lattice, integer step, normal reversed, normal far off, log range,
 interval too long, missing trainable, objective and objectives, metric to minimize,
 several ranks, nothing searched, no device, one GPU and a half, metric of another evaluator,
 misspelt cost, misspelt metric, confirm too many, grace longer than training, an index in
-brackets, a list alone,
+brackets, a list alone, metric without its prefix,
 cmaes with two objectives, grid of a continuum, missing config, config of another kind,
 null removes nothing, path not in the config, nearest path, index out of range,
 path into a number, path of a helper, text for a number, number for a map, number for a flag,
