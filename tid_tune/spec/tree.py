@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from tid_tune.spec.problems import Problems, Where
 
@@ -89,7 +90,15 @@ def parse(text: str, source: str, problems: Problems, line: bool = True) -> Node
     except RecursionError:
         problems.add(whole, "", "not valid YAML: nested too deeply")
         return None
-    except (YAMLError, ValueError, OverflowError) as error:
+    except ReaderError as error:
+        where = _line_of(error.position, text, source) if line else whole
+        problems.add(where, "", f"not valid YAML: the character {error.character:#06x}; remove it")
+        return None
+    except (ValueError, OverflowError):
+        where = _line_of(text.find("\\U"), text, source) if line else whole
+        problems.add(where, "", "not valid YAML: a \\U escape beyond 0010FFFF; write the character")
+        return None
+    except YAMLError as error:
         problems.add(whole, "", f"not valid YAML: {' '.join(str(error).split())}")
         return None
     if root is None:
@@ -98,6 +107,10 @@ def parse(text: str, source: str, problems: Problems, line: bool = True) -> Node
         return _Reader(source, problems, line).read(root, whole, "", ())
     except _Unusable:
         return None
+
+
+def _line_of(position: int, text: str, source: str) -> Where:
+    return Where(source, text.count("\n", 0, position) + 1)
 
 
 def _explain(error: MarkedYAMLError, text: str, mark: Any) -> str:
