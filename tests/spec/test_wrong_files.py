@@ -62,6 +62,24 @@ def test_an_unreadable_value_is_not_reported_a_second_time(
     assert len(str(caught.value).splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("mistake", "place"),
+    [
+        (with_parameters("  model.distillation.loss_wieght: 1\n"), "search.yaml:4: space.model."),
+        (ONE.replace("config.py", "nomodel.py"), "search.yaml:2: trial: the config has no model"),
+    ],
+    ids=["constant of no method", "config without a model"],
+)
+def test_a_mistake_is_told_once_and_not_what_follows_from_it(
+    mistake: str, place: str, read: Callable[..., SearchSpec]
+) -> None:
+    Path("nomodel.py").write_text("import os\nx = 1\n")
+    with pytest.raises(SpecError) as caught:
+        read(mistake)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(place)
+
+
 def test_what_names_a_wrong_parameter_is_not_wrong_too(read: Callable[..., SearchSpec]) -> None:
     with pytest.raises(SpecError) as caught:
         read(

@@ -34,12 +34,12 @@ def check_against_config(
     Fixed parameters are set in `config`, as every trial has them.
     """
     where = tree.entries["trial"].where
-    check_paths(config, space, tree.entries.get("space", tree), problems)
-    _set_fixed(config, space)
-    model = config.get("model")
-    if not isinstance(model, Mapping):
+    if not isinstance(config.get("model"), Mapping):
         problems.add(where, "trial", "the config has no model; name an mmdet config")
         return space
+    check_paths(config, space, tree.entries.get("space", tree), problems)
+    _set_fixed(config, space)
+    model = config["model"]
     if check_files:
         check_data(config, where, problems)
     distills = is_distiller(model)
@@ -49,7 +49,9 @@ def check_against_config(
         _refuse_distillation(model, space, tree, problems)
         return space
     distillation = model.get("distillation") or {}
-    check_configured(distillation, where, problems)
+    # What the space sets is told with the parameter.
+    own = {key: v for key, v in distillation.items() if f"{DISTILLATION}.{key}" not in space}
+    check_configured(own, where, problems)
     effective = methods_in_effect(methods, space, distillation.get("method", "tid"))
     if set(effective) != {"none"}:
         _check_teacher(model, student, check_files, where, problems)

@@ -69,7 +69,7 @@ def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> Sea
         return None
     objectives = read_objectives(header, config, tree, problems)
     epochs = header.epochs or max_epochs(config)
-    if epochs is None:
+    if epochs is None and "model" in config:
         text = "missing, and the config's train_cfg has no max_epochs; add epochs"
         problems.add(tree.where, "epochs", text)
     if len(problems) or epochs is None:
