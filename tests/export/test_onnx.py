@@ -8,7 +8,8 @@ from torchvision.ops import batched_nms
 
 from tid_tune.errors import ConfigError
 from tid_tune.export import export_student
-from tid_tune.export.onnx import DenseGraph, export_onnx
+from tid_tune.export.onnx import DenseGraph, Onnx, export_onnx
+from tid_tune.export.readme import readme
 from tid_tune.export.transforms import input_size
 from tid_tune.openmmlab.configs import load_config
 
@@ -95,6 +96,26 @@ def test_the_size_is_that_of_the_pipeline_padded(tmp_path, scale, size):
     config.test_dataloader = config.val_dataloader
     config.test_dataloader.dataset.pipeline[1].scale = scale
     assert input_size(config) == size
+
+
+@pytest.mark.parametrize(
+    ("keep_ratio", "size", "told", "upright"),
+    [
+        (True, (800, 1344), "until the longer side has 1333 pixels or the shorter one 800", True),
+        (True, (800, 800), "until the longer side has 1333 pixels", False),
+        (False, (800, 1344), "resized to 1333x800 (width x height)", False),
+    ],
+)
+def test_the_readme_says_how_images_come_to_the_size_of_the_graph(
+    tmp_path, keep_ratio, size, told, upright
+):
+    config = load_config(write_config(tmp_path / "c.py", "GFL", "data"))
+    config.test_dataloader = config.val_dataloader
+    config.test_dataloader.dataset.pipeline[1].update(scale=(1333, 800), keep_ratio=keep_ratio)
+    graph = Onnx(tmp_path / "model.onnx", size, ("boxes", "scores"))
+    text = readme(config, {"dataset_meta": {"classes": ("a",)}}, graph)
+    assert " ".join(told.split()) in " ".join(text.split())
+    assert ("`--size 1344x800`" in text) == upright
 
 
 def test_a_pipeline_without_resizing_needs_a_size(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from tid_tune.export.onnx import Onnx
-from tid_tune.export.transforms import preprocessing
+from tid_tune.export.transforms import Resizing, find_resizing, preprocessing
 
 _HEAD = """\
 # {model}, {count} classes
@@ -44,8 +44,8 @@ suppression:
 
 ## Input
 
-{channels} images, values 0 to 255, {normalization}Height and width are padded at the right and
-bottom with {pad_value} to multiples of {divisor}.
+{channels} images, {resizing}. Values 0 to 255, {normalization}Height and width are padded at the
+right and bottom with {pad_value} to multiples of {divisor}.
 """
 
 _GRAPH = """
@@ -53,7 +53,7 @@ _GRAPH = """
 
 `model.onnx` has the network and the decoding of boxes, without non-maximum suppression.
 
-- Input `images`, float32 [N, 3, {height}, {width}]: prepared as above. N is free.
+- Input `images`, float32 [N, 3, {height}, {width}]: prepared as above. N is free.{upright}
 - Output `boxes`, float32 [N, P, 4]: left, top, right, bottom in pixels of the input.
 - Output `scores`, float32 [N, P, {count}]: probability of each class.
 {factor}
@@ -62,6 +62,10 @@ without its padding, drop those left without area, suppress the lesser of boxes 
 IoU is above {iou}, keep the best {most} and divide the boxes by the factor the image was
 resized by.
 """
+
+_UPRIGHT = """
+  Height and width are not. An image of other shape, such as an upright one, does not fit: write a
+  second graph (`--size {width}x{height}`), or resize it further until it does."""
 
 _FACTOR = "- Output `centerness`, float32 [N, P]: how near the point is to an object's center.\n"
 
@@ -76,12 +80,25 @@ def readme(config: Config, meta: Mapping[str, Any], graph: Onnx | None) -> str:
         count=len(classes) or head.get("num_classes", "unnamed"),
         classes=names,
         graph_row="| `model.onnx` | the network as a graph, see below |\n" if graph else "",
+        resizing=_resizing_text(find_resizing(config)),
         channels="RGB" if settings.get("bgr_to_rgb") else "BGR",
         normalization=_normalization(settings),
         pad_value=settings.get("pad_value", 0),
         divisor=settings.get("pad_size_divisor", 1),
     )
     return text if graph is None else text + _graph_text(config, graph)
+
+
+def _resizing_text(resizing: Resizing | None) -> str:
+    if resizing is None:
+        return "resized as the test pipeline in `config.py` says"
+    if not resizing.keeps_ratio:
+        return f"resized to {resizing.width}x{resizing.height} (width x height)"
+    longer, shorter = sorted((resizing.width, resizing.height), reverse=True)
+    return (
+        f"resized, keeping their ratio, until the longer side has {longer} pixels or the shorter "
+        f"one {shorter}"
+    )
 
 
 def _normalization(settings: Mapping[str, Any]) -> str:
@@ -98,6 +115,7 @@ def _graph_text(config: Config, graph: Onnx) -> str:
         height=graph.size[0],
         width=graph.size[1],
         count=config.model.bbox_head.num_classes,
+        upright=_upright_text(config, graph),
         factor=_FACTOR if centered else "",
         score_thr=test.get("score_thr", 0),
         keep=f", of each level the best {before}" if before > 0 else "",
@@ -105,3 +123,11 @@ def _graph_text(config: Config, graph: Onnx) -> str:
         iou=(test.get("nms") or {}).get("iou_threshold", 0.5),
         most=test.get("max_per_img", 100),
     )
+
+
+def _upright_text(config: Config, graph: Onnx) -> str:
+    """What to do with images of another shape than the graph's, where there can be any."""
+    resizing, (height, width) = find_resizing(config), graph.size
+    if resizing is None or not resizing.keeps_ratio or height == width:
+        return ""
+    return _UPRIGHT.format(height=height, width=width)

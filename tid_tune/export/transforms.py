@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mmengine.config import Config
@@ -10,20 +11,41 @@ from mmengine.config import Config
 from tid_tune.errors import ConfigError
 
 
+@dataclass(frozen=True)
+class Resizing:
+    """To a width and height in pixels.
+
+    With `keeps_ratio`, to as much as the longer side allows for an image's longer side, and the
+    shorter one for its shorter side: an upright image becomes an upright one.
+    """
+
+    width: int
+    height: int
+    keeps_ratio: bool
+
+
 def input_size(config: Config) -> tuple[int, int]:
     """Return height and width of the padded input, from the test pipeline's resizing.
 
     Raises ConfigError if the pipeline does not resize to one size.
     """
+    resizing = find_resizing(config)
+    if resizing is None:
+        raise ConfigError(
+            "the test pipeline resizes to no single size, so the size of the ONNX input must be "
+            "given"
+        )
+    divisor = int(preprocessing(config).get("pad_size_divisor", 1))
+    return _up(resizing.height, divisor), _up(resizing.width, divisor)
+
+
+def find_resizing(config: Config) -> Resizing | None:
+    """Return how the test pipeline resizes images; None if not to one size."""
     for step in _pipeline(config):
         scale = step.get("scale")
         if step.get("type") == "Resize" and isinstance(scale, list | tuple) and len(scale) == 2:
-            width, height = (int(side) for side in scale)
-            divisor = int(preprocessing(config).get("pad_size_divisor", 1))
-            return _up(height, divisor), _up(width, divisor)
-    raise ConfigError(
-        "the test pipeline resizes to no single size, so the size of the ONNX input must be given"
-    )
+            return Resizing(int(scale[0]), int(scale[1]), bool(step.get("keep_ratio")))
+    return None
 
 
 def preprocessing(config: Config) -> Mapping[str, Any]:
