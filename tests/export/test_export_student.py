@@ -21,6 +21,8 @@ from tid_tune.openmmlab.configs import load_config
 from tid_tune.report.analysis.ap import coco_table
 from tid_tune.report.analysis.columns import Detections
 from tid_tune.report.analysis.evaluate import evaluate_checkpoint
+from tid_tune.spec.model import Interval
+from tid_tune.trial.trial import Trial
 
 PROVENANCE = {"trial": "t0003", "params": {"model.distillation.loss_weight": 2.5}}
 BLOCKER = """
@@ -121,6 +123,31 @@ def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(exported, tr
 def test_the_exported_student_can_be_exported_again(exported, tmp_path):
     again = export_student(exported.config, exported.checkpoint, tmp_path / "again")
     assert again.config.read_text() == exported.config.read_text()
+
+
+def test_a_student_with_averaged_weights_leaves_with_those_that_were_measured(trained, tmp_path):
+    config, start = trained
+    averaged = tmp_path / "averaged.py"
+    averaged.write_text(
+        f"{config.read_text()}\nload_from = {str(start)!r}\n"
+        "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.05))\n"
+    )
+    epoch, work_dir = Interval(count=1, unit="epoch"), tmp_path / "work"
+    with Trial(
+        averaged, {}, seed=0, epochs=1, report_every=epoch, work_dir=work_dir, device="cpu"
+    ) as trial:
+        measured = trial.step().metrics["coco/bbox_mAP"]
+        trial.save(tmp_path / "trial.pth")
+    exported = export_student(averaged, tmp_path / "trial.pth", tmp_path / "out")
+    found = evaluate_checkpoint(exported.config, exported.checkpoint, "test", device="cpu")
+    assert found.table.overall()["AP"] == pytest.approx(measured, abs=1e-9)
+    # The last weights, which the trial's checkpoint has too, give another mAP.
+    last = load_state(tmp_path / "trial.pth")["ema_state_dict"]
+    plain = {n.removeprefix("module."): v for n, v in last.items() if n.startswith("module.")}
+    torch.save({"state_dict": plain}, tmp_path / "last.pth")
+    other = evaluate_checkpoint(exported.config, tmp_path / "last.pth", device="cpu")
+    assert other.table.overall()["AP"] != pytest.approx(measured, abs=1e-3)
 
 
 def test_weights_of_a_data_parallel_distiller_are_unwrapped_twice():
