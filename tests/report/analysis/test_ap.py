@@ -32,6 +32,28 @@ def test_the_table_is_pycocotools_table(seed):
         assert ap == pytest.approx(own[own > -1].mean())
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_every_curve_and_recall_behind_the_table_is_pycocotools(seed):
+    rng = np.random.default_rng(seed)
+    truth = random_truth(rng)
+    detections = random_detections(rng, truth)
+    reference = pycoco(truth, annotations(truth), detections.as_coco(truth)).eval
+    precision, recall = (
+        np.where(reference[name] < 0, np.nan, reference[name]) for name in ("precision", "recall")
+    )
+    table = coco_table(truth, detections)
+    np.testing.assert_allclose(table.precision, precision[..., -1], atol=1e-12)
+    np.testing.assert_allclose(table.recall, recall, atol=1e-12)
+    for iou, place in ((0.5, 0), (0.75, 5)):
+        own = precision[place, :, :, 0, -1]
+        np.testing.assert_allclose(table.curve(iou), np.nanmean(own, axis=1), atol=1e-12)
+        by_class = table.by_class()[f"AP{round(100 * iou)}"]
+        np.testing.assert_allclose(by_class, own.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(
+        table.by_class()["AR_100"], recall[:, :, 0, -1].mean(axis=0), atol=1e-12
+    )
+
+
 def test_no_detections_are_zero_ap_and_absent_classes_are_nan():
     truth = random_truth(np.random.default_rng(0), boxes=4, crowd=0.0)
     nothing = Detections(
