@@ -171,6 +171,12 @@ def test_what_needs_tid_tune_is_named(tmp_path):
         plain_config(config)
 
 
+def test_data_in_a_folder_named_like_the_package_are_no_use_of_it(tmp_path):
+    root = "/home/me/tid_tune/data/digits"
+    config = load_config(write_config(tmp_path / "c.py", "GFL", root, DISTILLER))
+    assert plain_config(config).val_dataloader.dataset.data_root == root
+
+
 def test_other_imports_stay_and_pretrained_backbones_are_not_fetched_again(tmp_path):
     config = load_config(write_config(tmp_path / "c.py", "GFL", "data", DISTILLER))
     config.custom_imports.imports = ["mmdet.models", *config.custom_imports.imports]
