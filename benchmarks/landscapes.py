@@ -1,7 +1,7 @@
 """Random objectives for searches: functions of eight parameters that behave like mAP.
 
 Each has a known best point, learning curves that cross (a high learning rate learns faster early
-on), scatter between seeds and scatter between evaluations. Two parameters are conditional, on a third.
+on), scatter between seeds and scatter between evaluations. Two parameters are conditional.
 """
 
 from __future__ import annotations

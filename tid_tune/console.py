@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -38,3 +40,20 @@ def shown_path(path: Path) -> Path:
 def is_interactive() -> bool:
     """Whether stdout is a terminal a live table can be drawn on."""
     return sys.stdout.isatty() and out.is_terminal
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while the block runs: call what it gives with how much is done, of how much.
+
+    Off a terminal nothing is shown.
+    """
+    if not is_interactive():
+        yield lambda done, total: None
+        return
+    from rich.progress import Progress
+
+    # Libraries write to stdout in the block; they send that where it belongs.
+    with Progress(console=out, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

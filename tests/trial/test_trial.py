@@ -210,6 +210,16 @@ def test_a_config_without_validation_data_says_so(shapes_config, tmp_path):
         make(shapes_config("val_evaluator = None\n"), tmp_path)
 
 
+def test_loaders_without_workers_may_keep_what_is_said_of_workers(shapes_config, tmp_path):
+    """As in mmdet's base configs, where a search sets `num_workers` to 0."""
+    more = "".join(
+        f"{part}_dataloader.update(persistent_workers=True, prefetch_factor=2)\n"
+        for part in ("train", "val")
+    )
+    with make(shapes_config(more), tmp_path, epochs=1) as trial:
+        assert trial.step().done
+
+
 def test_too_few_images_for_a_batch_are_a_data_error(shapes_config, tmp_path):
     more = "train_dataloader.update(batch_size=16, drop_last=True)\n"
     with pytest.raises(DataError, match="10 images"):

@@ -39,9 +39,15 @@ def evaluate(
     from tid_tune.report.analysis.files import write_files
     from tid_tune.report.analysis.tables import NO_SIMILAR, tables
 
-    analysis = evaluate_checkpoint(
-        config, checkpoint, "test" if split is Split.test else "val", limit=limit, device=device
-    )
+    with console.progress("evaluating") as watch:
+        analysis = evaluate_checkpoint(
+            config,
+            checkpoint,
+            "test" if split is Split.test else "val",
+            limit=limit,
+            device=device,
+            watch=watch,
+        )
     for table in tables(analysis):
         console.show(table)
     if not analysis.breakdown.similar:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.console import is_interactive, out, say
+from tid_tune.console import progress, say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from tid_tune.trial.training import TrainingRecord, Watcher
+    from tid_tune.trial.training import TrainingRecord
     from tid_tune.trial.trial import TrialReport
 
 
@@ -40,9 +37,9 @@ def train(
 
     folder = work_dir or Path("runs") / config.stem
     try:
-        with _watching() as watcher:
+        with progress("training") as move:
             record, trained = training.train(
-                config, folder, epochs=epochs, seed=seed, fresh=not resume, watcher=watcher
+                config, folder, epochs=epochs, seed=seed, fresh=not resume, watcher=_Lines(move)
             )
     except KeyboardInterrupt:
         say(f"stopped; the same command goes on after the last whole epoch in {folder}")
@@ -60,10 +57,14 @@ def _summary(metrics: dict[str, float]) -> str:
 
 
 class _Lines:
-    """One line per epoch."""
+    """One line per epoch, above a bar that moves with every iteration."""
+
+    def __init__(self, move: Callable[[int, int], None]) -> None:
+        self._move = move
 
     def iterated(self, done: int, total: int) -> None:
-        """Lines are for epochs only."""
+        """Move the bar."""
+        self._move(done, total)
 
     def reported(self, record: TrainingRecord, report: TrialReport) -> None:
         """Print the epoch."""
@@ -73,26 +74,3 @@ class _Lines:
             f"loss {report.metrics['train/loss']:.3f}  {_summary(report.metrics)}  "
             f"{report.seconds:.1f} s  {left:.0f} s left"
         )
-
-
-class _Bar(_Lines):
-    """The same lines above a bar that moves with every iteration."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar, self._task = bar, bar.add_task("training", total=None)
-
-    def iterated(self, done: int, total: int) -> None:
-        """Move the bar."""
-        self._bar.update(self._task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def _watching() -> Iterator[Watcher]:
-    if not is_interactive():
-        yield _Lines()
-        return
-    from rich.progress import Progress
-
-    # Libraries write to stdout while a trial runs; the trial keeps that in its log.
-    with Progress(console=out, transient=True, redirect_stdout=False) as bar:
-        yield _Bar(bar)

@@ -88,7 +88,10 @@ class Result:
         place = console.shown_path(self.run_dir)
         console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
         console.say(f"  picture      {place}/{PICTURE}")
-        console.say("  curves       mlflow ui   (in this folder, then open the address it prints)")
+        tracking = self.spec.tracking
+        if tracking.enabled:
+            here = "mlflow ui   (in this folder, then open the address it prints)"
+            console.say(f"  curves       {tracking.uri or here}")
 
 
 def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:

@@ -53,7 +53,8 @@ def assemble(
     cfg.train_cfg = {"by_epoch": True, "max_epochs": epochs}
     cfg.val_cfg = cfg.get("val_cfg") or {}
     cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
-    cfg.train_dataloader = finite_sampler(cfg.train_dataloader)
+    cfg.train_dataloader = finite_sampler(_runnable(cfg.train_dataloader))
+    cfg.val_dataloader = _runnable(cfg.val_dataloader)
     cfg.val_evaluator = _fast_metrics(cfg.val_evaluator)
     if not fresh:
         cfg.load_from = None
@@ -67,6 +68,12 @@ def assemble(
     runner.param_schedulers = scaled(runner.param_schedulers, trained / length)
     runner.train()
     return runner
+
+
+def _runnable(dataloader: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dataloader's config without the options that torch refuses where no worker is."""
+    needless = () if dataloader.get("num_workers") else ("persistent_workers", "prefetch_factor")
+    return {key: value for key, value in dataloader.items() if key not in needless}
 
 
 def _fast_metrics(evaluator: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,8 @@ from tid_tune.report.analysis.columns import (
 )
 
 Split = Literal["val", "test"]
+Watch = Callable[[int, int], None]
+"""Is told how many images are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,13 @@ class Collected:
     voc: bool
 
 
-def collect(detector: nn.Module, config: Config, split: Split, limit: int | None) -> Collected:
+def collect(
+    detector: nn.Module,
+    config: Config,
+    split: Split,
+    limit: int | None,
+    watch: Watch = lambda done, total: None,
+) -> Collected:
     """Run `detector`, in evaluation mode, over the config's dataloader of `split`.
 
     At most the first `limit` images are used, and the ground truth is that of the images used.
@@ -51,6 +59,7 @@ def collect(detector: nn.Module, config: Config, split: Split, limit: int | None
     truth, voc = _truth(config, split, dataset)
     index_of = {image_id: index for index, image_id in enumerate(truth.image_ids)}
     columns: dict[int, tuple[Any, Any, Any]] = {}
+    total = min(len(dataset), limit or len(dataset))
     for sample in _samples(detector, loader, limit):
         index = index_of.get(sample.img_id)
         if index is None:
@@ -62,6 +71,7 @@ def collect(detector: nn.Module, config: Config, split: Split, limit: int | None
         columns[index] = tuple(
             getattr(found, name).detach().cpu().numpy() for name in ("bboxes", "scores", "labels")
         )
+        watch(len(columns), total)
     if not columns:
         raise DataError(f"the {split} split has no images")
     used = np.array(sorted(columns), dtype=np.int64)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tid_tune.export.student import build_student, student_weights
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.report.analysis.analysis import Analysis, analyze
-from tid_tune.report.analysis.collect import Split, collect
+from tid_tune.report.analysis.collect import Split, Watch, collect
 
 
 def evaluate_checkpoint(
@@ -17,6 +17,7 @@ def evaluate_checkpoint(
     *,
     limit: int | None = None,
     device: str = "auto",
+    watch: Watch = lambda done, total: None,
 ) -> Analysis:
     """Evaluate the detector of an mmdet config, or the student of a Distiller's config.
 
@@ -26,6 +27,7 @@ def evaluate_checkpoint(
         split: which of the config's dataloaders.
         limit: use the first images only.
         device: "auto", "cpu", "cuda", ...
+        watch: told about every image.
 
     Raises:
         ConfigError: a file is missing, or the weights do not fit.
@@ -35,5 +37,5 @@ def evaluate_checkpoint(
     loaded = load_config(config)
     weights = student_weights(checkpoint)
     detector = build_student(loaded, weights, device=device, named=str(checkpoint))
-    collected = collect(detector, loaded, split, limit)
+    collected = collect(detector, loaded, split, limit, watch)
     return analyze(collected.truth, collected.detections, voc=collected.voc)
