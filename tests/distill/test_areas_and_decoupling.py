@@ -111,15 +111,13 @@ def test_equal_scores_are_ordered_by_the_evidence() -> None:
     assert chosen.tolist() == [[False, False, True, True]]
 
 
-@pytest.mark.parametrize(("fraction", "points"), [(0.07, 700), (0.29, 2900), (0.1, 1000)])
+@pytest.mark.parametrize(("count", "fraction", "chosen"), [(100, 0.3, 30), (13_400, 0.3, 4020)])
 def test_a_fraction_that_is_a_whole_number_of_points_selects_that_many(
-    fraction: float, points: int
+    count: int, fraction: float, chosen: int
 ) -> None:
-    score = random(3, 1, 10_000)
-    chosen = top_fraction(
-        score, score, torch.ones_like(score, dtype=torch.bool), [10_000], fraction
-    )
-    assert chosen.sum() == points
+    score = random(3, 1, count)
+    valid = torch.ones_like(score, dtype=torch.bool)
+    assert top_fraction(score, score, valid, [count], fraction).sum() == chosen
 
 
 def test_equal_leads_are_ordered_by_the_lead_of_the_evidence() -> None:

@@ -81,7 +81,7 @@ def top_fraction(
         order = ties.argsort(dim=1, descending=True, stable=True)
         by_score = values.gather(1, order).argsort(dim=1, descending=True, stable=True)
         order = order.gather(1, by_score)
-        count = (usable.sum(dim=1, keepdim=True) * fraction - ROUNDING).ceil()
+        count = (usable.sum(dim=1, keepdim=True).double() * fraction - ROUNDING).ceil()
         ranked = torch.arange(values.shape[1], device=values.device) < count
         chosen.append(torch.zeros_like(usable).scatter(1, order, ranked))
     return torch.cat(chosen, dim=1) & valid
