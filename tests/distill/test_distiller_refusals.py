@@ -115,11 +115,13 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     weights = build().student.state_dict()
     wrong = {name: value for name, value in weights.items() if name != "bbox_head.gfl_cls.bias"}
     wrong["bbox_head.gfl_cls.weight"] = torch.zeros(4, 8, 3, 3)
+    wrong["bbox_head.extra"] = torch.zeros(1)
     save_state({"state_dict": wrong}, tmp_path / "wrong.pth")
     teacher = {"model": detector("gfl"), "checkpoint": tmp_path / "wrong.pth"}
     with pytest.raises(ConfigError) as error:
         Distiller(student=detector("gfl"), teacher=teacher, distillation={})
     assert "bbox_head.gfl_cls.bias is missing" in str(error.value)
+    assert "bbox_head.extra is not in the model" in str(error.value)
     assert "has the shape (4, 8, 3, 3) instead of (3, 8, 3, 3)" in str(error.value)
 
 
