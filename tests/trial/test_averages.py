@@ -39,9 +39,26 @@ def test_other_values_may_be_anything():
 
 
 def test_ratios_relate_each_distillation_term_to_the_detectors_own_loss():
-    values = with_ratios({"loss": 6.0, "loss_distill_key": 1.0, "loss_distill_weak": 3.0})
+    own = {"loss_cls": 1.5, "loss_bbox": 0.5}
+    values = with_ratios(own | {"loss": 6.0, "loss_distill_key": 1.0, "loss_distill_weak": 3.0})
     assert values["loss_detector"] == 2.0
     assert (values["ratio/key"], values["ratio/weak"]) == (0.5, 1.5)
+
+
+def test_the_detectors_own_loss_is_right_where_distillation_ends_within_the_interval():
+    averages = Averages()
+    for step in range(4):
+        term = {"loss_distill_rest": torch.tensor(10.0)} if step == 0 else {}
+        total = torch.tensor(12.0 if step == 0 else 2.0)
+        averages.add({"loss": total, "loss_cls": torch.tensor(2.0), **term})
+    values = with_ratios(averages.means())
+    assert (values["loss_detector"], values["ratio/rest"]) == (2.0, 5.0)
+
+
+def test_a_detector_without_any_loss_has_no_ratios():
+    values = with_ratios({"loss": 1.0, "loss_cls": 0.0, "loss_distill_rest": 1.0})
+    assert values["loss_detector"] == 0.0
+    assert not any(name.startswith("ratio/") for name in values)
 
 
 def test_without_distillation_there_are_no_ratios():

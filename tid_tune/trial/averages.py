@@ -67,6 +67,9 @@ def with_ratios(means: Mapping[str, float]) -> dict[str, float]:
     terms = {name: value for name, value in means.items() if name.startswith(TERM)}
     if not terms or "loss" not in means:
         return dict(means)
-    detector = means["loss"] - sum(terms.values())
-    ratios = {f"ratio/{name.removeprefix(TERM)}": value / detector for name, value in terms.items()}
-    return {**means, "loss_detector": detector, **(ratios if detector > 0 else {})}
+    # Not the total less the terms: where distillation ends, both are means of other iterations.
+    own = (k for k in means if "loss" in k and k != "loss" and k not in terms)
+    detector = sum(means[name] for name in own)
+    compared = terms if detector > 0 else {}
+    ratios = {f"ratio/{k.removeprefix(TERM)}": value / detector for k, value in compared.items()}
+    return {**means, "loss_detector": detector, **ratios}
