@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,13 @@ def test_a_mistake_is_told_with_its_place_and_mend(
     ((form, content), (_, says)) = mistake.items()
     with pytest.raises(SpecError) as caught:
         read(FORMS[form](content))
-    assert says in str(caught.value)
+    assert str(caught.value) == says
+
+
+def test_the_table_has_many_kinds_and_each_names_file_and_line() -> None:
+    assert len(MISTAKES) > 180
+    for mistake in MISTAKES.values():
+        assert re.match(r"search\.yaml:\d+: ", mistake["says"])
 
 
 def test_all_mistakes_of_a_file_are_told_together(read: Callable[..., SearchSpec]) -> None:
