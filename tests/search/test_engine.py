@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
@@ -10,7 +11,7 @@ from tid_tune.search.ledger import Ledger
 from tid_tune.search.ranking import best_trial, leaderboard
 from tid_tune.search.records import Status
 from tid_tune.search.simulate import Failure, simulate
-from tid_tune.spec.model import Choice, Fixed, Resources, Sampler, Scheduler
+from tid_tune.spec.model import Choice, Constraint, Fixed, Resources, Sampler, Scheduler
 
 PLAIN = {"scheduler": Scheduler(type="none"), "sampler": Sampler(type="random")}
 
@@ -221,16 +222,35 @@ def test_an_empty_starting_point_given_twice_draws_two_points():
     assert [first.origin, second.origin] == ["start_from {}", "start_from {} #2"]
 
 
-def test_a_starting_point_that_breaks_a_rule_is_an_error():
-    from tid_tune.spec.model import Constraint
-
-    rule = Constraint(left="weight", op="<", right=1)
-    search = Search.open(
-        make_spec(start_from=({"weight": 5.0},), require=(rule,), baseline=False),
-        Ledger.in_memory(),
+@pytest.mark.parametrize(
+    ("point", "rules", "message"),
+    [
+        (
+            {"threshold": 0.05},
+            ["threshold > weight"],
+            "start_from: {'threshold': 0.05} breaks",
+        ),
+        ({}, ["threshold > weight", "weight > threshold"], "require: none of 20000 random points"),
+    ],
+)
+def test_rules_that_no_point_can_satisfy_are_told_before_anything_is_trained(point, rules, message):
+    parts = [rule.split() for rule in rules]
+    require = tuple(
+        Constraint(left=left, op=op, right=right if right.isalpha() else float(right))
+        for left, op, right in parts
     )
-    with pytest.raises(SpecError, match="start_from"):
-        search.next()
+    ledger = Ledger.in_memory()
+    with pytest.raises(SpecError, match=re.escape(message)):
+        Search.open(make_spec(start_from=(point,), require=require), ledger)
+    assert not list(ledger.events())
+
+
+def test_rules_that_leave_a_thousandth_of_the_space_are_searched():
+    rule = Constraint(left="threshold", op="<", right=0.0005)
+    search = simulate(make_spec(require=(rule,), trials=8), learning_curve)
+    found = [t.params["threshold"] for t in search.state.trials.values() if t.stage == "search"]
+    assert len(found) == 8
+    assert max(found) < 0.0005
 
 
 def test_where_a_trial_runs_is_recorded():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from spec_samples import ONE, with_line
+from spec_samples import HEAD, LR, ONE, with_line
 from typer.testing import CliRunner
 
 from tid_tune.cli.validate import schema, validate
@@ -44,6 +44,15 @@ def test_validate_raises_what_main_turns_into_exit_code_2() -> None:
     result = CliRunner().invoke(app, ["validate", "search.yaml"])
     assert isinstance(result.exception, SpecError)
     assert result.exception.exit_code == 2
+
+
+def test_validate_finds_rules_that_contradict_each_other() -> None:
+    lines = [f"  {name}: {{uniform: [0, 1]}}" for name in (LR, "optim_wrapper.optimizer.momentum")]
+    rules = "require: [lr < momentum, momentum < lr]"
+    Path("search.yaml").write_text("\n".join([f"{HEAD}space:", *lines, rules]))
+    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    assert isinstance(result.exception, SpecError)
+    assert "require: none of 20000 random points" in str(result.exception)
 
 
 def test_schema_prints_the_schema() -> None:

@@ -29,7 +29,7 @@ from tid_tune.search.ledger import Event, Ledger
 from tid_tune.search.records import Status, Trial, missing_objectives, reached
 from tid_tune.search.resume import check_resumable, describe_resume
 from tid_tune.search.state import VERSION, RunState
-from tid_tune.search.stream import StartPoint
+from tid_tune.search.stream import StartPoint, check_points
 from tid_tune.search.transfer import (
     is_current,
     lawful_points,
@@ -85,8 +85,9 @@ class Search:
         """Start a search on an empty ledger, or go on with the one it holds.
 
         Raises:
-            UsageError: the spec has changed so that it cannot continue this ledger, or the run it
-                starts from cannot be used. Nothing has been written then.
+            UsageError: the spec has changed so that it cannot continue this ledger, the run it
+                starts from cannot be used, or no point satisfies its rules. Nothing has been
+                written then.
         """
         before = RunState.fold(ledger.events())
         notes = []
@@ -99,6 +100,7 @@ class Search:
         if spec.transfer is not None and stale:
             fresh = {"event": "stage", "stage": "transfer", **read_transfer(spec)}
         search = cls(spec, ledger, fresh or transfer)
+        check_points(search.spec)
         search.notes = [*notes, *_config_note(before, spec), *search.notes]
         for event in ledger.events():
             search._apply(event)

@@ -16,9 +16,11 @@ from tid_tune.search.costs import trained_epochs
 from tid_tune.search.decision import Decision
 from tid_tune.search.ledger import Event
 from tid_tune.search.observations import Length, Observation, Observations, signed
+from tid_tune.search.plan import methods
 from tid_tune.search.records import Status, Trial, missing_objectives
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.samplers.base import Taken
+from tid_tune.search.samplers.random import RandomSampler
 from tid_tune.search.schedulers import make_scheduler
 from tid_tune.search.space import Params, Space, method_edits
 from tid_tune.spec.model import SearchSpec
@@ -138,6 +140,20 @@ class Stream:
         if trial.status is Status.COMPLETED:
             return full
         return replace(full, step=math.floor(1000 * last.epoch * last.fraction))
+
+
+def check_points(spec: SearchSpec) -> None:
+    """Find, before anything is trained, rules that no point can satisfy.
+
+    Raises:
+        SpecError: none satisfies `require`, or none does that completes a point of `start_from`.
+    """
+    for method in methods(spec):
+        space = Space(spec.space, spec.require, method_edits(method))
+        sampler, known = RandomSampler(space, spec.seed), Observations()
+        sampler.ask(0, known, lambda params: False)
+        for index, point in enumerate(spec.start_from):
+            sampler.fill(dict(point), index)
 
 
 def _given_points(spec: SearchSpec) -> list[StartPoint]:

@@ -19,6 +19,8 @@ from tid_tune.spec.model import Distribution
 MODEL_DRAWS = 10
 RANDOM_DRAWS = 1000
 """Draws per suggestion before giving up; most spaces need one."""
+PATIENCE = 20_000
+"""Draws before the rules count as impossible: they may leave a small part of the space."""
 WALKABLE = 100_000
 """Finite spaces up to this size are searched point by point before they count as used up."""
 
@@ -54,7 +56,9 @@ class Sampler(abc.ABC):
             SpecError: no random point satisfies the constraints.
         """
         allowed = False
-        for attempt in range(MODEL_DRAWS + RANDOM_DRAWS):
+        for attempt in range(PATIENCE):
+            if allowed and attempt >= MODEL_DRAWS + RANDOM_DRAWS:
+                break
             rng = rng_for(self.seed, "suggest", index, attempt)
             by_model = attempt < MODEL_DRAWS and len(known.results) >= self.startup
             params = self.draw(rng, index, known) if by_model else random_point(self.space, rng)
@@ -66,7 +70,7 @@ class Sampler(abc.ABC):
         left = self._walk(taken)
         if not allowed and left is None:
             raise SpecError(
-                f"require: none of {RANDOM_DRAWS} random points of the space satisfies "
+                f"require: none of {PATIENCE} random points of the space satisfies "
                 f"{self._rules()}; widen the ranges or drop a rule"
             )
         return left
@@ -84,7 +88,7 @@ class Sampler(abc.ABC):
         Raises:
             SpecError: no way to fill it satisfies the constraints.
         """
-        for attempt in range(RANDOM_DRAWS):
+        for attempt in range(PATIENCE):
             params = self.space.complete(partial, rng_for(self.seed, "fill", index, attempt).random)
             if self.space.allows(params):
                 return params
