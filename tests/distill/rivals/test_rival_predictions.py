@@ -232,6 +232,11 @@ def test_crosskd_follows_its_constants(changes: dict[str, float]) -> None:
     check_crosskd(setting("crosskd", stage=1, **changes), "gfl", (1, 1), **changes)
 
 
+def test_a_point_is_foreground_once_however_many_of_its_boxes_are() -> None:
+    made = setting("crosskd", "retinanet", foreground_score=1e-6)
+    assert made().logs["distill/area_foreground"] == 1.0
+
+
 def test_crosskd_without_box_normalization_exponentiates_the_distances_of_fcos() -> None:
     made = setting("crosskd", "fcos", student={}, teacher={"norm_on_bbox": False})
     check_crosskd(made, "fcos")
