@@ -6,8 +6,9 @@ one of three discrete scores; their product is the point's importance.
 
 Sources. The product of discrete scores, the levels 2 / 1.5 / 0.4 of the localization score, and
 the comparison with the class of the overlapped object are taken from published reviews of the
-paper (arXiv 2404.01699); that the thresholds are the detector's own is stated by the paper. The
-cut-offs of the classification score and the score of points without an object are [ours].
+paper (arXiv 2404.01699); that the thresholds are the detector's own is stated by the paper. Levels
+and cut-offs of the classification score, the score of points without an object and the choice among
+several boxes at a point are [ours].
 """
 
 from __future__ import annotations
