@@ -126,6 +126,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unreachable_key_threshold_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    build(key_threshold=4.0)
+    assert "never reached" not in caplog.text
     build(tasks="classification")
     assert "key_threshold 3 is never reached: with tasks classification" in caplog.text
 

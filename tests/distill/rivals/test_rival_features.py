@@ -21,9 +21,12 @@ from tid_tune.distill.object_masks import assigned_levels
 def maps_of(made: Setting) -> tuple[list[Maps], list[Maps], Pyramid]:
     pyramid = Pyramid(made)
     ours, theirs = (lists(view.features) for view in (made.context.student, made.context.teacher))
-    convs = getattr(made.method, "adaptation", None)
-    if convs is not None and not isinstance(convs.convs[0], nn.Identity):
-        ours = reference.convolved(ours, convs.convs)
+    convs = made.method.adaptation.convs
+    widths = {view.head.in_channels for view in (made.context.student, made.context.teacher)}
+    if made.method.settings.values()["adapt"] == "conv" or len(widths) > 1:
+        ours = reference.convolved(ours, convs)
+    else:
+        assert not list(convs.parameters())
     if made.method.settings.values().get("normalize") == "channel":
         return (
             reference.standardized(ours, pyramid),

@@ -235,6 +235,13 @@ def test_students_of_the_same_seed_start_alike_whatever_the_method(method: str) 
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
+def test_ld_needs_the_assigner_that_defines_its_regions() -> None:
+    student = detector("gfl")
+    student["train_cfg"]["assigner"] = detector("retinanet")["train_cfg"]["assigner"]
+    with pytest.raises(ConfigError, match="ld needs a student with ATSSAssigner"):
+        Distiller(student, {"model": detector("gfl"), "checkpoint": None}, {"method": "ld"})
+
+
 @pytest.mark.parametrize(
     ("method", "kind", "changes", "words"),
     [
