@@ -99,6 +99,18 @@ def test_a_trial_held_by_the_budget_continues_when_the_budget_is_extended(tmp_pa
     assert [len(t.reports) for t in search.state.trials.values()] == [9, 9, 9, 9]
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_reserve_for_the_confirmation_does_not_leave_it_without_a_candidate(workers):
+    # The reserve is half of the budget: 7 epochs are left when the baselines have ended.
+    spec = make_spec(budget=Budget(epochs=50), confirm=Confirm(), scheduler=Scheduler(type="none"))
+    search = simulate(spec, learning_curve, workers=workers)
+    stages = Counter(t.stage for t in search.state.trials.values() if t.full_length)
+    assert stages["search"] == 1
+    assert stages["confirm"] >= 1
+    assert search.state.stages["result"]["winner"] is not None
+    assert spent_epochs(search) <= 50
+
+
 def test_the_budget_is_named_when_all_it_leaves_is_trials_at_a_rung():
     rules = {"scheduler": Scheduler(type="hyperband"), "epochs": 3, "trials": 4}
     search = simulate(make_spec(budget=Budget(epochs=8), baseline=False, **rules), learning_curve)

@@ -69,22 +69,22 @@ class Budget:
         return limits
 
     def spent_reason(
-        self, stage: str, spent: Cost, wall_seconds: float, workers: int, ahead: float
+        self, share: bool, spent: Cost, wall_seconds: float, workers: int, ahead: float
     ) -> str | None:
-        """Return which limit ends the stage, or None while it may go on.
+        """Return which limit ends a stage, or None while it may go on.
 
         Args:
-            stage: `baseline`, `search` or `confirm`.
+            share: whether the stage leaves the confirmation's part.
             spent: so far.
             wall_seconds: that drivers have been at work.
             workers: the most trials that ran at once.
             ahead: epochs that will be spent for certain if the stage goes on.
         """
         for limit in self.limits(spent, wall_seconds, workers):
-            if limit.room(share=stage == "search") < ahead - 1e-9:
+            if limit.room(share) < ahead - 1e-9:
                 kept = f", {limit.reserve:.4g} kept for the confirmation" if limit.reserve else ""
                 return f"budget: {limit.spent:.4g} of {limit.total:.4g} {limit.name} spent" + (
-                    kept if stage == "search" else ""
+                    kept if share else ""
                 )
         return None
 

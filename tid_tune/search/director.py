@@ -53,6 +53,7 @@ class Director:
         self._keys: dict[str, str] = {}
         self._budget = Budget(spec, confirm_runs(spec))
         self._meter = Meter()
+        self._any_completed = False
         self._workers = 1
 
     def apply(self, event: Event, trial: Trial | None) -> None:
@@ -68,6 +69,8 @@ class Director:
             case "end" if trial.status is Status.FAILED and trial.kind == "lost":
                 # Nothing is known about these values: they may be tried again.
                 self._keys.pop(config_key(trial.edits, trial.seed), None)
+            case "end" if trial.status is Status.COMPLETED and trial.stage == "search":
+                self._any_completed = True
             case "start":
                 self._workers = max(self._workers, len(self.state.running))
             case "report" if event["repeated"]:
@@ -110,7 +113,8 @@ class Director:
         now = Cost(epochs=(epoch - gone) * trial.fraction, seconds=seconds)
         now.add(self._meter.spent)
         # What the others are at, and this trial's next interval.
-        reason = self._spent(trial.stage, now, ahead=self._in_flight())
+        share = trial.stage == "search" and not self._is_first_result(running=1)
+        reason = self._spent(share, now, ahead=self._in_flight())
         return None if reason is None else Pause(reason, kind="budget")
 
     def _work(self) -> Trial | None:
@@ -239,14 +243,20 @@ class Director:
     def _missing(self, plan: list[Planned]) -> list[Planned]:
         return [planned for planned in plan if planned.identity not in self._planned]
 
-    def _spent(self, stage: str, spent: Cost, ahead: float) -> str | None:
+    def _spent(self, share: bool, spent: Cost, ahead: float) -> str | None:
         _, wall, workers = self._spending()
-        return self._budget.spent_reason(stage, spent, wall, workers, ahead)
+        return self._budget.spent_reason(share, spent, wall, workers, ahead)
+
+    def _is_first_result(self, running: int) -> bool:
+        """Whether a search trial, alone, may use the confirmation's share: so far it has no use."""
+        alone = len(self.state.running) <= running and not self._missing(self._baseline)
+        return alone and not self._any_completed
 
     def _spent_by_one_more(self, stage: str) -> str | None:
         """Return why no further trial of the stage may start."""
         interval = self._meter.interval(self.spec)
-        return self._spent(stage, self._meter.spent, self._in_flight() + interval)
+        share = stage == "search" and not self._is_first_result(running=0)
+        return self._spent(share, self._meter.spent, self._in_flight() + interval)
 
     def _in_flight(self) -> float:
         """Return the epochs of the intervals that are being trained now."""
@@ -276,10 +286,9 @@ class Director:
         ended = all(trial.status.final for trial in self.state.trials.values())
         if not ended or any(stream.open for stream in self.streams.values()):
             return self._spent_by_one_more("search")
-        confirmed = self.state.stages.get("confirm", {}).get("candidates")
-        if confirmed and self._missing(self._confirm):
+        if self.state.stages.get("confirm", {}).get("candidates") and self._missing(self._confirm):
             # A rerun begins only if all of it fits.
-            return self._spent("confirm", self._meter.spent, ahead=self.spec.epochs)
+            return self._spent(False, self._meter.spent, ahead=self.spec.epochs)
         return None
 
     def _exhausted(self) -> str | None:
