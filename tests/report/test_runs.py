@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from tid_tune.report.runs import course_table, report_table
+from tid_tune.report.runs import course_table, open_run, report_table
 from tid_tune.search.ledger import LEDGER_NAME, Ledger
+from tid_tune.search.records import Status
 from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.spec.model import Scheduler, SearchSpec, Uniform
 
@@ -45,3 +46,18 @@ def test_parts_of_the_data_are_told_apart(tmp_path):
     shown = columns(report_table(first, spec))
     assert shown["data"] == ["0.25"] * 4 + ["0.5"] * 4 + ["1"] * 4
     assert shown["epoch"] == ["1", "2", "3", "4"] * 3
+
+
+def test_trials_of_a_killed_driver_are_not_said_to_run(tmp_path):
+    searched(tmp_path, type="none")
+    ledger = tmp_path / LEDGER_NAME
+    lines = ledger.read_text().splitlines(keepends=True)
+    first_report = next(at for at, line in enumerate(lines) if '"report"' in line)
+    ledger.write_text("".join(lines[: first_report + 1]))
+    state, _ = open_run(tmp_path)
+    assert not state.running
+    (last,) = [t for t in state.trials.values() if not t.status.final]
+    assert (last.status, last.reason) == (Status.INTERRUPTED, "the driver ended")
+    with Ledger.open(ledger):
+        state, _ = open_run(tmp_path)
+    assert list(state.running) == [last.id]

@@ -24,6 +24,8 @@ from tid_tune.spec.model import SearchSpec
 def open_run(run: Path) -> tuple[RunState, SearchSpec]:
     """The state and spec of a run folder, also while it is running.
 
+    Where a killed driver left trials running, they are interrupted.
+
     Raises:
         UsageError: there is no ledger in it.
     """
@@ -35,6 +37,8 @@ def open_run(run: Path) -> tuple[RunState, SearchSpec]:
         hint = f"; did you mean {run.parent / near[0]}?" if near else "; `tid-tune list` shows runs"
         raise UsageError(f"{run} is no run folder: it has no {LEDGER_NAME}{hint}")
     state = RunState.read(run / LEDGER_NAME)
+    if holder_of(run / LEDGER_NAME) is None:
+        state.interrupt_running()
     return state, SearchSpec.model_validate(state.spec)
 
 

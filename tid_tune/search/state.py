@@ -108,6 +108,15 @@ class RunState:
         past = sum(session.last - session.opened for session in self.sessions[:-1])
         return past + now - self.sessions[-1].opened
 
+    def interrupt_running(self) -> None:
+        """What ran without a driver does not run any more: it waits to be continued."""
+        for name in self.running:
+            trial = self.trials[name]
+            trial.status, trial.kind = Status.INTERRUPTED, "driver"
+            trial.reason = "the driver ended"
+            self._wait(trial)
+        self.running.clear()
+
     def _open(self, event: Event) -> None:
         if event["version"] > VERSION:
             raise UsageError(
@@ -119,12 +128,7 @@ class RunState:
         self.sessions.append(Session(event["time"], event["time"]))
         self.session_ends.clear()
         self.closed = None
-        for name in self.running:
-            trial = self.trials[name]
-            trial.status, trial.kind = Status.INTERRUPTED, "driver"
-            trial.reason = "the driver ended"
-            self._wait(trial)
-        self.running.clear()
+        self.interrupt_running()
 
     def _suggest(self, event: Event) -> Trial:
         trial = self.trials.get(event["trial"])
