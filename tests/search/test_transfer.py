@@ -13,7 +13,7 @@ from tid_tune.search.ledger import Ledger
 from tid_tune.search.ranking import ranked_full_length
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
 from tid_tune.search.transfer import narrowed
-from tid_tune.spec.model import Constraint, LogUniform, Transfer
+from tid_tune.spec.model import Constraint, Integer, LogUniform, Transfer, Uniform
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,22 @@ def test_narrowing_keeps_the_search_near_the_transferred_points(earlier):
             assert min(weights) / factor * 0.999 <= trial.params["weight"]
             assert trial.params["weight"] <= max(weights) * factor * 1.001
     assert search.spec.space["weight"].low >= SPACE["weight"].low
+
+
+@pytest.mark.parametrize(
+    ("dist", "values", "expected"),
+    [
+        (Uniform(low=0, high=1, step=0.1), [0.4, 0.5], (0.3, 0.6)),
+        (Uniform(low=0, high=1, step=0.1), [0.0], (0.0, 0.1)),
+        (Uniform(low=0, high=1, step=0.5), [0.5], (0.0, 1.0)),
+        (LogUniform(low=0.1, high=10, step=0.1), [0.5, 1.0], (0.3, 1.6)),
+        (Integer(low=0, high=100, step=5), [40, 50], (30, 60)),
+    ],
+)
+def test_a_range_in_steps_is_narrowed_to_whole_steps(dist, values, expected):
+    found = narrowed({"x": dist}, [{"params": {"x": value}} for value in values])["x"]
+    assert (found.low, found.high) == expected
+    assert found.step == dist.step
 
 
 def test_resuming_does_not_need_the_earlier_run_any_more(earlier, tmp_path):

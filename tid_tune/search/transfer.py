@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.errors import UsageError
-from tid_tune.search.distributions import contains
+from tid_tune.search.distributions import contains, size, value_at
 from tid_tune.search.ledger import LEDGER_NAME
 from tid_tune.search.plan import methods
 from tid_tune.search.ranking import ranked_full_length
@@ -132,13 +132,12 @@ def _narrow(dist: Distribution, values: list[Any]) -> Distribution:
             kept = dist.values[max(0, at[0] - 1) : at[-1] + 2]
             return dist.model_copy(update={"values": kept})
     low, high = _range(dist, min(values), max(values))
-    if isinstance(dist, Integer):
-        steps_low = math.floor((low - dist.low) / dist.step)
-        steps_high = math.ceil((high - dist.low) / dist.step)
-        low = dist.low + max(0, steps_low) * dist.step
-        high = min(dist.low + steps_high * dist.step, dist.high)
-    elif isinstance(dist, Uniform | LogUniform) and dist.step is not None:
-        return dist
+    step, count = getattr(dist, "step", None), size(dist)
+    if step is not None and count is not None:
+        # Outwards to the next step; a range that ends on one ends there, rounding errors aside.
+        first = math.floor((low - dist.low) / step + 1e-9)
+        last = math.ceil((high - dist.low) / step - 1e-9)
+        low, high = value_at(dist, max(0, first)), value_at(dist, min(last, count - 1))
     return dist.model_copy(update={"low": low, "high": high})
 
 
