@@ -39,6 +39,8 @@ class Dispatcher:
         self._running: dict[str, Assignment] = {}
         self._ahead: Assignment | None = None
         self._teacher_wanted = True
+        # Before any worker writes: a trial begun anew on more data uses the same names again.
+        self._delete_unneeded()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Dispatcher:
         return self
