@@ -17,7 +17,7 @@ from tid_tune.distill.boxes import GroundTruth
 from tid_tune.distill.context import Context, View
 from tid_tune.distill.heads import HeadAdapter, adapt_head
 from tid_tune.distill.importance import IoURule, evaluate_importance
-from tid_tune.distill.rules import Anchors, FixedRule
+from tid_tune.distill.rules import AdaptiveRule, Anchors, FixedRule
 from tid_tune.distill.settings import TIDSettings
 
 SIZES = [(4, 3), (2, 2), (1, 1)]
@@ -130,6 +130,26 @@ def test_a_range_of_negative_ious_ends_at_its_upper_bound() -> None:
 
 def rule_of(head: Any) -> Any:
     return adapt_head(SimpleNamespace(bbox_head=head), "student").rule_source  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("anchors", "positive", "negative"),
+    [
+        ([[0.0, 0.0, 20.0, 20.0], [0.0, 0.0, 20.0, 20.0]], 0.95, 0.95),
+        ([[0.0, 0.0, 20.0, 20.0], [0.0, 0.0, 10.0, 20.0], [50.0, 50.0, 60.0, 60.0]], 0.95, 0.5),
+        ([[50.0, 50.0, 60.0, 60.0], [70.0, 70.0, 80.0, 80.0]], 0.05, 0.05),
+    ],
+    ids=["all fit", "one fits", "none fits"],
+)
+def test_adaptive_thresholds_stay_within_their_bounds(
+    anchors: Any, positive: float, negative: float
+) -> None:
+    truth = GroundTruth.of([instances([[0.0, 0.0, 20.0, 20.0]])], torch.device("cpu"))
+    usable = torch.ones(1, 1, dtype=torch.bool)
+    grid = Anchors([torch.tensor([box]) for box in anchors], [usable] * len(anchors))
+    rule = AdaptiveRule(topk=1).rule(truth, lambda: grid)
+    assert rule.positive.item() == pytest.approx(positive)
+    assert rule.negative.item() == pytest.approx(negative)
 
 
 @dataclass

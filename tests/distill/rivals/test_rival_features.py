@@ -91,6 +91,14 @@ def block_weights(block: Any) -> dict[str, Any]:
     }
 
 
+def test_fgds_global_context_starts_as_the_identity() -> None:
+    made = setting("fgd")
+    for block, maps, valid in zip(
+        made.method.context_blocks, made.context.teacher.features, made.context.valid, strict=True
+    ):
+        assert torch.equal(block(maps, valid), maps)
+
+
 def check_fgd(made: Setting, tau: float = 0.5) -> None:
     blocks = [block_weights(block) for block in made.method.context_blocks]
     check(made.raw(), reference.fgd(*maps_of(made), tau, blocks))
