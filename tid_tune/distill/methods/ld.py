@@ -1,18 +1,17 @@
 """Localization distillation (LD, Zheng et al., CVPR 2022), for heads with edge distributions.
 
     D(i) = mean over the 4 edges of  T^2 KL(softmax(z_T / T) || softmax(z_S / T))
-    L = main_weight * mean_{i positive} D(i) + vlr_weight * mean_{i valuable} D(i)
+    L = (main_weight * sum_{i positive} D(i) + vlr_weight * sum_{i valuable} D(i)) / positives
 
 The divergence at T = 10 and both regions are the paper's; its weight is 0.25 for a sum that is not
 divided by the number of positives and a mean over the bins. Here the divergence is the sum over
-bins, and each region's mean is over its own points of the whole batch [ours]. The classification
+bins, and both regions are divided by the positives of the whole batch [ours]. The classification
 distillation that the paper adds on the positives is left out.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from tid_tune.distill.context import Context
 from tid_tune.distill.heads import HeadAdapter
@@ -57,8 +56,9 @@ class LD(Method):
                 edge_logits(context.teacher.outputs[1]),
                 self.settings.temperature,
             )
-            main = _mean_in(divergence, regions.main)
-            valuable = _mean_in(divergence, regions.valuable)
+            positives = regions.main.sum().clamp(min=1)
+            main = (divergence * regions.main).sum() / positives
+            valuable = (divergence * regions.valuable).sum() / positives
         output = weighted(
             self,
             context,
@@ -77,8 +77,3 @@ class LD(Method):
         """The points of the batch where boxes are compared."""
         anchors = Anchors.of(context.student.head.head, context.sizes, context.valid, context.metas)
         return localization_regions(context.truth, anchors, self.topk, self.settings.vlr_low)
-
-
-def _mean_in(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean of (N, P) where `mask`; 0, with a graph, where it is empty."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
