@@ -8,7 +8,6 @@ from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec, quality
 
 from tid_tune.errors import SpecError
 from tid_tune.search.observations import Length, Observation, Observations
-from tid_tune.search.pareto import best_of, crowding, domination_ranks
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.simulate import simulate
 from tid_tune.search.space import Space
@@ -244,30 +243,6 @@ def test_a_partial_starting_point_keeps_its_values_and_draws_the_rest():
     assert "d" not in point
     assert one.space.contains(point)
     assert one.fill({"b": 1, "c": None}, 0) == point
-
-
-def test_domination_follows_its_definition():
-    rng = np.random.default_rng(0)
-    points = rng.integers(0, 5, size=(60, 3)).astype(float)
-    ranks = domination_ranks(points)
-
-    def dominates(a, b):
-        return all(a >= b) and any(a > b)
-
-    for i, p in enumerate(points):
-        above = [ranks[j] for j, q in enumerate(points) if dominates(q, p)]
-        assert ranks[i] == (max(above) + 1 if above else 0)
-
-
-def test_crowding_is_the_side_length_of_the_box_to_the_neighbours():
-    points = np.array([[0.0, 4.0], [1.0, 3.0], [3.0, 1.0], [4.0, 0.0]])
-    assert crowding(points).tolist() == [math.inf, 1.5, 1.5, math.inf]
-
-
-def test_the_best_of_many_points_are_its_fronts_in_order():
-    points = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.9, 0.9]])
-    assert set(best_of(points, 3)) == {1, 2, 3}
-    assert best_of(points, 5)[3:] == [4, 0]
 
 
 @pytest.mark.parametrize("name", ["nsga2", "gp"])
