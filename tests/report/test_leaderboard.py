@@ -5,7 +5,7 @@ from pathlib import Path
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.search.ranking import leaderboard
 from tid_tune.search.simulate import simulate
-from tid_tune.spec.model import Fixed, Scheduler, SearchSpec, Uniform
+from tid_tune.spec.model import Choice, Fixed, Scheduler, SearchSpec, Uniform
 
 
 def shown(width, **changes):
@@ -44,3 +44,16 @@ def test_rows_beyond_the_top_are_counted_and_the_baseline_is_always_there():
     _, lines = shown(120)
     assert lines[-1].split() == ["...", "3", "more"]
     assert sum("none" in line or "defaults" in line for line in lines) == 2
+
+
+def test_a_null_that_was_chosen_is_told_from_a_parameter_that_does_not_apply():
+    clip = {
+        "a.clip": Choice(values=(None, 1)),
+        "b.x": Uniform(low=0, high=1, when={"a.clip": (1,)}),
+    }
+    rows, lines = shown(120, space=clip, sampler={"type": "random"}, baseline=False, trials=8)
+    assert lines[0].split()[-2:] == ["clip", "x"]
+    for row in rows[:2]:
+        line = next(line for line in lines if row.trial in line)
+        assert line.endswith("null") == (row.params["a.clip"] is None)
+    assert any("null" in line for line in lines)

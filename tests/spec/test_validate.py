@@ -39,6 +39,12 @@ def test_validate_shows_the_space_and_the_stages() -> None:
     assert "sampler tpe; scheduler asha; budget x 3" in lines[-1]
 
 
+def test_validate_tells_that_nobody_is_stopped_where_objectives_are_several() -> None:
+    Path("search.yaml").write_text(with_line("objectives: {coco/bbox_mAP: max, gflops: min}"))
+    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    assert "scheduler none (several objectives)" in result.output
+
+
 def test_validate_raises_what_main_turns_into_exit_code_2() -> None:
     Path("search.yaml").write_text(with_line("trails: 3"))
     result = CliRunner().invoke(app, ["validate", "search.yaml"])

@@ -91,7 +91,6 @@ def _summary(spec: SearchSpec) -> str:
     goals = ", ".join(f"{metric} ({goal})" for metric, goal in spec.objectives.items())
     limits = spec.budget.model_dump(exclude_none=True)
     budget = ", ".join(f"{key} {value:g}" for key, value in limits.items()) or "no limit"
-    return (
-        f"objective {goals}; sampler {spec.sampler.type}; scheduler {spec.scheduler.type}; "
-        f"budget {budget}"
-    )
+    several = len(spec.objectives) > 1 and spec.scheduler.type != "none"
+    stopping = "none (several objectives)" if several else spec.scheduler.type
+    return f"objective {goals}; sampler {spec.sampler.type}; scheduler {stopping}; budget {budget}"

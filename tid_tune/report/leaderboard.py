@@ -45,7 +45,7 @@ def leaderboard_table(
             shown += 1
             if top is not None and shown > top:
                 continue
-        values = [short_value(row.params.get(path)) for path in names]
+        values = [short_value(row.params[path]) if path in row.params else "" for path in names]
         if not columns:
             pairs = zip(names.values(), values, strict=True)
             values = [" ".join(f"{name}={value}" for name, value in pairs if value)]
@@ -93,9 +93,9 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def short_value(value: Any) -> str:
-    """A value in three digits; empty for None."""
+    """A value in three digits."""
     if value is None:
-        return ""
+        return "null"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -145,7 +145,8 @@ def course_table(run: Path, trial: Trial) -> Table | None:
         table.add_column(name, justify="left" if name == "by" else "right")
     for event in found:
         data = [f"{event['fraction']:.3g}"] if parts else []
-        values = [short_value(event["params"].get(path)) for path in names]
+        params = event["params"]
+        values = [short_value(params[path]) if path in params else "" for path in names]
         table.add_row(event["origin"], *data, *values)
     return table
 
