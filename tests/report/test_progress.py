@@ -132,4 +132,4 @@ def test_reruns_are_told_from_what_they_repeat(capsys):
             view.on_event(event)
     words = [" ".join(line.split()[1:3]) for line in capsys.readouterr().out.splitlines()]
     expected = ["none completed", "defaults completed", "search completed"]
-    assert words == [*expected, "confirm none", "confirm defaults", "confirm t0003"]
+    assert words == [*expected, "confirm t0003", "confirm none", "confirm defaults"]

@@ -8,6 +8,7 @@ from tid_tune.search.engine import Search
 from tid_tune.search.ledger import Ledger
 from tid_tune.search.records import Status
 from tid_tune.search.simulate import Failure, Simulator, VirtualClock, simulate
+from tid_tune.search.state import RunState
 from tid_tune.spec.model import Budget, Confirm, Resources, Scheduler
 
 MANY = {"trials": 200, "scheduler": Scheduler(type="none"), "baseline": False}
@@ -67,7 +68,10 @@ def test_the_search_leaves_what_the_confirmation_needs():
     assert len(reruns) == 12
     assert all(t.status is Status.COMPLETED for t in reruns)
     assert spent_epochs(search) == 200
-    assert "60 kept for the confirmation" in search.state.closed
+    held = [t.reason for t in search.state.trials.values() if t.status is Status.INTERRUPTED]
+    assert held
+    assert all("60 kept for the confirmation" in reason for reason in held)
+    assert search.state.closed == "budget: 200 of 200 epochs spent"
 
 
 def test_the_reserve_in_hours_follows_what_an_epoch_costs():
@@ -141,8 +145,55 @@ def test_costs_are_told_by_stage_and_outcome_and_add_up():
     assert table["search", STOPPED].trials > 5
     total = total_cost(table.values())
     assert total.epochs == spent_epochs(search)
-    assert total.seconds == 60 * total.epochs
+    # The epoch in which the trial failed was paid for, too.
+    assert table["search", FAILED].seconds == 3 * 60
+    assert total.seconds == 60 * (total.epochs + 1)
     assert total.images == 100 * total.epochs
+
+
+def test_hours_of_trials_that_report_nothing_count_against_the_budget():
+    def broken(assignment, epoch):
+        if assignment.stage == "search" and assignment.trial > "t0004":
+            raise Failure("oom")
+        return learning_curve(assignment, epoch)
+
+    spec = make_spec(budget=Budget(gpu_hours=1.0), trials=500, scheduler=Scheduler(type="none"))
+    search = simulate(spec, broken, seconds=lambda assignment: 90.0)
+    assert search.state.closed.startswith("budget: ")
+    table = cost_table(search.state)
+    assert table["search", FAILED].epochs == 0
+    assert table["search", FAILED].seconds == 90 * table["search", FAILED].trials > 0
+    assert total_cost(table.values()).seconds <= 3600
+
+
+def test_a_trial_that_is_interrupted_pays_for_what_it_did_not_report(tmp_path):
+    clock = VirtualClock()
+    with Ledger.open(tmp_path / "ledger.jsonl", clock=clock) as ledger:
+        search = Search.open(make_spec(trials=1, baseline=False), ledger)
+        trial = search.next().trial
+        clock.now += 60
+        search.report(trial, 1, 1.0, {OBJECTIVE: 0.1}, seconds=60, images=100, checkpoint="a")
+        clock.now += 25
+        search.interrupt(trial)
+        clock.now += 1000
+    state = RunState.read(tmp_path / "ledger.jsonl")
+    assert total_cost(cost_table(state).values()).seconds == 85
+
+
+def test_a_longer_budget_need_not_keep_the_baselines_reruns_again(tmp_path):
+    path, clock = tmp_path / "ledger.jsonl", VirtualClock()
+    rules = {"confirm": Confirm(top=2, seeds=3), "trials": 200, "epochs": 5}
+    found = []
+    for epochs in (200, 260):
+        with Ledger.open(path, clock=clock) as ledger:
+            spec = make_spec(budget=Budget(epochs=epochs), **rules)
+            search = simulate(spec, learning_curve, ledger=ledger)
+            stages = Counter(t.stage for t in search.state.trials.values())
+            found.append((stages["search"], spent_epochs(search)))
+    assert found[0][1] == 200
+    # Of the 60 epochs that the baselines and two candidates cost, 30 are there already.
+    assert found[1][0] > found[0][0]
+    assert 230 - 5 < found[1][1] <= 260
 
 
 def test_an_epoch_on_a_fraction_of_the_data_costs_that_fraction():

@@ -41,12 +41,12 @@ class Budget:
 
     Args:
         spec: its `budget`, `confirm`, `resources` and `epochs`.
-        confirm_runs: full-length reruns the confirmation will need.
+        confirm_runs: full-length reruns the confirmation will need; lower it as they are made.
     """
 
     def __init__(self, spec: SearchSpec, confirm_runs: int) -> None:
         self._spec = spec
-        self._confirm_epochs = float(confirm_runs * spec.epochs)
+        self.confirm_runs = confirm_runs
 
     def limits(self, spent: Cost, wall_seconds: float, workers: int) -> list[Limit]:
         """Return the limits that are set, with what is spent of each."""
@@ -82,10 +82,10 @@ class Budget:
         """
         for limit in self.limits(spent, wall_seconds, workers):
             if limit.room(share) < ahead - 1e-9:
-                kept = f", {limit.reserve:.4g} kept for the confirmation" if limit.reserve else ""
-                return f"budget: {limit.spent:.4g} of {limit.total:.4g} {limit.name} spent" + (
-                    kept if share else ""
-                )
+                why = f"budget: {limit.spent:.4g} of {limit.total:.4g} {limit.name} spent"
+                if limit.room(share=False) < ahead - 1e-9:
+                    return why
+                return f"{why}, {limit.reserve:.4g} kept for the confirmation"
         return None
 
     def room(self, spent: Cost, wall_seconds: float, workers: int) -> float:
@@ -96,5 +96,5 @@ class Budget:
     def _limit(self, name: str, total: float, spent: float, per_epoch: float) -> Limit:
         total_name = "epochs" if name == "x" else name
         margin = 1.0 if total_name == "epochs" else TIME_MARGIN
-        need = self._confirm_epochs * per_epoch * margin
+        need = self.confirm_runs * self._spec.epochs * per_epoch * margin
         return Limit(total_name, total, spent, per_epoch, min(need, MAX_RESERVE * total))

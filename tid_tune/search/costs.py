@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tid_tune.search.ledger import Event
 from tid_tune.search.records import Report, Status, Trial
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import Resources, SearchSpec
@@ -44,12 +45,12 @@ def devices(resources: Resources) -> float:
 
 
 def trial_cost(trial: Trial) -> Cost:
-    """Return what one trial has cost, what it had to repeat after a crash included."""
+    """Return what one trial has cost, with what it repeated, and what it did not come to report."""
     reports = trial.reports
     return Cost(
         trials=1,
         epochs=sum(map(trained_epochs, [None, *reports], reports)),
-        seconds=sum(report.seconds for report in reports) + trial.repeated_seconds,
+        seconds=sum(r.seconds for r in reports) + trial.repeated_seconds + trial.unreported_seconds,
         images=sum(report.images for report in reports),
     )
 
@@ -88,16 +89,17 @@ class Meter:
     reports: float = 0.0
     """How many; on a fraction of the training images, each counts as that fraction."""
 
-    def reported(self, trial: Trial) -> None:
-        """Take in the trial's latest report."""
-        before = trial.reports[-2] if len(trial.reports) > 1 else None
-        last = trial.reports[-1]
-        self.spent.add(Cost(0, trained_epochs(before, last), last.seconds, last.images))
-        self.reports += last.fraction
-
-    def repeated(self, seconds: float) -> None:
-        """Take in the time of a report that had to be repeated."""
-        self.spent.seconds += seconds
+    def apply(self, event: Event, trial: Trial) -> None:
+        """Take in an event of a trial, after it has been folded into `trial`."""
+        match event["event"]:
+            case "report" if not event["repeated"]:
+                before = trial.reports[-2] if len(trial.reports) > 1 else None
+                last = trial.reports[-1]
+                self.spent.add(Cost(0, trained_epochs(before, last), last.seconds, last.images))
+                self.reports += last.fraction
+            case "report" | "end":
+                # Time without a result: a report that was repeated, or one that never came.
+                self.spent.seconds += event.get("seconds", 0.0)
 
     def interval(self, spec: SearchSpec) -> float:
         """Return how many epochs a report stands for; in iterations, as known so far."""

@@ -19,6 +19,7 @@ from tid_tune.search.perturb import perturb
 from tid_tune.search.plan import (
     Planned,
     baseline_plan,
+    baseline_reruns,
     confirm_plan,
     confirm_runs,
     confirm_stage,
@@ -32,8 +33,6 @@ from tid_tune.search.space import config_key, method_edits
 from tid_tune.search.stream import StartPoint, Stream
 from tid_tune.search.verdict import judge
 from tid_tune.spec.model import SearchSpec
-
-_STAGES = ("baseline", "search", "confirm")
 
 
 class Director:
@@ -49,6 +48,7 @@ class Director:
         self.streams = {m: Stream(spec, m, share, start.get(m, ())) for m in methods(spec)}
         self._baseline = baseline_plan(spec)
         self._confirm: list[Planned] = []
+        self._baseline_reruns = baseline_reruns(spec)
         self._planned: set[tuple[str, str, int]] = set()
         self._keys: dict[str, str] = {}
         self._budget = Budget(spec, confirm_runs(spec))
@@ -64,7 +64,7 @@ class Director:
             return
         match event["event"]:
             case "suggest" if trial.segment < 0:
-                self._planned.add((trial.stage, trial.label, trial.seed))
+                self._planned.add(trial.identity)
                 self._keys.setdefault(config_key(trial.edits, trial.seed), trial.id)
             case "end" if trial.status is Status.FAILED and trial.kind == "lost":
                 # Nothing is known about these values: they may be tried again.
@@ -73,10 +73,10 @@ class Director:
                 self._any_completed = True
             case "start":
                 self._workers = max(self._workers, len(self.state.running))
-            case "report" if event["repeated"]:
-                self._meter.repeated(event["seconds"])
-            case "report":
-                self._meter.reported(trial)
+        self._meter.apply(event, trial)
+        if event["event"] == "end" and trial.status.final:
+            # What has been paid need not be kept any more.
+            self._budget.confirm_runs -= trial.identity in self._baseline_reruns
         stream = self.streams.get(trial.method)
         if trial.stage == "search" and stream is not None:
             stream.apply(event, trial)
@@ -114,11 +114,11 @@ class Director:
         now.add(self._meter.spent)
         # What the others are at, and this trial's next interval.
         share = trial.stage == "search" and not self._is_first_result(running=1)
-        reason = self._spent(share, now, ahead=self._in_flight())
+        reason = self._spent(share, now, self._in_flight())
         return None if reason is None else Pause(reason, kind="budget")
 
     def _work(self) -> Trial | None:
-        spent = {stage: self._spent_by_one_more(stage) for stage in _STAGES}
+        spent = {s: self._spent_by_one_more(s) for s in ("baseline", "search", "confirm")}
         for _, name in self.state.waiting:
             if spent[self.state.trials[name].stage] is None:
                 return self.state.trials[name]

@@ -90,8 +90,10 @@ class Journal:
     def end(
         self, trial: Trial, outcome: str, reason: str = "", kind: str = "", of: str | None = None
     ) -> None:
-        """Record that a trial's run is over."""
-        fields = {} if of is None else {"of": of}
+        """Record that a trial's run is over, and how long it has run since it last reported."""
+        fields: dict[str, Any] = {} if of is None else {"of": of}
+        if trial.active_since is not None:
+            fields["seconds"] = max(0.0, self.ledger.clock() - trial.active_since)
         self.ledger.append(
             "end",
             trial=trial.id,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tid_tune.search.ranking import pareto_front, ranked_full_length
+from tid_tune.search.records import Trial
 from tid_tune.search.space import METHOD_PATH, Params, Space, config_key, method_edits
 from tid_tune.search.state import RunState
 from tid_tune.spec.model import Fixed, SearchSpec
@@ -62,7 +63,13 @@ def confirm_runs(spec: SearchSpec) -> int:
     if spec.confirm is None:
         return 0
     candidates = spec.confirm.top * len(methods(spec))
-    return (candidates + len(baseline_plan(spec))) * spec.confirm.seeds
+    return candidates * spec.confirm.seeds + len(baseline_reruns(spec))
+
+
+def baseline_reruns(spec: SearchSpec) -> set[tuple[str, str, int]]:
+    """Return the identities of the baseline's reruns: known before any candidate is."""
+    seeds = _confirm_seeds(spec)
+    return {("confirm", planned.label, seed) for planned in baseline_plan(spec) for seed in seeds}
 
 
 def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
@@ -88,12 +95,12 @@ def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
     return {
         "candidates": [*chosen, *(name for name in before if name not in chosen)],
         "baselines": [planned.label for planned in baseline_plan(spec)],
-        "seeds": [(spec.seed + 1 + i) % MAX_SEED for i in range(spec.confirm.seeds)],
+        "seeds": _confirm_seeds(spec),
     }
 
 
 def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
-    """Return the reruns of the planned confirmation, seed by seed.
+    """Return the reruns of the planned confirmation, seed by seed, the best candidate first.
 
     In this order a confirmation that the budget cuts short still compares equals.
     """
@@ -101,27 +108,25 @@ def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
     baselines = {planned.label: planned for planned in baseline_plan(spec)}
     plan = []
     for seed in stage["seeds"]:
+        candidates = [_rerun(state.trials[name], seed) for name in stage["candidates"]]
         # A baseline may have left the spec since the stage was recorded.
-        for label in (name for name in stage["baselines"] if name in baselines):
-            plan.append(replace(baselines[label], stage="confirm", seed=seed, of=label))
-        for name in stage["candidates"]:
-            trial = state.trials[name]
-            edits = {**trial.params, **method_edits(trial.method)}
-            plan.append(
-                Planned(
-                    "confirm",
-                    name,
-                    trial.params,
-                    edits,
-                    seed,
-                    f"confirm {name}",
-                    trial.method,
-                    name,
-                )
-            )
+        kept = [baselines[label] for label in stage["baselines"] if label in baselines]
+        again = [replace(one, stage="confirm", seed=seed, of=one.label) for one in kept]
+        plan += [*candidates[:1], *again, *candidates[1:]]
     return plan
+
+
+def _rerun(trial: Trial, seed: int) -> Planned:
+    edits = {**trial.params, **method_edits(trial.method)}
+    origin = f"confirm {trial.id}"
+    return Planned("confirm", trial.id, trial.params, edits, seed, origin, trial.method, trial.id)
 
 
 def _fixed(spec: SearchSpec, method: str) -> Params:
     fixed = {name: dist for name, dist in spec.space.items() if isinstance(dist, Fixed)}
     return Space(fixed, given=method_edits(method)).build(lambda name, dist: None)
+
+
+def _confirm_seeds(spec: SearchSpec) -> list[int]:
+    seeds = 0 if spec.confirm is None else spec.confirm.seeds
+    return [(spec.seed + 1 + i) % MAX_SEED for i in range(seeds)]

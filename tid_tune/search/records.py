@@ -86,8 +86,17 @@ class Trial:
     """How often its node or process was lost."""
     repeated_seconds: float = 0.0
     """Spent on reports that were already there."""
+    unreported_seconds: float = 0.0
+    """Between a start or report and an end of its run: what failed, was lost or interrupted."""
+    active_since: float | None = None
+    """While it runs: the time of its last report in this segment, or of the segment's start."""
     started: float | None = None
     ended: float | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What makes a planned trial the same one after a resume."""
+        return self.stage, self.label, self.seed
 
     @property
     def last(self) -> Report | None:

@@ -114,6 +114,7 @@ class RunState:
             trial = self.trials[name]
             trial.status, trial.kind = Status.INTERRUPTED, "driver"
             trial.reason = "the driver ended"
+            trial.active_since = None
             self._wait(trial)
         self.running.clear()
 
@@ -161,6 +162,7 @@ class RunState:
     def _start(self, trial: Trial, event: Event) -> None:
         trial.status = Status.RUNNING
         trial.segment, trial.node = event["segment"], event["node"]
+        trial.active_since = event["time"]
         trial.reason = trial.kind = ""
         trial.decision, trial.decision_reason = "continue", ""
         trial.started = event["time"] if trial.started is None else trial.started
@@ -168,6 +170,7 @@ class RunState:
         self.running[trial.id] = None
 
     def _report(self, trial: Trial, event: Event) -> None:
+        trial.active_since = event["time"]
         if event["repeated"]:
             trial.repeated_seconds += event["seconds"]
             return
@@ -192,6 +195,9 @@ class RunState:
         outcome, kind = event["outcome"], event["kind"]
         trial.reason, trial.kind, trial.ended = event["reason"], kind, event["time"]
         trial.of = event.get("of", trial.of)
+        # Ledgers of earlier versions do not have it.
+        trial.unreported_seconds += event.get("seconds", 0.0)
+        trial.active_since = None
         self.running.pop(trial.id, None)
         self._unwait(trial)
         trial.status = status_after(event)
