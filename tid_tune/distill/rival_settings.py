@@ -107,7 +107,7 @@ class LDSettings(Settings):
     method = "ld"
 
     main_weight: float = number(1.0, "Weight of the positive points.")
-    vlr_weight: float = number(1.0, "Weight of the valuable localization region around them.")
+    vlr_weight: float = number(0.25, "Weight of the valuable localization region around them.")
     vlr_low: float = number(
         0.25,
         "The region starts at this fraction of an object's positive threshold, measured in DIoU.",
