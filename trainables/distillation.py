@@ -17,11 +17,14 @@ class DistillationTrainable(TrialTrainable):
     def build(self, order: WorkOrder) -> Trial:
         """Build the trial from its config and check that the sampled values are in effect."""
         # Here, not above: the driver imports this module too, and has no use for torch and mmdet.
+        from tid_tune.distill.teacher import check_teacher
         from tid_tune.trial.trial import Trial
 
         # Not a key of the config: the scheduler's `fidelity: data` sets it.
         edits = dict(order.edits)
         fraction = edits.pop(FRACTION_KEY, 1.0)
+        if order.check_teacher:
+            check_teacher(order.config)
         trial = Trial(
             order.config,
             edits,

@@ -93,3 +93,46 @@ def test_the_ledger_becomes_a_table(run: Path, tmp_path: Path) -> None:
 
 def test_a_run_that_is_over_cannot_be_stopped(run: Path) -> None:
     assert call("stop", run).exit_code == 0
+
+
+def test_a_run_that_is_under_way_is_not_moved_aside(run: Path, tmp_path: Path) -> None:
+    """Its workers write into the folder."""
+    from tid_tune.cluster.driver import _move_aside
+
+    with Ledger.open(run / "ledger.jsonl"), pytest.raises(UsageError, match="already"):
+        _move_aside(tmp_path / run)
+    assert (run / "ledger.jsonl").is_file()
+    _move_aside(tmp_path / run)
+    assert not run.exists()
+    assert (tmp_path / "runs/toy.1/ledger.jsonl").is_file()
+
+
+def test_a_search_that_found_nothing_is_listed_as_failed(tmp_path: Path) -> None:
+    from tid_tune.report.runs import standing
+    from tid_tune.search.simulate import Failure
+
+    def broken(assignment: object, epoch: float) -> dict[str, float]:
+        raise Failure("user", "no such file")
+
+    spec = SearchSpec(
+        name="toy",
+        trial=tmp_path / "config.py",
+        epochs=3,
+        trials=2,
+        space={"optim_wrapper.optimizer.lr": LogUniform(low=1e-4, high=1e-1)},
+    )
+    search = simulate(spec, broken)
+    assert standing(tmp_path, search.state).startswith("failed: no result")
+
+
+def test_a_crash_is_described_by_its_exception_first() -> None:
+    from tid_tune.cluster.trainable import describe
+
+    try:
+        Path("/nowhere/at/all").read_text()
+    except OSError as error:
+        described = describe(error)
+    assert described["kind"] == "crash"
+    first, *rest = described["text"].splitlines()
+    assert first.startswith("FileNotFoundError: ")
+    assert any("read_text" in line for line in rest), "and where it came from"

@@ -11,6 +11,7 @@ from tiny_detectors import detector
 from tiny_distiller import build, run
 
 from tid_tune.distill.distiller import Distiller
+from tid_tune.distill.teacher import check_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import save_state
 
@@ -145,3 +146,21 @@ def test_a_teacher_checkpoint_with_fcos_former_names_is_read(tmp_path: Path) -> 
     model = Distiller(student=detector("fcos"), teacher=teacher, distillation={})
     loaded = model.teacher.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in source.items())
+
+
+def test_a_teacher_is_checked_without_a_student(tmp_path: Path) -> None:
+    """Before the first training: the baseline without distillation builds no teacher."""
+    config = tmp_path / "config.py"
+    weights = Distiller(student=detector("atss"), distillation={"method": "none"}).student
+    save_state({"state_dict": weights.state_dict()}, tmp_path / "atss.pth")
+    for head, fits in (("gfl", False), ("atss", True)):
+        teacher = {"model": detector(head), "checkpoint": str(tmp_path / "atss.pth")}
+        model = {"type": "Distiller", "student": detector("gfl"), "teacher": teacher}
+        config.write_text(f"model = {model!r}\n")
+        if fits:
+            check_teacher(config)
+        else:
+            with pytest.raises(ConfigError, match="does not fit the teacher's model"):
+                check_teacher(config)
+    config.write_text(f"model = {detector('gfl')!r}\n")
+    check_teacher(config)

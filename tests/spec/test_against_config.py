@@ -176,3 +176,14 @@ def test_levels_are_read_from_neck_lists_strides_from_point_heads() -> None:
 
 def test_two_stage_classes_are_found() -> None:
     assert detector_facts({"roi_head": {"bbox_head": {"num_classes": 7}}}).classes == 7
+
+
+def test_images_that_lie_elsewhere_are_missed_before_anything_is_trained(read: Load) -> None:
+    """As where a part of the training images is evaluated, and the folder is still that of val."""
+    images = [{"id": i, "file_name": f"{i}\u00e9.png"} for i in range(30)]
+    Path("data/val.json").write_text(json.dumps({"info": {"year": 2017}, "images": images}))
+    text = refusal(read)
+    assert "none of the first images of data/val.json is in data/val, such as 0\u00e9.png" in text
+    assert "mend val_dataloader.dataset.data_prefix" in text
+    Path("data/val/3\u00e9.png").touch()
+    assert read(ONE)

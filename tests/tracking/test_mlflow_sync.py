@@ -262,7 +262,21 @@ def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) 
 def test_a_child_is_named_by_what_differs() -> None:
     event = suggest("t0007", **{"model.distillation.key_weight": 0.3141592})
     assert child_name(event) == "t0007 key_weight=0.314"
-    assert child_name({**event, "label": "none"}) == "t0007 none"
+    assert child_name({**event, "label": "fgd"}) == "t0007 fgd key_weight=0.314"
+    assert child_name(event, fixed=["model.distillation.key_weight"]) == "t0007"
+    assert child_name({**event, "stage": "baseline", "label": "none"}) == "t0007 none"
+    rerun = {**event, "stage": "confirm", "label": "t0003", "seed": 2}
+    assert child_name(rerun) == "t0007 confirm t0003 seed 2"
+
+
+@pytest.mark.parametrize(("winner", "status"), [("t0001", "FINISHED"), (None, "FAILED")])
+def test_a_search_without_a_result_has_failed(
+    winner: str | None, status: str, spec: SearchSpec, uri: str
+) -> None:
+    made = mirror(spec, uri)
+    made.apply({"event": "stage", "time": 1.0, "stage": "result", "winner": winner})
+    made.apply({"event": "close", "time": 2.0, "reason": "all trials are done"})
+    assert children(spec, uri)["parent"].info.status == status
 
 
 def write(path: Path, events: list[dict[str, Any]]) -> None:

@@ -47,6 +47,7 @@ def export(
         onnx=onnx,
         size=wanted,
     )
+    say(f"the student of {found.provenance['trial']}, trained with seed {found.provenance['seed']}")
     for path in exported.files:
         say(f"wrote {path}")
 

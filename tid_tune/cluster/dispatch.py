@@ -14,6 +14,7 @@ from typing import Any
 
 from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
 from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
+from tid_tune.search.plan import NONE
 from tid_tune.search.retention import Retention
 from tid_tune.spec.model import SearchSpec
 from tid_tune.spec.objectives import COSTS
@@ -67,7 +68,8 @@ class Dispatcher:
         return {ORDER: self._work_order(answer).model_dump_json()}
 
     def _work_order(self, assignment: Assignment) -> WorkOrder:
-        measure_teacher = self._teacher_wanted and assignment.label != "none"
+        measure_teacher = self._teacher_wanted and assignment.label != NONE
+        check_teacher = self._teacher_wanted and not measure_teacher
         if measure_teacher:
             self._teacher_wanted = False
         return WorkOrder(
@@ -82,6 +84,7 @@ class Dispatcher:
             root=self._root,
             checkpoint=self._run_dir / assignment.checkpoint if assignment.checkpoint else None,
             measure_teacher=measure_teacher,
+            check_teacher=check_teacher,
             costs=tuple(name for name in COSTS if name in self._spec.objectives),
         )
 

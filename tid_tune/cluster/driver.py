@@ -17,6 +17,7 @@ from tid_tune.search.budget import Budget
 from tid_tune.search.costs import Cost
 from tid_tune.search.engine import Search
 from tid_tune.search.ledger import LEDGER_NAME, Ledger
+from tid_tune.search.lock import FileLock, lock_path
 from tid_tune.spec.model import SearchSpec
 from tid_tune.spec.plan import stages
 from tid_tune.tracking.tracker import Tracker, tracking_uri
@@ -122,11 +123,13 @@ def _tracking(
 
 
 def _move_aside(run_dir: Path) -> None:
-    """Keep an earlier run as NAME.1, NAME.2, ..."""
+    """Keep an earlier run as NAME.1, NAME.2, ...; UsageError while another driver is at it."""
     if not run_dir.exists():
         return
+    lock = FileLock(lock_path(run_dir / LEDGER_NAME))
     number = 1
     while (aside := run_dir.with_name(f"{run_dir.name}.{number}")).exists():
         number += 1
     run_dir.rename(aside)
-    say(f"the earlier run is kept in {aside}")
+    lock.release()
+    say(f"the earlier run is kept in {shown_path(aside)}")

@@ -45,6 +45,8 @@ class WorkOrder(BaseModel):
     """The folder `tid-tune run` was started in: relative data paths of the config start here."""
     checkpoint: Path | None = None
     measure_teacher: bool = False
+    check_teacher: bool = False
+    """Build the teacher once, though the trial needs none: one that does not fit fails at once."""
     costs: tuple[str, ...] = ()
     """The objectives that are costs of the student; see `spec.objectives.COSTS`."""
 
@@ -162,5 +164,7 @@ def describe(error: Exception) -> dict[str, str]:
         return {"kind": error.kind, "text": str(error)}
     if isinstance(error, TidTuneError):
         return {"kind": "user", "text": str(error)}
-    last = traceback.format_exception(error)[-4:]
-    return {"kind": "crash", "text": "".join(last).strip()}
+    what = "".join(traceback.format_exception_only(error)).strip()
+    where = "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
+    # What first: tables show the first line.
+    return {"kind": "crash", "text": f"{what}\n{where}"}

@@ -42,6 +42,17 @@ class Teacher:
         return View(self.detector, self.head, features, found)
 
 
+def check_teacher(config: Path) -> None:
+    """Build the teacher of a distiller's config, if it has one, and drop it.
+
+    Raises:
+        ConfigError: as `build_teacher`.
+    """
+    model = load_config(config).get("model") or {}
+    if model.get("type") == "Distiller" and model.get("teacher"):
+        build_teacher(model["teacher"])
+
+
 def build_teacher(source: Mapping[str, Any]) -> Teacher:
     """The teacher of `model.teacher`.
 

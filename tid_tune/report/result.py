@@ -17,7 +17,7 @@ from tid_tune.search.costs import devices, total_cost, trial_cost
 from tid_tune.search.plan import NONE
 from tid_tune.search.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.search.records import Status, Trial
-from tid_tune.search.state import RunState
+from tid_tune.search.state import ALL_DONE, RunState
 from tid_tune.search.verdict import Group, Verdict, judge
 from tid_tune.spec.model import SearchSpec
 
@@ -45,6 +45,8 @@ class Result:
     """Of the confirmation; empty without one."""
     judged: Verdict | None
     failed: str
+    ended: str
+    """What ended the search, unless all its trials are done; empty while it goes on."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -75,6 +77,8 @@ class Result:
             f"{self.spec.name}: {len(self.rows)} trials, {self.epochs:g} epochs, "
             f"{self.hours:.2f} {device}-hours; this command took {seconds:.0f} s"
         )
+        if self.ended:
+            console.say(self.ended)
         if self.best is None:
             return
         if self.confirmation is not None:
@@ -85,6 +89,8 @@ class Result:
             objective, value = next(iter(self.best.values.items()))
             gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
             console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
+            for row in self._unbeaten():
+                console.say(f"  but {row.label} ({row.trial}) is better, the search fell short")
         place = console.shown_path(self.run_dir)
         console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
         console.say(f"  picture      {place}/{PICTURE}")
@@ -92,6 +98,11 @@ class Result:
         if tracking.enabled:
             here = "mlflow ui   (in this folder, then open the address it prints)"
             console.say(f"  curves       {tracking.uri or here}")
+
+    def _unbeaten(self) -> list[Row]:
+        """The baselines that rank before the best trial."""
+        last = 0 if self.best is None or self.best.rank is None else self.best.rank
+        return [r for r in self.rows if r.stage == "baseline" and r.rank and r.rank < last]
 
 
 def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
@@ -112,6 +123,7 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
         verdict=verdict_text(state, spec),
         judged=judge(state, spec),
         failed="" if best is not None else _why_nothing(rows),
+        ended="" if state.closed in (None, ALL_DONE) else f"ended: {state.closed}",
     )
     table = leaderboard_table(rows, spec, width=200)
     (run_dir / LEADERBOARD).write_text(to_text(table), encoding="utf-8")

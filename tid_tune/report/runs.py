@@ -48,11 +48,14 @@ def run_folders(runs: Path) -> list[Path]:
 
 
 def standing(run: Path, state: RunState) -> str:
-    """`running`, `finished: REASON` or `interrupted`."""
+    """`running`, `finished: REASON`, `failed: REASON` or `interrupted`."""
     holder = holder_of(run / LEDGER_NAME)
     if holder is not None:
         return f"running (process {holder['pid']} on {holder['host']} since {holder['since']})"
-    return f"finished: {state.closed}" if state.closed is not None else "interrupted"
+    if state.closed is None:
+        return "interrupted"
+    found = state.stages.get("result", {}).get("winner") is not None
+    return f"finished: {state.closed}" if found else f"failed: no result; {state.closed}"
 
 
 def list_table(runs: Path) -> Table:

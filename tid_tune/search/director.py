@@ -30,6 +30,7 @@ from tid_tune.search.records import Status, Trial
 from tid_tune.search.samplers.base import rng_for
 from tid_tune.search.schedulers import Continuation
 from tid_tune.search.space import config_key, method_edits
+from tid_tune.search.state import ALL_DONE
 from tid_tune.search.stream import StartPoint, Stream
 from tid_tune.search.verdict import judge
 from tid_tune.spec.model import SearchSpec
@@ -271,7 +272,7 @@ class Director:
         verdict = judge(self.state, self.spec)
         best = best_trial(self.state, self.spec)
         winner = verdict.winner if verdict is not None else None
-        reason = halted or self._unfinished() or self._exhausted() or "all trials are done"
+        reason = halted or self._unfinished() or self._exhausted() or ALL_DONE
         self._journal.stage(
             "result",
             winner=winner or (None if best is None else best.id),

@@ -19,6 +19,8 @@ from tid_tune.search.records import Report, Status, Trial, status_after
 
 VERSION = 1
 """Of the events; a ledger of a later version is refused."""
+ALL_DONE = "all trials are done"
+"""Why a search closes that nothing kept from its end."""
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from tid_tune.spec.problems import Problems, Where
 
 LOADERS = {"train_dataloader": "training", "val_dataloader": "validation"}
+HEAD_BYTES = 2**20
+_FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
 def check_data(config: Mapping[str, Any], where: Where, problems: Problems) -> None:
@@ -19,6 +23,7 @@ def check_data(config: Mapping[str, Any], where: Where, problems: Problems) -> N
                 if not path.exists():
                     text = f"{what} of the {name} data is missing: {path}; "
                     problems.add(where, "trial", text + f"get the data or mend {loader}.dataset")
+            _check_images(dict(_paths(dataset)), loader, where, problems)
     evaluators = config.get("val_evaluator")
     for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
         file = evaluator.get("ann_file") if isinstance(evaluator, Mapping) else None
@@ -27,6 +32,26 @@ def check_data(config: Mapping[str, Any], where: Where, problems: Problems) -> N
             problems.add(where, "trial", text + "get the data or mend val_evaluator.ann_file")
         elif isinstance(file, str) and _local(file):
             _check_measured(config, Path(file), where, problems)
+
+
+def _check_images(paths: Mapping[str, Path], loader: str, where: Where, problems: Problems) -> None:
+    """Note an image folder that has none of the first images of a COCO json."""
+    json_file, folder = paths.get("annotation file"), paths.get("image folder")
+    if json_file is None or folder is None or not (json_file.is_file() and folder.is_dir()):
+        return
+    names = _first_images(json_file)
+    if names and not any((folder / name).is_file() for name in names):
+        text = f"none of the first images of {json_file} is in {folder}, such as {names[0]}; "
+        problems.add(where, "trial", text + f"mend {loader}.dataset.data_prefix")
+
+
+def _first_images(file: Path) -> list[str]:
+    """Some image names from the head of a COCO json: all of it would take seconds to read."""
+    if file.suffix != ".json":
+        return []
+    with file.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    return [str(json.loads(name)) for name in _FILE_NAME.findall(head)[:20]]
 
 
 def _check_measured(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from mlflow import MlflowClient
@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from tid_tune.search.ledger import number
 from tid_tune.search.records import Status, status_after
-from tid_tune.spec.model import SearchSpec
+from tid_tune.spec.model import Fixed, SearchSpec
 
 RUN_TAG = "tid_tune.run"
 TRIAL_TAG = "tid_tune.trial"
@@ -55,6 +55,8 @@ class Mirror:
         self._ended: set[str] = set()
         self._paused: set[str] = set()
         self._parent = ""
+        self._failed = False
+        self._fixed = {name for name, dist in spec.space.items() if isinstance(dist, Fixed)}
         self.experiment_id = ""
 
     def connect(self) -> None:
@@ -105,6 +107,8 @@ class Mirror:
                 self._report(event)
             case "end":
                 self._end(event)
+            case "stage" if event["stage"] == "result":
+                self._failed = event["winner"] is None
             case "close":
                 self._close_parent(event)
 
@@ -125,7 +129,7 @@ class Mirror:
         run = self._client.create_run(
             self.experiment_id,
             start_time=_milliseconds(event),
-            run_name=child_name(event),
+            run_name=child_name(event, self._fixed),
             tags=tags,
         )
         self._children[trial] = run.info.run_id
@@ -193,8 +197,7 @@ class Mirror:
         self._ended.add(trial)
 
     def _close_parent(self, event: Mapping[str, Any]) -> None:
-        finished = event.get("reason") != "interrupted"
-        self._client.set_terminated(self._parent, "FINISHED" if finished else "KILLED")
+        self._client.set_terminated(self._parent, "FAILED" if self._failed else "FINISHED")
 
     def log_result(self, metrics: Mapping[str, float], artifacts: Iterable[str]) -> None:
         """Write the search's own figures and files to the parent run."""
@@ -205,12 +208,16 @@ class Mirror:
             self._client.log_artifact(self._parent, path)
 
 
-def child_name(event: Mapping[str, Any]) -> str:
-    """`t0007 key_weight=0.31 lr=0.002`: the trial and what differs."""
-    if event.get("label"):
+def child_name(event: Mapping[str, Any], fixed: Container[str] = ()) -> str:
+    """`t0007 key_weight=0.31 lr=0.002`: the trial and what differs; `fixed` parameters do not."""
+    if event["stage"] == "confirm":
+        return f"{event['trial']} confirm {event['label']} seed {event['seed']}"
+    if event["stage"] == "baseline":
         return f"{event['trial']} {event['label']}"
-    values = [f"{key.rsplit('.', 1)[-1]}={_short(v)}" for key, v in event["params"].items()]
-    return " ".join([event["trial"], *values])[:250]
+    params = {key: value for key, value in event["params"].items() if key not in fixed}
+    values = [f"{key.rsplit('.', 1)[-1]}={_short(v)}" for key, v in params.items()]
+    # The label of a search trial is its method, where several are compared.
+    return " ".join([event["trial"], *filter(None, [event.get("label")]), *values])[:250]
 
 
 def _short(value: Any) -> str:
