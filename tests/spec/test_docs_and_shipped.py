@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from spec_samples import LR, with_line
 
+from tid_tune.search.state import RunState
 from tid_tune.spec import load
 from tid_tune.spec.model import OPTIONS_OF_TYPE
 from tid_tune.spec.objectives import COSTS
@@ -35,6 +37,17 @@ def test_every_example_of_the_reference_loads(example: str, documented_project: 
     path = documented_project / "example.yaml"
     path.write_text(example if "base:" in example else f"base: other.yaml\n{example}")
     assert load(path).space
+
+
+def test_the_example_of_an_executor_runs_a_search(project: Path) -> None:
+    text = (ROOT / "docs" / "search-engine.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert code is not None
+    (project / "search.yaml").write_text(with_line("epochs: 3"))
+    exec(code[1], {"train": lambda edits, epoch: {"coco/bbox_mAP": edits.get(LR, 0.2) * epoch}})
+    state = RunState.read(project / "runs/mine/ledger.jsonl")
+    assert state.closed == "all trials are done"
+    assert sum(trial.stage == "search" for trial in state.trials.values()) == 10
 
 
 def test_the_reference_names_every_field_option_and_distribution() -> None:
