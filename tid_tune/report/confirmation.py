@@ -17,7 +17,8 @@ OWN = "its defaults"
 def confirmation_table(state: RunState, spec: SearchSpec) -> Table | None:
     """Draw the latest confirmation, best mean first; None where none was planned.
 
-    `spent` counts the epochs that searching took, of each method apart where several are compared.
+    Intervals are of the differences: their scatter is that of all arms together. `epochs` counts
+    what searching took, of each method apart where several are compared.
     """
     verdict = judge(state, spec)
     if verdict is None:
@@ -25,9 +26,11 @@ def confirmation_table(state: RunState, spec: SearchSpec) -> Table | None:
     comparing = len(spec.method) > 1
     references = _references(verdict)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    names = ["confirmed", *(["method", "spent"] if comparing else []), "by seed"]
-    for name in (*names, "mean", "95 % interval", *(f"against {name}" for name in references)):
-        table.add_column(name, justify="right" if name in ("spent", "mean") else "left")
+    names = ["confirmed", *(["method", "epochs"] if comparing else []), "by seed"]
+    for name in (*names, "mean", *(f"against {name}" for name in references)):
+        right = name in ("epochs", "mean")
+        # On a narrow terminal words go below each other, none is cut.
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
     spent = _spent_by_method(state) if comparing else {}
     for group in (*verdict.candidates, *verdict.baselines):
         method = [group.method, f"{spent[group.method]:g}" if group.method else ""]
@@ -36,7 +39,6 @@ def confirmation_table(state: RunState, spec: SearchSpec) -> Table | None:
             *(method if comparing else []),
             _by_seed(group),
             "" if group.estimate is None else f"{group.estimate.mean:.3f}",
-            "" if group.estimate is None else _interval(group.estimate),
             *(_gap(group, name) for name in references),
             style="bold green" if group.name == verdict.winner else None,
         )
@@ -70,10 +72,10 @@ def _by_seed(group: Group) -> str:
     return f"{values} ({group.failures} failed)" if group.failures else values
 
 
-def _interval(estimate: Estimate, sign: str = "") -> str:
+def _interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
-    return f"{estimate.low:{sign}.3f} to {estimate.high:{sign}.3f}"
+    return f" ({estimate.low:+.3f} to {estimate.high:+.3f})"
 
 
 def _gap(group: Group, reference: str) -> str:
@@ -83,6 +85,5 @@ def _gap(group: Group, reference: str) -> str:
         name = OWN if comparison.baseline in own else comparison.baseline
         if name == reference:
             gap = comparison.difference
-            interval = "" if gap.low is None else f" ({_interval(gap, '+')})"
-            return f"{gap.mean:+.3f}{interval} {comparison.verdict}"
+            return f"{gap.mean:+.3f}{_interval(gap)} {comparison.verdict}"
     return ""
