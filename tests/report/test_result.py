@@ -9,31 +9,8 @@ from tid_tune.search.simulate import simulate
 from tid_tune.spec.model import Budget, SearchSpec, Tracking, Uniform
 
 
-@pytest.mark.parametrize(
-    ("tracking", "curves"),
-    [
-        (Tracking(), "mlflow ui"),
-        (Tracking(uri="http://tracker:5000"), "http://tracker:5000"),
-        (Tracking(enabled=False), None),
-    ],
-)
-def test_the_curves_are_said_to_be_where_they_are(tracking, curves, tmp_path, capsys):
-    spec = SearchSpec(
-        name="test",
-        trial=Path("/configs/trial.py"),
-        objectives={"map": "max"},
-        epochs=2,
-        space={"a.weight": Uniform(low=0, high=1)},
-        trials=2,
-        baseline=False,
-        tracking=tracking,
-    )
-    state = simulate(spec, lambda work, epoch: {"map": work.params["a.weight"]}).state
-    write_result(state, spec, tmp_path).show(seconds=1)
-    lines = capsys.readouterr().out.splitlines()
-    shown = [line for line in lines if line.startswith("  curves ")]
-    assert len(shown) == (curves is not None)
-    assert all(curves in line for line in shown)
+def weight(work, epoch):
+    return {"map": work.params.get("a.weight", 0.0)}
 
 
 def ending(tmp_path, capsys, objective, **changes):
@@ -52,21 +29,30 @@ def ending(tmp_path, capsys, objective, **changes):
     return capsys.readouterr().out
 
 
-def test_a_budget_that_ended_the_search_is_named(tmp_path, capsys):
-    def value(work, epoch):
-        return {"map": work.params.get("a.weight", 0.0)}
+@pytest.mark.parametrize(
+    ("tracking", "curves"),
+    [
+        (Tracking(), "mlflow ui"),
+        (Tracking(uri="http://tracker:5000"), "http://tracker:5000"),
+        (Tracking(enabled=False), None),
+    ],
+)
+def test_the_curves_are_said_to_be_where_they_are(tracking, curves, tmp_path, capsys):
+    lines = ending(tmp_path, capsys, weight, tracking=tracking).splitlines()
+    shown = [line for line in lines if line.startswith("  curves ")]
+    assert len(shown) == (curves is not None)
+    assert all(curves in line for line in shown)
 
+
+def test_a_budget_that_ended_the_search_is_named(tmp_path, capsys):
     ended = "ended: budget: 8 of 8 epochs spent"
-    assert ended in ending(tmp_path, capsys, value, trials=9, budget=Budget(epochs=8))
-    assert "ended:" not in ending(tmp_path, capsys, value)
+    assert ended in ending(tmp_path, capsys, weight, trials=9, budget=Budget(epochs=8))
+    assert "ended:" not in ending(tmp_path, capsys, weight)
 
 
 def test_defaults_that_the_search_did_not_beat_are_named(tmp_path, capsys):
     def defaults_win(work, epoch):
         return {"map": 0.9 if work.label == "defaults" else work.params.get("a.weight", 0) / 9}
 
-    def search_wins(work, epoch):
-        return {"map": work.params.get("a.weight", 0)}
-
     assert "but defaults (t0002) is better" in ending(tmp_path, capsys, defaults_win)
-    assert "is better" not in ending(tmp_path, capsys, search_wins)
+    assert "is better" not in ending(tmp_path, capsys, weight)

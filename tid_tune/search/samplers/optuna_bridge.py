@@ -48,12 +48,10 @@ class Bridge:
         make: Callable[[], BaseSampler],
         results: Sequence[Observation],
         pending: dict[int, Params],
-        conditional: bool = True,
     ) -> Params:
-        """Return the point a new sampler proposes; parameters with equal conditions are one group.
+        """Return the point a new sampler proposes.
 
-        `conditional`: groups that have a condition are modelled too, each on the trials that have
-        it. Otherwise the sampler draws them independently.
+        Parameters with equal conditions are one group, modelled on the trials that have it.
         """
         if len(self._frozen) > _CACHED + 2 * len(results):
             self._frozen.clear()
@@ -67,8 +65,8 @@ class Bridge:
                 return distributions.decode(dist, 0.5)
             group = _group(dist)
             if group not in relative:
-                codes = self._group_codes(group) if conditional or not dist.when else {}
-                seen = [t for t in trials if name in t.params] if dist.when and codes else trials
+                codes = self._group_codes(group)
+                seen = [t for t in trials if name in t.params] if dist.when else trials
                 study = self._storage.study(seen, sampler)
                 relative[group] = study, sampler.sample_relative(study, asked, codes)
             study, found = relative[group]
