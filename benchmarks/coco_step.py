@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 from tid_tune.trial.assembly import pick_device
 from tid_tune.trial.trial import Trial
 

@@ -25,10 +25,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tid_tune.ledger.file import Ledger
 from tid_tune.search.decision import Assignment, Stop
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.spec.model import Choice, LogUniform, Sampler, Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Choice, LogUniform, Sampler, Scheduler, SearchSpec, Uniform
 
 OBJECTIVE = "coco/bbox_mAP"
 

@@ -26,11 +26,19 @@ import optuna
 from landscapes import EPOCHS, LINEAR, OBJECTIVE, RANGES, TRAININGS, WORKERS, Landscape, seconds
 from rivals import PlainOptuna, RayTune, Strategy, drive
 
+from tid_tune.results.ranking import winning_trial
 from tid_tune.search.decision import Assignment
-from tid_tune.search.ranking import winning_trial
 from tid_tune.search.simulate import simulate
-from tid_tune.search.verdict import judge
-from tid_tune.spec.model import Budget, Choice, Confirm, LogUniform, Sampler, SearchSpec, Uniform
+from tid_tune.search.stages.verdict import judge
+from tid_tune.searchfile.model import (
+    Budget,
+    Choice,
+    Confirm,
+    LogUniform,
+    Sampler,
+    SearchSpec,
+    Uniform,
+)
 
 
 def tid_tune(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
-from tid_tune.search.space import FRACTION_KEY
+from tid_tune.space.space import FRACTION_KEY
 
 if TYPE_CHECKING:
     from tid_tune.trial.trial import Trial

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workplace import CONFIG, SPEC, Workplace
+from support.workplace import CONFIG, SPEC, Workplace
 
 
 @pytest.fixture(scope="session")

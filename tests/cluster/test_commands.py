@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toy import toy_metrics
+from support.toy import toy_metrics
+from support.workplace import CONFIG
 from typer.testing import CliRunner, Result
-from workplace import CONFIG
 
 from tid_tune.cli import app
 from tid_tune.errors import UsageError
-from tid_tune.search.ledger import Ledger
+from tid_tune.ledger.file import Ledger
 from tid_tune.search.simulate import VirtualClock, simulate
-from tid_tune.spec.model import LogUniform, SearchSpec
+from tid_tune.searchfile.model import LogUniform, SearchSpec
 
 
 @pytest.fixture

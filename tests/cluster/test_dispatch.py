@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toy import OBJECTIVE
+from support.toy import OBJECTIVE
 
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.ledger.file import Ledger
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.spec.model import Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Scheduler, SearchSpec, Uniform
 
 
 def test_old_checkpoints_are_deleted_before_a_trial_writes_new_ones_of_the_same_name(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from toy import OBJECTIVE, toy_metrics, toy_value
-from workplace import Workplace
+from support.toy import OBJECTIVE, toy_metrics, toy_value
+from support.workplace import Workplace
 
-from tid_tune.search.records import Status
+from tid_tune.ledger.records import Status
+from tid_tune.ledger.state import RunState
 from tid_tune.search.simulate import simulate
-from tid_tune.search.state import RunState
-from tid_tune.spec.model import SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 KILLS = 20
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from mmengine.config import Config
-from small_trials import ROOT, leaf_datasets, small_edits
-from standard_layouts import IMAGES, write_coco, write_voc
+from support.small_trials import ROOT, leaf_datasets, small_edits
+from support.standard_layouts import IMAGES, write_coco, write_voc
 
 from tid_tune.data.divide import split
 from tid_tune.openmmlab.configs import load_config, set_value

@@ -10,7 +10,7 @@ from typing import Any
 import mmdet
 import pytest
 import yaml
-from small_trials import CONFIGS, ROOT, dataset_of
+from support.small_trials import CONFIGS, ROOT, dataset_of
 
 from tid_tune.openmmlab.configs import load_config
 

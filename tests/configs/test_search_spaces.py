@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_trials import CONFIGS, ROOT
+from support.small_trials import CONFIGS, ROOT
 
-from tid_tune import spec
 from tid_tune.distill.settings import METHODS
+from tid_tune.ledger.file import Ledger
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.spec.model import SearchSpec
+from tid_tune.searchfile import load
+from tid_tune.searchfile.model import SearchSpec
 
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 METHOD = "model.distillation.method"
@@ -30,7 +30,7 @@ def _project_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @functools.cache
 def load(name: str) -> SearchSpec:
-    return spec.load(ROOT / "search_spaces" / f"{name}.yaml", check_files=False)
+    return load(ROOT / "search_spaces" / f"{name}.yaml", check_files=False)
 
 
 def simulated(space: SearchSpec, folder: Path) -> list[Any]:

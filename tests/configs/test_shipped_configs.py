@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_trials import CONFIGS, ROOT, dataset_of, small_edits
-from standard_layouts import write_coco, write_voc
+from support.small_trials import CONFIGS, ROOT, dataset_of, small_edits
+from support.standard_layouts import write_coco, write_voc
 
 from tid_tune.data.digits import write_digits
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
 
 TID = [path for path in CONFIGS if path.stem.endswith("_tid")]

@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.structures import InstanceData
-from small_trials import ROOT, small_edits
-from standard_layouts import IMAGES, write_voc
+from support.small_trials import ROOT, small_edits
+from support.standard_layouts import IMAGES, write_voc
 
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.setup import prepare

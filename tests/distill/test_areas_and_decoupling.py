@@ -10,14 +10,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_tid_against_reference import build, setting
-from tiny_detectors import HEADS
+from support.tid_cases import build, setting
+from support.tiny_detectors import HEADS
 from torch import Tensor
 
-from tid_tune.distill.areas import Areas, assess_areas, top_fraction
 from tid_tune.distill.context import Context, View
-from tid_tune.distill.decoupling import Masks, area_means, normalize_channels
-from tid_tune.distill.importance import Importance
+from tid_tune.distill.methods.tid.areas import Areas, assess_areas, top_fraction
+from tid_tune.distill.methods.tid.decoupling import Masks, area_means, normalize_channels
+from tid_tune.distill.methods.tid.importance import Importance
 from tid_tune.distill.settings import TIDSettings
 
 LEVELS = [12, 4, 1]

@@ -7,8 +7,8 @@ import pytest
 import torch
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
-from tiny_detectors import HEADS, detector
-from tiny_distiller import batch, build, run, total
+from support.tiny_detectors import HEADS, detector
+from support.tiny_distiller import batch, build, run, total
 from torch import Tensor
 
 from tid_tune.distill.distiller import Distiller, export_student_state

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from reference_boxes import Side
-from reference_tid import Batch, tid
-from tiny_detectors import CLASSES, HEADS, STRIDES, detector, images, samples
+from support.reference_boxes import Side
+from support.reference_tid import Batch, tid
+from support.tiny_detectors import CLASSES, HEADS, STRIDES, detector, images, samples
 from torch import nn
 
 from tid_tune.distill.distiller import Distiller

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from tiny_detectors import detector
-from tiny_distiller import batch
+from support.tiny_detectors import detector
+from support.tiny_distiller import batch
 
 from tid_tune.distill.distiller import Distiller
 

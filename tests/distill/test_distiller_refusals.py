@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_detectors import detector
-from tiny_distiller import build, run
+from support.tiny_detectors import detector
+from support.tiny_distiller import build, run
 
 from tid_tune.distill.distiller import Distiller
 from tid_tune.distill.teacher import check_teacher

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from test_tid_against_reference import CASES, random_outputs, setting
-from tiny_detectors import CLASSES, HEADS, STRIDES, detector
+from support.tid_cases import CASES, random_outputs, setting
+from support.tiny_detectors import CLASSES, HEADS, STRIDES, detector
 from torch import Tensor, nn
 
-from tid_tune.distill.boxes import GroundTruth
+from tid_tune.detectors.boxes import GroundTruth
+from tid_tune.detectors.heads import HeadAdapter, adapt_head
+from tid_tune.detectors.iou_rules import AdaptiveRule, Anchors, FixedRule
 from tid_tune.distill.context import Context, View
-from tid_tune.distill.heads import HeadAdapter, adapt_head
-from tid_tune.distill.importance import IoURule, evaluate_importance
-from tid_tune.distill.rules import AdaptiveRule, Anchors, FixedRule
+from tid_tune.distill.methods.tid.importance import IoURule, evaluate_importance
 from tid_tune.distill.settings import TIDSettings
 
 SIZES = [(4, 3), (2, 2), (1, 1)]

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from export_models import trained_state, write_config
+from support.export_models import trained_state, write_config
 
 from tid_tune.data.digits import write_digits
 
@@ -25,7 +25,7 @@ def trained(digits):
 @pytest.fixture(scope="session")
 def distilled(trained, digits):
     """Config path and checkpoint path of a Distiller whose student is the trained GFL."""
-    from export_models import DISTILLER
+    from support.export_models import DISTILLER
 
     config = write_config(digits.parent / "distiller.py", "GFL", digits, DISTILLER)
     state = torch.load(trained[1], weights_only=True)["state_dict"]

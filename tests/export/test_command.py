@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 from tid_tune.cli.export import export, parse_size
 from tid_tune.errors import UsageError
 from tid_tune.export.runs import find_student
+from tid_tune.ledger.file import Ledger
 from tid_tune.openmmlab.checkpoints import load_state
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.spec.model import Choice, SearchSpec
+from tid_tune.searchfile.model import Choice, SearchSpec
 
 WEIGHT = "model.distillation.loss_weight"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from export_models import mmdets_metric, write_config
+from support.export_models import mmdets_metric, write_config
 from typer.testing import CliRunner
 
 from tid_tune.cli.eval import evaluate

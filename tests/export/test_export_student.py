@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from export_models import DISTILLER, write_config
 from mmengine.config import Config
+from support.export_models import DISTILLER, write_config
 
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.export import export_student
@@ -21,7 +21,7 @@ from tid_tune.openmmlab.configs import load_config
 from tid_tune.report.analysis.ap import coco_table
 from tid_tune.report.analysis.columns import Detections
 from tid_tune.report.analysis.evaluate import evaluate_checkpoint
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
 
 PROVENANCE = {"trial": "t0003", "params": {"model.distillation.loss_weight": 2.5}}

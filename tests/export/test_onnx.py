@@ -3,7 +3,7 @@
 import onnxruntime
 import pytest
 import torch
-from export_models import HEADS, random_detector, write_config
+from support.export_models import HEADS, random_detector, write_config
 from torchvision.ops import batched_nms
 
 from tid_tune.errors import ConfigError

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tid_tune.ledger.file import LEDGER_NAME, Ledger
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import to_text
 from tid_tune.report.result import write_result
 from tid_tune.report.runs import list_table
-from tid_tune.search.ledger import LEDGER_NAME, Ledger
 from tid_tune.search.simulate import VirtualClock, simulate
-from tid_tune.spec.model import Confirm, SearchSpec, Uniform
+from tid_tune.searchfile.model import Confirm, SearchSpec, Uniform
 
 METHOD = "model.distillation.method"
 WORTH = {"none": 0.3, "fgd": 0.4, "tid": 0.5}

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tid_tune.report.leaderboard import leaderboard_table, to_text
-from tid_tune.search.ranking import leaderboard
+from tid_tune.results.ranking import leaderboard
 from tid_tune.search.simulate import simulate
-from tid_tune.spec.model import Choice, Fixed, Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Choice, Fixed, Scheduler, SearchSpec, Uniform
 
 
 def shown(width, **changes):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tid_tune.ledger.file import Ledger
 from tid_tune.report.progress import Progress, View
-from tid_tune.search.costs import cost_table, total_cost
-from tid_tune.search.ledger import Ledger
+from tid_tune.results.costs import cost_table, total_cost
 from tid_tune.search.simulate import simulate
-from tid_tune.spec.model import Budget, Confirm, Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Budget, Confirm, Scheduler, SearchSpec, Uniform
 
 
 def value(assignment, epoch):

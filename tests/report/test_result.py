@@ -6,7 +6,7 @@ import pytest
 
 from tid_tune.report.result import write_result
 from tid_tune.search.simulate import simulate
-from tid_tune.spec.model import Budget, SearchSpec, Tracking, Uniform
+from tid_tune.searchfile.model import Budget, SearchSpec, Tracking, Uniform
 
 
 def weight(work, epoch):

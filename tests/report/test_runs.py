@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from tid_tune.ledger.file import LEDGER_NAME, Ledger
+from tid_tune.ledger.records import Status
 from tid_tune.report.runs import course_table, open_run, report_table
-from tid_tune.search.ledger import LEDGER_NAME, Ledger
-from tid_tune.search.records import Status
 from tid_tune.search.simulate import VirtualClock, simulate
-from tid_tune.spec.model import Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Scheduler, SearchSpec, Uniform
 
 
 def searched(folder, **scheduler):

@@ -2,16 +2,16 @@ import math
 import re
 
 import pytest
-from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
 
 from tid_tune.errors import SpecError
+from tid_tune.ledger.file import Ledger
+from tid_tune.ledger.records import Status
+from tid_tune.results.ranking import best_trial, leaderboard
 from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue, Stop
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.search.ranking import best_trial, leaderboard
-from tid_tune.search.records import Status
 from tid_tune.search.simulate import Failure, simulate
-from tid_tune.spec.model import Choice, Constraint, Fixed, Resources, Sampler, Scheduler
+from tid_tune.searchfile.model import Choice, Constraint, Fixed, Resources, Sampler, Scheduler
 
 PLAIN = {"scheduler": Scheduler(type="none"), "sampler": Sampler(type="random")}
 

@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_cases import OBJECTIVE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, learning_curve, make_spec
 
+from tid_tune.ledger.file import Ledger
+from tid_tune.ledger.records import Status
+from tid_tune.ledger.state import RunState
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.search.records import Status
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.search.state import RunState
-from tid_tune.spec.model import Budget, Confirm, Sampler, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm, Sampler, Scheduler
 
 CASES = {
     "tpe and asha": {"trials": 6, "epochs": 3},

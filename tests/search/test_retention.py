@@ -1,12 +1,12 @@
 import pytest
-from search_cases import OBJECTIVE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, learning_curve, make_spec
 
+from tid_tune.ledger.file import Ledger
+from tid_tune.results.ranking import ranked_full_length
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.search.ranking import ranked_full_length
 from tid_tune.search.retention import Retention
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.spec.model import Budget, Confirm, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm, Scheduler
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "none"])

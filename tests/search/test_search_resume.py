@@ -1,11 +1,11 @@
 import pytest
-from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
 
 from tid_tune.errors import UsageError
+from tid_tune.ledger.file import Ledger
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.spec.model import (
+from tid_tune.searchfile.model import (
     Budget,
     Confirm,
     Interval,

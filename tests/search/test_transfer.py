@@ -3,17 +3,17 @@ import shutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
-from test_space import EXAMPLES
+from support.distribution_examples import EXAMPLES
+from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
 
 from tid_tune.errors import UsageError
-from tid_tune.search.distributions import contains, decode, size
+from tid_tune.ledger.file import Ledger
+from tid_tune.results.ranking import ranked_full_length
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.search.ranking import ranked_full_length
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
 from tid_tune.search.transfer import narrowed
-from tid_tune.spec.model import Constraint, Integer, LogUniform, Transfer, Uniform
+from tid_tune.searchfile.model import Constraint, Integer, LogUniform, Transfer, Uniform
+from tid_tune.space.distributions import contains, decode, size
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tid_tune.spec.model import LogUniform, SearchSpec
+from tid_tune.searchfile.model import LogUniform, SearchSpec
 from tid_tune.tracking.mlflow_sync import PARENT_TAG, TRIAL_TAG, Mirror, child_name
 from tid_tune.tracking.tracker import LedgerTail, Tracker
 

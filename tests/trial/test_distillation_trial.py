@@ -5,7 +5,7 @@ import torch
 
 from tid_tune.errors import ConfigError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
 
 DISTILLER = """

@@ -12,7 +12,7 @@ import torch
 from tid_tune.errors import ConfigError, DataError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, load_weights
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
 
 EPOCH = Interval()
@@ -294,7 +294,7 @@ def test_a_full_gpu_is_a_failure_of_its_own_kind(shapes_config, tmp_path, monkey
 FRESH = """
 import json, sys
 from pathlib import Path
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
 config, work_dir = map(Path, sys.argv[1:])
 with Trial(config, {}, seed=3, epochs=1, report_every=Interval(), work_dir=work_dir,

@@ -30,9 +30,9 @@ def run(
     ] = False,
 ) -> None:
     """Run a search, or go on with it: the same command resumes after any kind of end."""
-    from tid_tune import spec
+    from tid_tune.searchfile import load
 
-    loaded = spec.load(space, overrides or ())
+    loaded = load(space, overrides or ())
     # After the spec: a wrong one is told at once.
     from tid_tune.cluster.driver import run_search
 

@@ -83,7 +83,7 @@ def leaderboard(
     """Show the ranked trials of a run, also while it is running."""
     from tid_tune.report.leaderboard import leaderboard_table
     from tid_tune.report.runs import open_run
-    from tid_tune.search.ranking import leaderboard as rank
+    from tid_tune.results.ranking import leaderboard as rank
 
     state, spec = open_run(run)
     console.show(leaderboard_table(rank(state, spec), spec, width=console.out.width, top=top))
@@ -95,9 +95,9 @@ def stop(run: RunDir) -> None:
     import signal
     import socket
 
+    from tid_tune.ledger.file import LEDGER_NAME
+    from tid_tune.ledger.lock import holder_of
     from tid_tune.report.runs import open_run
-    from tid_tune.search.ledger import LEDGER_NAME
-    from tid_tune.search.lock import holder_of
 
     open_run(run)
     holder = holder_of(run / LEDGER_NAME)
@@ -119,7 +119,7 @@ def table(
 ) -> None:
     """Write the ledger for other tools: a CSV table, or an Optuna study in sqlite."""
     from tid_tune.report.runs import open_run
-    from tid_tune.search.export import write_csv, write_optuna
+    from tid_tune.results.export import write_csv, write_optuna
 
     state, spec = open_run(run)
     if not out.parent.is_dir():

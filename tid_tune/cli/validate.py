@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tid_tune.spec.model import Distribution, SearchSpec
+    from tid_tune.searchfile.model import Distribution, SearchSpec
 
 SpaceFile = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
 Overrides = Annotated[
@@ -22,10 +22,10 @@ def validate(space: SpaceFile, overrides: Overrides = None) -> None:
     """Check a search space, and the files it names, before any GPU is touched."""
     from tid_tune.console import say
     from tid_tune.search.stream import check_points
-    from tid_tune.spec import load
-    from tid_tune.spec.dump import constraint_text
-    from tid_tune.spec.merge import shown_path
-    from tid_tune.spec.plan import stages
+    from tid_tune.searchfile import load
+    from tid_tune.searchfile.dump import constraint_text
+    from tid_tune.searchfile.merge import shown_path
+    from tid_tune.searchfile.plan import stages
 
     spec = load(space, overrides or ())
     check_points(spec)
@@ -47,7 +47,7 @@ def schema() -> None:
     """Print the JSON Schema of search spaces, for editors."""
     import sys
 
-    from tid_tune.spec.schema import schema_text
+    from tid_tune.searchfile.schema import schema_text
 
     sys.stdout.write(schema_text())
 
@@ -57,7 +57,7 @@ def _space_rows(spec: SearchSpec) -> list[tuple[str, ...]]:
 
 
 def _values(distribution: Distribution) -> str:
-    from tid_tune.spec.dump import distribution_fields
+    from tid_tune.searchfile.dump import distribution_fields
 
     fields = distribution_fields(distribution)
     fields.pop("when", None)

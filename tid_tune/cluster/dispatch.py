@@ -14,10 +14,10 @@ from typing import Any
 
 from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
 from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
-from tid_tune.search.plan import NONE
 from tid_tune.search.retention import Retention
-from tid_tune.spec.model import SearchSpec
-from tid_tune.spec.objectives import COSTS
+from tid_tune.search.stages.plan import NONE
+from tid_tune.searchfile.checks.objectives import COSTS
+from tid_tune.searchfile.model import SearchSpec
 
 
 class Dispatcher:

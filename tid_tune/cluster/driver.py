@@ -11,15 +11,15 @@ from pathlib import Path
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.session import Capacity, check_resources, ray_session
 from tid_tune.console import say, shown_path
+from tid_tune.ledger.file import LEDGER_NAME, Ledger
+from tid_tune.ledger.lock import FileLock, lock_path
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
-from tid_tune.search.budget import Budget
-from tid_tune.search.costs import Cost
+from tid_tune.results.costs import Cost
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import LEDGER_NAME, Ledger
-from tid_tune.search.lock import FileLock, lock_path
-from tid_tune.spec.model import SearchSpec
-from tid_tune.spec.plan import stages
+from tid_tune.search.stages.budget import Budget
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.plan import stages
 from tid_tune.tracking.tracker import Tracker, tracking_uri
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tid_tune.errors import UsageError
-from tid_tune.spec.model import Resources
+from tid_tune.searchfile.model import Resources
 
 OBJECT_STORE_BYTES = 128 * 2**20
 """Trials exchange a few kilobytes; Ray's default would reserve a third of the memory."""

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from ray import tune
 
 from tid_tune.errors import TidTuneError, TrialError
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 
 ORDER = "order"
 MESSAGE = "message"

@@ -17,7 +17,7 @@ from typing import Any
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.errors import UsageError
-from tid_tune.spec.model import Resources, SearchSpec
+from tid_tune.searchfile.model import Resources, SearchSpec
 
 UNBOUNDED = 10**9
 """The engine says when the search is over, not Tune's sample count."""

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import View
-from tid_tune.distill.heads import HeadAdapter
 from tid_tune.errors import ConfigError
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tid_tune.distill.boxes import GroundTruth
-from tid_tune.distill.heads import HeadAdapter, Outputs, Prediction
-from tid_tune.distill.importance import IoURule
-from tid_tune.distill.rules import padded_shape
+from tid_tune.detectors.boxes import GroundTruth
+from tid_tune.detectors.heads import HeadAdapter, Outputs, Prediction
+from tid_tune.detectors.iou_rules import padded_shape
+from tid_tune.distill.methods.tid.importance import IoURule
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
+from tid_tune.detectors.heads import adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
 from tid_tune.distill.context import Context, View
-from tid_tune.distill.heads import adapt_head
 from tid_tune.distill.method import Method, MethodOutput, NoMethod
 from tid_tune.distill.registry import build_method
 from tid_tune.distill.settings import NoneSettings, Settings, parse_settings

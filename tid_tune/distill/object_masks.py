@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tid_tune.distill.boxes import PAIRS_AT_ONCE, GroundTruth
+from tid_tune.detectors.boxes import PAIRS_AT_ONCE, GroundTruth
 from tid_tune.distill.context import Context
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tid_tune.distill.heads import HeadAdapter
+from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.method import Method
-from tid_tune.distill.methods.crosskd import CrossKD
-from tid_tune.distill.methods.defeat import DeFeat
-from tid_tune.distill.methods.fgd import FGD
-from tid_tune.distill.methods.frs import FRS
-from tid_tune.distill.methods.ld import LD
-from tid_tune.distill.methods.mimic import Mimic
-from tid_tune.distill.methods.pkd import PKD
-from tid_tune.distill.methods.tid import TID
+from tid_tune.distill.methods.crosskd.loss import CrossKD
+from tid_tune.distill.methods.defeat.loss import DeFeat
+from tid_tune.distill.methods.fgd.loss import FGD
+from tid_tune.distill.methods.frs.loss import FRS
+from tid_tune.distill.methods.ld.loss import LD
+from tid_tune.distill.methods.mimic.loss import Mimic
+from tid_tune.distill.methods.pkd.loss import PKD
+from tid_tune.distill.methods.tid.loss import TID
 from tid_tune.distill.rival_settings import (
     CrossKDSettings,
     DeFeatSettings,

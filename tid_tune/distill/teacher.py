@@ -10,8 +10,8 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
+from tid_tune.detectors.heads import adapt_head
 from tid_tune.distill.context import View
-from tid_tune.distill.heads import adapt_head
 from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_weights

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tid_tune.distill.heads import adapt_head
+from tid_tune.detectors.heads import adapt_head
 from tid_tune.errors import UsageError
 from tid_tune.openmmlab.setup import quiet
 

@@ -11,12 +11,12 @@ from typing import Any
 from mmengine.config import Config
 
 from tid_tune.errors import UsageError
+from tid_tune.ledger.file import LEDGER_NAME
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.state import RunState
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.search.ledger import LEDGER_NAME
-from tid_tune.search.ranking import winning_trial
-from tid_tune.search.records import Status, Trial
-from tid_tune.search.state import RunState
-from tid_tune.spec.model import SearchSpec
+from tid_tune.results.ranking import winning_trial
+from tid_tune.searchfile.model import SearchSpec
 
 BEST = "best"
 

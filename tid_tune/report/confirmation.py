@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from tid_tune.search.costs import trial_cost
-from tid_tune.search.plan import DEFAULTS
-from tid_tune.search.state import RunState
-from tid_tune.search.statistics import Estimate
-from tid_tune.search.verdict import Group, Verdict, judge
-from tid_tune.spec.model import SearchSpec
+from tid_tune.ledger.state import RunState
+from tid_tune.results.costs import trial_cost
+from tid_tune.search.stages.plan import DEFAULTS
+from tid_tune.search.stages.statistics import Estimate
+from tid_tune.search.stages.verdict import Group, Verdict, judge
+from tid_tune.searchfile.model import SearchSpec
 
 OWN = "its defaults"
 

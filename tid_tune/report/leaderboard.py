@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tid_tune.search.ranking import Row
-from tid_tune.search.records import Status
-from tid_tune.spec.model import Fixed, SearchSpec
+from tid_tune.ledger.records import Status
+from tid_tune.results.ranking import Row
+from tid_tune.searchfile.model import Fixed, SearchSpec
 
 STYLES = {Status.FAILED: "red", Status.STOPPED: "dim", Status.INTERRUPTED: "yellow"}
 FIXED_WIDTH = 48

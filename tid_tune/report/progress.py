@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tid_tune import console
-from tid_tune.search.budget import Budget
-from tid_tune.search.costs import Cost, devices
-from tid_tune.search.ledger import number
-from tid_tune.search.records import status_after
-from tid_tune.spec.model import SearchSpec
+from tid_tune.ledger.file import number
+from tid_tune.ledger.records import status_after
+from tid_tune.results.costs import Cost, devices
+from tid_tune.search.stages.budget import Budget
+from tid_tune.searchfile.model import SearchSpec
 
 RUNNING_ROWS = 8
 QUIET_SECONDS = 60.0

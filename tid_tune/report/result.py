@@ -10,16 +10,16 @@ from pathlib import Path
 from rich.table import Table
 
 from tid_tune import console
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
-from tid_tune.search.costs import devices, total_cost, trial_cost
-from tid_tune.search.plan import NONE
-from tid_tune.search.ranking import Row, leaderboard, winning_row, winning_trial
-from tid_tune.search.records import Status, Trial
-from tid_tune.search.state import ALL_DONE, RunState
-from tid_tune.search.verdict import Group, Verdict, judge
-from tid_tune.spec.model import SearchSpec
+from tid_tune.results.costs import devices, total_cost, trial_cost
+from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
+from tid_tune.search.stages.plan import NONE
+from tid_tune.search.stages.verdict import Group, Verdict, judge
+from tid_tune.searchfile.model import SearchSpec
 
 SHOWN = 12
 LEADERBOARD, CONFIRMATION, PICTURE = "leaderboard.txt", "confirmation.txt", "best_so_far.png"

@@ -10,15 +10,15 @@ from typing import Any
 from rich.table import Table
 
 from tid_tune.errors import UsageError
+from tid_tune.ledger.file import LEDGER_NAME, read_events
+from tid_tune.ledger.lock import holder_of
+from tid_tune.ledger.records import Trial
+from tid_tune.ledger.state import RunState
 from tid_tune.report.leaderboard import short_names, short_value
-from tid_tune.search.costs import cost_table, total_cost
-from tid_tune.search.ledger import LEDGER_NAME, read_events
-from tid_tune.search.lock import holder_of
-from tid_tune.search.ranking import leaderboard, winning_row, winning_trial
-from tid_tune.search.records import Trial
-from tid_tune.search.state import RunState
-from tid_tune.search.verdict import judge, seed_count
-from tid_tune.spec.model import SearchSpec
+from tid_tune.results.costs import cost_table, total_cost
+from tid_tune.results.ranking import leaderboard, winning_row, winning_trial
+from tid_tune.search.stages.verdict import judge, seed_count
+from tid_tune.searchfile.model import SearchSpec
 
 
 def open_run(run: Path) -> tuple[RunState, SearchSpec]:

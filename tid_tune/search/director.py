@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tid_tune.search.budget import Budget
-from tid_tune.search.costs import Cost, Meter
+from tid_tune.ledger.file import Event
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.state import ALL_DONE
+from tid_tune.results.costs import Cost, Meter
+from tid_tune.results.ranking import best_trial
 from tid_tune.search.decision import CONTINUE, FINISHED, WAIT, Assignment, Decision, Pause, Signal
-from tid_tune.search.failures import halt_reason
 from tid_tune.search.journal import Journal
-from tid_tune.search.ledger import Event
-from tid_tune.search.perturb import perturb
-from tid_tune.search.plan import (
+from tid_tune.search.samplers.base import rng_for
+from tid_tune.search.schedulers import Continuation
+from tid_tune.search.schedulers.perturb import perturb
+from tid_tune.search.stages.budget import Budget
+from tid_tune.search.stages.failures import halt_reason
+from tid_tune.search.stages.plan import (
     Planned,
     baseline_plan,
     baseline_reruns,
@@ -25,15 +30,10 @@ from tid_tune.search.plan import (
     confirm_stage,
     methods,
 )
-from tid_tune.search.ranking import best_trial
-from tid_tune.search.records import Status, Trial
-from tid_tune.search.samplers.base import rng_for
-from tid_tune.search.schedulers import Continuation
-from tid_tune.search.space import config_key, method_edits
-from tid_tune.search.state import ALL_DONE
+from tid_tune.search.stages.verdict import judge
 from tid_tune.search.stream import StartPoint, Stream
-from tid_tune.search.verdict import judge
-from tid_tune.spec.model import SearchSpec
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space.space import config_key, method_edits
 
 
 class Director:

@@ -12,6 +12,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from tid_tune.ledger.file import Event, Ledger
+from tid_tune.ledger.records import Status, Trial, missing_objectives, reached
+from tid_tune.ledger.state import VERSION, RunState
 from tid_tune.search.decision import (
     CONTINUE,
     FINISHED,
@@ -25,10 +28,7 @@ from tid_tune.search.decision import (
 )
 from tid_tune.search.director import Director
 from tid_tune.search.journal import Journal, recorded
-from tid_tune.search.ledger import Event, Ledger
-from tid_tune.search.records import Status, Trial, missing_objectives, reached
 from tid_tune.search.resume import check_resumable, describe_resume
-from tid_tune.search.state import VERSION, RunState
 from tid_tune.search.stream import StartPoint, check_points
 from tid_tune.search.transfer import (
     is_current,
@@ -37,7 +37,7 @@ from tid_tune.search.transfer import (
     read_transfer,
     start_points,
 )
-from tid_tune.spec.model import SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 __all__ = [
     "CONTINUE",

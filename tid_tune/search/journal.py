@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tid_tune.ledger.file import Ledger
+from tid_tune.ledger.records import Report, Trial
+from tid_tune.ledger.state import RunState
 from tid_tune.search.decision import Assignment, Decision, Pause, Stop
-from tid_tune.search.ledger import Ledger
-from tid_tune.search.plan import Planned
-from tid_tune.search.records import Report, Trial
-from tid_tune.search.space import FRACTION_KEY
-from tid_tune.search.state import RunState
+from tid_tune.search.stages.plan import Planned
+from tid_tune.space.space import FRACTION_KEY
 
 
 class Journal:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tid_tune.errors import UsageError
-from tid_tune.search.plan import methods
-from tid_tune.search.records import Status, Trial
-from tid_tune.search.space import Space, method_edits
-from tid_tune.search.state import RunState
-from tid_tune.spec.model import SearchSpec
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.state import RunState
+from tid_tune.search.stages.plan import methods
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space.space import Space, method_edits
 
 FROZEN = {
     "trial": "the trials would train another config",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tid_tune.ledger.file import Event
+from tid_tune.ledger.records import Status, Trial
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Event
-from tid_tune.search.records import Status, Trial
 
 KEEP_BEST = 3
 

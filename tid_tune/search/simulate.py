@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tid_tune.ledger.file import Ledger
 from tid_tune.search.decision import FINISHED, WAIT, Assignment, Stop
 from tid_tune.search.engine import Search
-from tid_tune.search.ledger import Ledger
-from tid_tune.spec.model import SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 Objective = Callable[[Assignment, float], dict[str, float]]
 """(assignment, epoch) -> metrics. May raise: see `Failure`."""

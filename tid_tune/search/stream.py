@@ -12,18 +12,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tid_tune.search.costs import trained_epochs
+from tid_tune.ledger.file import Event
+from tid_tune.ledger.records import Status, Trial, missing_objectives
+from tid_tune.results.costs import trained_epochs
 from tid_tune.search.decision import Decision
-from tid_tune.search.ledger import Event
-from tid_tune.search.observations import Length, Observation, Observations, signed
-from tid_tune.search.plan import methods
-from tid_tune.search.records import Status, Trial, missing_objectives
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.samplers.base import Taken
+from tid_tune.search.samplers.observations import Length, Observation, Observations, signed
 from tid_tune.search.samplers.random import RandomSampler
 from tid_tune.search.schedulers import make_scheduler
-from tid_tune.search.space import Params, Space, method_edits
-from tid_tune.spec.model import SearchSpec
+from tid_tune.search.stages.plan import methods
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space.space import Params, Space, method_edits
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.errors import UsageError
-from tid_tune.search.distributions import contains, size, value_at
-from tid_tune.search.ledger import LEDGER_NAME
-from tid_tune.search.plan import methods
-from tid_tune.search.ranking import ranked_full_length
-from tid_tune.search.space import broken_constraint, describe
-from tid_tune.search.state import RunState
+from tid_tune.ledger.file import LEDGER_NAME
+from tid_tune.ledger.state import RunState
+from tid_tune.results.ranking import ranked_full_length
+from tid_tune.search.stages.plan import methods
 from tid_tune.search.stream import StartPoint
-from tid_tune.spec.model import (
+from tid_tune.searchfile.model import (
     Choice,
     Distribution,
     Fixed,
@@ -30,6 +28,8 @@ from tid_tune.spec.model import (
     SearchSpec,
     Uniform,
 )
+from tid_tune.space.distributions import contains, size, value_at
+from tid_tune.space.space import broken_constraint, describe
 
 MARGIN = 0.1
 """`narrow` leaves this part of the old range on both sides of the transferred values."""

@@ -17,9 +17,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from ruamel.yaml import YAML
 
-from tid_tune.search.ledger import number
-from tid_tune.search.records import Status, status_after
-from tid_tune.spec.model import Fixed, SearchSpec
+from tid_tune.ledger.file import number
+from tid_tune.ledger.records import Status, status_after
+from tid_tune.searchfile.model import Fixed, SearchSpec
 
 RUN_TAG = "tid_tune.run"
 TRIAL_TAG = "tid_tune.trial"

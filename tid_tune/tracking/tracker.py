@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tid_tune.spec.model import SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 if TYPE_CHECKING:
     from tid_tune.tracking.mlflow_sync import Mirror

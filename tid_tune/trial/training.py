@@ -19,7 +19,7 @@ from mmengine.hooks import Hook
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 from tid_tune.trial.schedule import config_length
 from tid_tune.trial.trial import Trial, TrialReport
 

@@ -19,7 +19,7 @@ from tid_tune.errors import ConfigError, TidTuneError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.setup import prepare
-from tid_tune.spec.model import Interval
+from tid_tune.searchfile.model import Interval
 
 prepare()  # what follows imports mmengine's registries and mmdet
 

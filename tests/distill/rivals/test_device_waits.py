@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from rival_cases import RIVALS, setting
-from tiny_detectors import HEADS
+from support.rival_cases import RIVALS, setting
+from support.tiny_detectors import HEADS
 from torch.utils._python_dispatch import TorchDispatchMode
 
 WAITING = {"nonzero", "_local_scalar_dense", "masked_select", "equal", "_unique2", "bincount"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from rival_cases import RIVALS, Setting, setting
-from tiny_detectors import HEADS
+from support.rival_cases import RIVALS, Setting, setting
+from support.tiny_detectors import HEADS
 from torch import Tensor
 
 from tid_tune.distill.context import Context, View

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import reference_predictions as predictions
-import reference_rivals as reference
 import torch
-from reference_rivals import Maps, Pyramid, lists
-from rival_cases import BATCHES, Setting, check, setting
-from tiny_detectors import HEADS
+from support import reference_predictions as predictions
+from support import reference_rivals as reference
+from support.reference_rivals import Maps, Pyramid, lists
+from support.rival_cases import BATCHES, Setting, check, setting
+from support.tiny_detectors import HEADS
 from torch import nn
 
-from tid_tune.distill.boxes import GroundTruth
+from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.distill.means import mean_over_levels
 from tid_tune.distill.object_masks import assigned_levels
 

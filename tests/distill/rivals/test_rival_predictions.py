@@ -7,19 +7,19 @@ import statistics
 from typing import Any
 
 import pytest
-import reference_predictions as predictions
-import reference_rivals as reference
 import torch
 from mmengine.structures import InstanceData
-from reference_boxes import Side, anchors_at, decode
-from reference_rivals import Pyramid, lists
-from reference_tid import Batch, candidate_overlaps
-from rival_cases import BATCHES, Setting, check, setting
-from tiny_detectors import HEADS, STRIDES
+from support import reference_predictions as predictions
+from support import reference_rivals as reference
+from support.reference_boxes import Side, anchors_at, decode
+from support.reference_rivals import Pyramid, lists
+from support.reference_tid import Batch, candidate_overlaps
+from support.rival_cases import BATCHES, Setting, check, setting
+from support.tiny_detectors import HEADS, STRIDES
 from torch import Tensor, nn
 
-from tid_tune.distill.localization_regions import localization_regions
-from tid_tune.distill.rules import Anchors
+from tid_tune.detectors.iou_rules import Anchors
+from tid_tune.distill.methods.ld.regions import localization_regions
 
 
 def positive_anchors(made: Setting, image: int) -> Tensor:
@@ -246,5 +246,5 @@ def test_crosskd_without_box_normalization_exponentiates_the_distances_of_fcos()
 def test_objects_are_compared_in_chunks_without_a_difference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tid_tune.distill.localization_regions.PAIRS_AT_ONCE", 1)
+    monkeypatch.setattr("tid_tune.distill.methods.ld.regions.PAIRS_AT_ONCE", 1)
     check_ld(setting("ld", case="padded"))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from mmengine.model import ExponentialMovingAverage
-from rival_cases import RIVALS, Setting, setting
-from tiny_detectors import HEADS, detector, images, samples
+from support.rival_cases import RIVALS, Setting, setting
+from support.tiny_detectors import HEADS, detector, images, samples
 from torch import Tensor
 
 from tid_tune.distill.distiller import Distiller

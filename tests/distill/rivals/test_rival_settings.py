@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 import pytest
-from rival_cases import RIVALS
-from tiny_detectors import HEADS, detector
+from support.rival_cases import RIVALS
+from support.tiny_detectors import HEADS, detector
 
 from tid_tune.distill.distiller import Distiller
 from tid_tune.distill.registry import METHOD_CLASSES

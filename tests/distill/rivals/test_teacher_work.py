@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rival_cases import RIVALS
-from tiny_detectors import STRIDES, detector
-from tiny_distiller import run
+from support.rival_cases import RIVALS
+from support.tiny_detectors import STRIDES, detector
+from support.tiny_distiller import run
 
 from tid_tune.distill.distiller import Distiller
 

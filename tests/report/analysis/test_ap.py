@@ -7,7 +7,7 @@ from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
-from analysis_scenes import annotations, pycoco, random_detections, random_truth
+from support.analysis_scenes import annotations, pycoco, random_detections, random_truth
 
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.report.analysis.ap import coco_table

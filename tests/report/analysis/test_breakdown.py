@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from analysis_scenes import annotations, pycoco, random_detections, random_truth
+from support.analysis_scenes import annotations, pycoco, random_detections, random_truth
 
 from tid_tune.report.analysis.breakdown import FORGIVING_IOU, SHARES, STAGES, break_down
 from tid_tune.report.analysis.columns import Detections, Truth

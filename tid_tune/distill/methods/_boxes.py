@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tid_tune.distill.boxes import giou
-from tid_tune.distill.heads import DistributionAdapter, HeadAdapter
+from tid_tune.detectors.boxes import giou
+from tid_tune.detectors.heads import DistributionAdapter, HeadAdapter
 
 EDGES = 4
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
-from tid_tune.distill.decoupling import squared_difference
-from tid_tune.distill.heads import HeadAdapter
 from tid_tune.distill.method import ChannelAdaptation, Method, MethodOutput
+from tid_tune.distill.methods.tid.decoupling import squared_difference
 from tid_tune.errors import ConfigError
 
 

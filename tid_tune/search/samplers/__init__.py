@@ -5,8 +5,8 @@ from __future__ import annotations
 from tid_tune.errors import SpecError
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.random import RandomSampler
-from tid_tune.search.space import Space
-from tid_tune.spec.model import Sampler as SamplerSpec
+from tid_tune.searchfile.model import Sampler as SamplerSpec
+from tid_tune.space.space import Space
 
 __all__ = ["Sampler", "make_sampler"]
 
@@ -23,7 +23,7 @@ def make_sampler(spec: SamplerSpec, space: Space, seed: int, objectives: int) ->
 
             return TpeSampler(space, seed, spec.startup, objectives)
         case "gp":
-            from tid_tune.search.samplers.gp import GpSampler
+            from tid_tune.search.samplers.gp.sampler import GpSampler
 
             return GpSampler(space, seed, spec.startup, objectives)
         case "cmaes":

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from tid_tune.errors import SpecError
-from tid_tune.search.distributions import decode
-from tid_tune.search.observations import Observations
-from tid_tune.search.space import Params, Space, describe
-from tid_tune.search.walk import GridWalk
-from tid_tune.spec.model import Distribution
+from tid_tune.search.samplers.observations import Observations
+from tid_tune.searchfile.model import Distribution
+from tid_tune.space.distributions import decode
+from tid_tune.space.space import Params, Space, describe
+from tid_tune.space.walk import GridWalk
 
 MODEL_DRAWS = 10
 RANDOM_DRAWS = 1000

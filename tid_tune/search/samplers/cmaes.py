@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from cmaes import CMA  # type: ignore[import-untyped]
 
-from tid_tune.search.distributions import decode, encode, is_unordered
-from tid_tune.search.observations import Observation, Observations
 from tid_tune.search.samplers.base import Sampler
-from tid_tune.search.space import Params, Space
-from tid_tune.spec.model import Distribution
+from tid_tune.search.samplers.observations import Observation, Observations
+from tid_tune.searchfile.model import Distribution
+from tid_tune.space.distributions import decode, encode, is_unordered
+from tid_tune.space.space import Params, Space
 
 _SIGMA = 1 / 6
 

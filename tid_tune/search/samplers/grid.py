@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tid_tune.errors import SpecError
-from tid_tune.search import distributions
-from tid_tune.search.observations import Observations
 from tid_tune.search.samplers.base import Sampler, Taken
-from tid_tune.search.space import Params, Space
-from tid_tune.search.walk import GridWalk
+from tid_tune.search.samplers.observations import Observations
+from tid_tune.space import distributions
+from tid_tune.space.space import Params, Space
+from tid_tune.space.walk import GridWalk
 
 
 class GridSampler(Sampler):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tid_tune.search.distributions import decode
-from tid_tune.search.observations import Observation, Observations
-from tid_tune.search.pareto import best_of
+from tid_tune.results.pareto import best_of
 from tid_tune.search.samplers.base import Sampler, random_point
-from tid_tune.search.space import Params, Space
-from tid_tune.spec.model import Distribution
+from tid_tune.search.samplers.observations import Observation, Observations
+from tid_tune.searchfile.model import Distribution
+from tid_tune.space.distributions import decode
+from tid_tune.space.space import Params, Space
 
 POPULATION = 50
 CROSSOVER = 0.9

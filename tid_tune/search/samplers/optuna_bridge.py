@@ -25,10 +25,10 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tid_tune.search import distributions
-from tid_tune.search.observations import Observation
-from tid_tune.search.space import Params, Space
-from tid_tune.spec.model import Distribution, Integer, LogUniform
+from tid_tune.search.samplers.observations import Observation
+from tid_tune.searchfile.model import Distribution, Integer, LogUniform
+from tid_tune.space import distributions
+from tid_tune.space.space import Params, Space
 
 _NAME = "view"
 _CACHED = 500

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tid_tune.search.distributions import decode
-from tid_tune.search.observations import Observations
 from tid_tune.search.samplers.base import Sampler
-from tid_tune.search.space import Params, Space
-from tid_tune.spec.model import Distribution
+from tid_tune.search.samplers.observations import Observations
+from tid_tune.searchfile.model import Distribution
+from tid_tune.space.distributions import decode
+from tid_tune.space.space import Params, Space
 
 _BLOCK = 64
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tid_tune.search.observations import Observations
 from tid_tune.search.samplers.base import Sampler, random_point
-from tid_tune.search.space import Params
+from tid_tune.search.samplers.observations import Observations
+from tid_tune.space.space import Params
 
 
 class RandomSampler(Sampler):

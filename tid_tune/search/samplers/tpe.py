@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from optuna.samplers import TPESampler
 
-from tid_tune.search.observations import Observations
 from tid_tune.search.samplers.base import Sampler
+from tid_tune.search.samplers.observations import Observations
 from tid_tune.search.samplers.optuna_bridge import Bridge
-from tid_tune.search.space import Params, Space
+from tid_tune.space.space import Params, Space
 
 
 class TpeSampler(Sampler):

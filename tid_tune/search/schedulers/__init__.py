@@ -7,7 +7,7 @@ from tid_tune.search.schedulers.base import Closing, Continuation, NoScheduler, 
 from tid_tune.search.schedulers.hyperband import Hyperband
 from tid_tune.search.schedulers.median import Median
 from tid_tune.search.schedulers.pbt import Pbt
-from tid_tune.spec.model import SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 __all__ = ["Closing", "Continuation", "Scheduler", "make_scheduler"]
 

@@ -7,11 +7,11 @@ never waits. Ties go on. The first one at a rung always goes on.
 
 from __future__ import annotations
 
+from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision, Pause, Stop
-from tid_tune.search.records import Trial
 from tid_tune.search.schedulers.base import Continuation, Scheduler
 from tid_tune.search.schedulers.rungs import Ladder, Rung
-from tid_tune.spec.plan import rung_levels
+from tid_tune.searchfile.plan import rung_levels
 
 
 class Asha(Scheduler):

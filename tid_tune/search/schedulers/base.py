@@ -11,8 +11,8 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 
+from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision
-from tid_tune.search.records import Trial
 
 
 @dataclass(frozen=True)

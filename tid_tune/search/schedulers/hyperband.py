@@ -15,11 +15,11 @@ import heapq
 import math
 from dataclasses import dataclass, field
 
+from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision, Pause
-from tid_tune.search.records import Trial
 from tid_tune.search.schedulers.base import Closing, Continuation, Scheduler
 from tid_tune.search.schedulers.rungs import Ladder
-from tid_tune.spec.plan import rung_levels
+from tid_tune.searchfile.plan import rung_levels
 
 
 @dataclass

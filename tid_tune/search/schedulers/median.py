@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import bisect
 
+from tid_tune.ledger.records import Trial, reached
 from tid_tune.search.decision import CONTINUE, Decision, Stop
-from tid_tune.search.records import Trial, reached
 from tid_tune.search.schedulers.base import Scheduler
 
 

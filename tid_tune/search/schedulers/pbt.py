@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision, Pause
-from tid_tune.search.records import Trial
 from tid_tune.search.samplers.base import rng_for
 from tid_tune.search.schedulers.base import Continuation, Scheduler
 from tid_tune.search.schedulers.rungs import Ladder

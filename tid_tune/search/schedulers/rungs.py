@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass, field
 
-from tid_tune.search.records import Trial, reached
+from tid_tune.ledger.records import Trial, reached
 
 
 @dataclass

@@ -1,0 +1,115 @@
+import csv
+import json
+
+import optuna
+import pytest
+from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+
+from tid_tune.errors import UsageError
+from tid_tune.ledger.file import Ledger
+from tid_tune.ledger.records import Status
+from tid_tune.results.export import write_csv, write_optuna
+from tid_tune.search.simulate import Failure, VirtualClock, simulate
+from tid_tune.searchfile.model import Choice, Confirm, Fixed, Integer, LogUniform, Uniform
+
+
+@pytest.fixture(scope="module")
+def search():
+    def fragile(assignment, epoch):
+        if assignment.trial == "t0006":
+            raise Failure("oom", "CUDA out of memory")
+        return learning_curve(assignment, epoch)
+
+    space = {**SPACE, "sizes": Choice(values=([1, 2], None, "auto"))}
+    spec = make_spec(space=space, trials=12, confirm=Confirm(top=1, seeds=1))
+    return simulate(spec, fragile, workers=2)
+
+
+def test_the_table_has_one_line_per_trial_with_its_exact_values(search, tmp_path):
+    write_csv(search.state, search.spec, tmp_path / "trials.csv")
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = {row["trial"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == search.state.trials.keys()
+    for name, trial in search.state.trials.items():
+        row = rows[name]
+        assert row["status"] == trial.status
+        assert row[OBJECTIVE] == ("" if trial.last is None else str(trial.value(OBJECTIVE)))
+        if "weight" in trial.params:
+            assert float(row["weight"]) == trial.params["weight"]
+        if trial.params.get("sizes") == [1, 2]:
+            assert json.loads(row["sizes"]) == [1, 2]
+        # Null is a value; a parameter that the trial does not have leaves the cell empty.
+        assert (row["sizes"] == "null") == (trial.params.get("sizes", "") is None)
+        assert (row["quantile"] == "") == ("quantile" not in trial.params)
+    assert "null" in {row["sizes"] for row in rows.values()}
+    assert rows["t0006"]["reason"] == "CUDA out of memory"
+    assert float(rows["t0001"]["epochs_trained"]) == 9
+
+
+def test_optuna_reads_the_study_with_its_states_and_intermediate_values(search, tmp_path):
+    path = tmp_path / "study.db"
+    write_optuna(search.state, search.spec, path)
+    study = optuna.load_study(study_name="test", storage=f"sqlite:///{path}")
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    mine = {t.id: t for t in search.state.trials.values() if t.stage == "search"}
+    assert len(study.trials) == len(mine)
+    expected = {
+        Status.COMPLETED: optuna.trial.TrialState.COMPLETE,
+        Status.STOPPED: optuna.trial.TrialState.PRUNED,
+        Status.FAILED: optuna.trial.TrialState.FAIL,
+    }
+    for frozen in study.trials:
+        trial = mine[frozen.user_attrs["trial"]]
+        assert frozen.state == expected[trial.status]
+        assert frozen.intermediate_values == {r.step: r.metrics[OBJECTIVE] for r in trial.reports}
+        assert frozen.params["weight"] == trial.params["weight"]
+        if trial.status is not Status.FAILED:
+            assert frozen.value == trial.value(OBJECTIVE)
+    assert study.best_value == max(
+        t.value(OBJECTIVE) for t in mine.values() if t.status is Status.COMPLETED
+    )
+    with pytest.raises(UsageError, match="exists"):
+        write_optuna(search.state, search.spec, path)
+
+
+def test_trials_of_an_earlier_wider_space_are_exported_too(search, tmp_path):
+    space = {
+        **search.spec.space,
+        "weight": LogUniform(low=1, high=1.1),
+        "sizes": Choice(values=("auto",)),
+    }
+    write_optuna(search.state, search.spec.model_copy(update={"space": space}), tmp_path / "s.db")
+    study = optuna.load_study(study_name="test", storage=f"sqlite:///{tmp_path / 's.db'}")
+    assert len(study.trials) == 12
+
+
+KINDS = {
+    "uniform": Uniform(low=0, high=1),
+    "log_uniform": LogUniform(low=1e-3, high=1),
+    "integer": Integer(low=0, high=5),
+    "log_integer": Integer(low=1, high=9, log=True),
+    "choice": Choice(values=(None, 0.5, "a", {"m": 1})),
+    "fixed": Fixed(value={"a": 1}),
+}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("uniform", "integer"),
+        ("integer", "log_uniform"),
+        ("choice", "uniform"),
+        ("fixed", "log_integer"),
+    ],
+)
+def test_a_parameter_that_became_of_another_kind_is_exported(earlier, later, tmp_path):
+    ledger = Ledger.in_memory(clock=VirtualClock())
+    for kind, trials in ((earlier, 4), (later, 8)):
+        space = {"x": KINDS[kind], "y": Uniform(low=0, high=1)}
+        spec = make_spec(space=space, trials=trials, baseline=False, epochs=1)
+        search = simulate(spec, learning_curve, ledger=ledger)
+    write_optuna(search.state, search.spec, tmp_path / "s.db")
+    study = optuna.load_study(study_name="test", storage=f"sqlite:///{tmp_path / 's.db'}")
+    values = [t.params["x"] for t in search.state.trials.values()]
+    flat = [json.dumps(v) if isinstance(v, dict) else v for v in values]
+    assert [trial.params["x"] for trial in study.trials] == flat

@@ -1,0 +1,189 @@
+"""What is checked against the config, the models and the disk before any GPU is touched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.spec_samples import LR, ONE, with_line
+
+from tid_tune.errors import SpecError
+from tid_tune.searchfile import SearchSpec
+from tid_tune.searchfile.checks.detectors import Detector, detector_facts, incomparable
+
+Load = Callable[..., SearchSpec]
+
+
+def refusal(read: Load, text: str = ONE, *overrides: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        read(text, *overrides)
+    return str(caught.value)
+
+
+def edit(file: str, old: str, new: str) -> None:
+    content = Path(file).read_text()
+    assert old in content
+    Path(file).write_text(content.replace(old, new))
+
+
+def test_a_missing_teacher_is_told_unless_files_are_not_checked(read: Load) -> None:
+    Path("teacher.pth").unlink()
+    expected = "search.yaml:2: trial: teacher checkpoint is missing: teacher.pth; train the teacher"
+    assert expected in refusal(read)
+    Path("teacher.py").unlink()
+    assert "teacher config is missing: teacher.py; mend model.teacher.config" in refusal(read)
+    assert read(ONE, check_files=False).name == "test"
+
+
+def test_no_teacher_is_needed_when_nothing_is_distilled(read: Load) -> None:
+    Path("teacher.pth").unlink()
+    assert read(with_line("method: none")).baseline
+
+
+def test_a_fixed_parameter_may_name_another_teacher(read: Load) -> None:
+    Path("teacher.pth").rename("other.pth")
+    assert read(ONE, "space.model.teacher.checkpoint=other.pth").name == "test"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("data/train.json", "annotation file of the training data is missing: data/train.json"),
+        ("data/val.json", "annotation file of the validation data is missing: data/val.json"),
+        ("data/val", "image folder of the validation data is missing: data/val"),
+    ],
+)
+def test_missing_data_are_told_through_dataset_wrappers(
+    path: str, message: str, read: Load
+) -> None:
+    shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
+    assert f"search.yaml:2: trial: {message}" in refusal(read)
+    assert read(ONE, check_files=False).epochs == 6
+
+
+@pytest.mark.parametrize(("known", "fits"), [([3, 5], True), ([3, 5, 9], False), ([3, 9], False)])
+def test_an_evaluator_that_knows_other_images_than_it_is_shown_is_told(
+    known: list[int], fits: bool, read: Load
+) -> None:
+    for name, ids in (("val.json", [5, 3]), ("all.json", known)):
+        content = {"images": [{"id": i} for i in ids], "annotations": [], "categories": []}
+        Path("data", name).write_text(json.dumps(content))
+    override = "space.val_evaluator.ann_file=data/all.json"
+    if fits:
+        assert read(ONE, override).name == "test"
+        return
+    assert (
+        "search.yaml:2: trial: val_evaluator measures by data/all.json, which has other images "
+        "than the validation data of data/val.json; let both ann_file be the same"
+    ) in refusal(read, ONE, override)
+    assert read(ONE, override, check_files=False).name == "test"
+
+
+def test_data_behind_a_url_or_another_backend_are_left_alone(read: Load) -> None:
+    edit("config.py", "data_root='data', ann_file='train.json'", "data_root='s3://x/data'")
+    edit("config.py", "ann_file='val.json',", "ann_file='v.json', backend_args=dict(backend='p'),")
+    assert read(ONE).name == "test"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("num_outs=5", "num_outs=4", "feature levels (neck.num_outs): 4 and 5"),
+        ("[8, 16, 32, 64, 128]", "[4, 8]", "strides: [4, 8] and [8, 16, 32, 64, 128]"),
+        ("num_classes=10", "num_classes=80", "classes (num_classes): 80 and 10"),
+    ],
+)
+def test_models_that_cannot_be_compared_are_told(
+    old: str, new: str, message: str, read: Load
+) -> None:
+    edit("teacher.py", old, new)
+    assert f"search.yaml:2: trial: teacher and student differ in {message}" in refusal(read)
+
+
+def test_classes_of_model_and_data_must_agree(read: Load) -> None:
+    edit("config.py", "'0123456789'", "'01234'")
+    assert "the student has num_classes = 10, but its training data 5" in refusal(read)
+
+
+def test_a_plain_student_has_no_distillation_to_search(read: Load) -> None:
+    plain = ONE.replace("config.py", "plain.py")
+    expected = "the config's model is a plain GFL, which distills nothing; name a config whose"
+    searched = "space.model.distillation.loss_weight={uniform: [0, 1]}"
+    assert f"{searched}: space.model.distillation.loss_weight: {expected}" in refusal(
+        read, plain, searched
+    )
+    assert f"method: {expected}" in refusal(read, plain, "method=tid")
+    assert f"baseline: {expected}" in refusal(read, plain, "baseline=true")
+
+
+def test_a_plain_student_has_no_baseline(read: Load) -> None:
+    assert not read(ONE.replace("config.py", "plain.py")).baseline
+
+
+def test_a_config_with_a_wrong_constant_is_told(read: Load) -> None:
+    edit("config.py", "loss_weight=1.0", "loss_wieght=1.0")
+    assert "search.yaml:2: trial: the config's model.distillation.loss_wieght" in refusal(read)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x = (", "SyntaxError"),
+        ("_base_ = 'gone.py'", "gone.py"),
+        ("raise ValueError('no luck')", "ValueError: no luck"),
+        ("a = 1", "the config has no model"),
+    ],
+)
+def test_a_broken_config_is_told_in_one_line(content: str, message: str, read: Load) -> None:
+    Path("config.py").write_text(content)
+    text = refusal(read)
+    assert "search.yaml:2: trial: " in text
+    assert message in text
+    assert "Traceback" not in text
+
+
+def test_epochs_must_come_from_somewhere(read: Load) -> None:
+    edit("config.py", "max_epochs=6", "max_iters=6000")
+    assert "epochs: missing, and the config's train_cfg has no max_epochs" in refusal(read)
+    assert read(with_line("epochs: 2")).epochs == 2
+
+
+def test_a_config_beside_the_file_is_pointed_out(read: Load) -> None:
+    Path("deep").mkdir()
+    Path("deep/near.py").touch()
+    Path("deep/search.yaml").write_text(f"name: t\ntrial: near.py\nspace: {{{LR}: 1}}\n")
+    from tid_tune.searchfile import load
+
+    with pytest.raises(SpecError, match=r"no config file 'near\.py'; did you mean deep/near\.py"):
+        load("deep/search.yaml")
+
+
+def test_the_default_objective_is_what_the_evaluator_reports(read: Load) -> None:
+    edit("config.py", "type='CocoMetric', ann_file='data/val.json'", "type='VOCMetric'")
+    assert read(ONE).objectives == {"pascal_voc/mAP": "max"}
+    assert "does not report 'coco/bbox_mAP'" in refusal(read, with_line("objective: coco/bbox_mAP"))
+
+
+def test_levels_are_read_from_neck_lists_strides_from_point_heads() -> None:
+    neck = [{"type": "FPN", "num_outs": 5}, {"type": "DyHead"}]
+    facts = detector_facts({"neck": neck, "bbox_head": {"strides": [[8, 8], [16, 16]]}})
+    assert facts == Detector(levels=5, strides=(8, 16), classes=None)
+    assert incomparable(facts, Detector(None, None, 3)) == []
+
+
+def test_two_stage_classes_are_found() -> None:
+    assert detector_facts({"roi_head": {"bbox_head": {"num_classes": 7}}}).classes == 7
+
+
+def test_images_that_lie_elsewhere_are_missed_before_anything_is_trained(read: Load) -> None:
+    """As where a part of the training images is evaluated, and the folder is still that of val."""
+    images = [{"id": i, "file_name": f"{i}\u00e9.png"} for i in range(30)]
+    Path("data/val.json").write_text(json.dumps({"info": {"year": 2017}, "images": images}))
+    text = refusal(read)
+    assert "none of the first images of data/val.json is in data/val, such as 0\u00e9.png" in text
+    assert "mend val_dataloader.dataset.data_prefix" in text
+    Path("data/val/3\u00e9.png").touch()
+    assert read(ONE)

@@ -1,0 +1,93 @@
+"""`tid-tune validate` and `tid-tune schema`, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from support.spec_samples import HEAD, LR, ONE, with_line
+from typer.testing import CliRunner
+
+from tid_tune.cli.validate import schema, validate
+from tid_tune.errors import SpecError
+from tid_tune.search.stages.plan import baseline_plan, confirm_runs
+from tid_tune.searchfile import load
+from tid_tune.searchfile.plan import Stage, stages
+
+app = typer.Typer()
+app.command()(validate)
+app.command()(schema)
+
+
+def test_validate_shows_the_space_and_the_stages() -> None:
+    Path("search.yaml").write_text(
+        with_line("trials: 4\nconfirm: true\nrequire: [lr > 0.2]\nbudget: {x: 3}")
+    )
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--set", "epochs=2"])
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert result.exit_code == 0
+    assert lines[0] == "test: valid; 1 searched parameter of config.py"
+    assert "optim_wrapper.optimizer.lr uniform 0.1, 1" in lines
+    assert "require optim_wrapper.optimizer.lr > 0.2" in lines
+    assert "baseline 2 at most 4" in lines
+    assert "search 4 at most 8" in lines
+    assert "confirm 12 at most 24" in lines
+    assert "sampler tpe; scheduler asha; budget x 3" in lines[-1]
+
+
+def test_validate_tells_that_nobody_is_stopped_where_objectives_are_several() -> None:
+    Path("search.yaml").write_text(with_line("objectives: {coco/bbox_mAP: max, gflops: min}"))
+    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    assert "scheduler none (several objectives)" in result.output
+
+
+def test_validate_raises_what_main_turns_into_exit_code_2() -> None:
+    Path("search.yaml").write_text(with_line("trails: 3"))
+    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    assert isinstance(result.exception, SpecError)
+    assert result.exception.exit_code == 2
+
+
+def test_validate_finds_rules_that_contradict_each_other() -> None:
+    lines = [f"  {name}: {{uniform: [0, 1]}}" for name in (LR, "optim_wrapper.optimizer.momentum")]
+    rules = "require: [lr < momentum, momentum < lr]"
+    Path("search.yaml").write_text("\n".join([f"{HEAD}space:", *lines, rules]))
+    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    assert isinstance(result.exception, SpecError)
+    assert "require: none of 20000 random points" in str(result.exception)
+
+
+def test_schema_prints_the_schema() -> None:
+    result = CliRunner().invoke(app, ["schema"])
+    assert json.loads(result.output)["title"] == "tid-tune search space"
+
+
+def test_a_comparison_shares_the_trials() -> None:
+    Path("search.yaml").write_text(with_line("method: [tid, none]\ntrials: 5\nepochs: 1"))
+    spec = load("search.yaml")
+    assert stages(spec) == [Stage("baseline", 2, 2), Stage("search", 6, 6)]
+
+
+@pytest.mark.parametrize("line", ["confirm: true", "confirm: true\nmethod: [tid, none]"])
+@pytest.mark.parametrize("baseline", ["true", "false"])
+def test_the_planned_numbers_are_those_the_search_runs(line: str, baseline: str) -> None:
+    Path("search.yaml").write_text(with_line(f"{line}\nbaseline: {baseline}"))
+    spec = load("search.yaml")
+    planned = {stage.name: stage.trainings for stage in stages(spec)}
+    assert planned.get("baseline", 0) == len(baseline_plan(spec))
+    assert planned["confirm"] == confirm_runs(spec)
+
+
+def test_validating_imports_nothing_heavy() -> None:
+    Path("search.yaml").write_text(ONE)
+    code = (
+        "import sys; from tid_tune.cli.validate import validate; validate('search.yaml', []);"
+        "heavy = {'torch', 'ray', 'optuna', 'mlflow', 'mmdet', 'jsonschema'} & sys.modules.keys();"
+        "sys.exit(' '.join(heavy) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,1 @@
+"""Small models, data, specs and independent references that several tests use."""

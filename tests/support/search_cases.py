@@ -1,0 +1,53 @@
+"""Specs and function trials for the search tests."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+from tid_tune.search.decision import Assignment
+from tid_tune.searchfile.model import Choice, LogUniform, SearchSpec, Uniform
+
+OBJECTIVE = "coco/bbox_mAP"
+SPACE = {
+    "weight": LogUniform(low=0.1, high=10),
+    "threshold": Uniform(low=0, high=1),
+    "select": Choice(values=("threshold", "quantile")),
+    "quantile": Uniform(low=0, high=0.2, when={"select": ("quantile",)}),
+}
+
+
+def make_spec(**changes: Any) -> SearchSpec:
+    """A small search of the space above."""
+    fields: dict[str, Any] = {
+        "name": "test",
+        "trial": Path("/configs/trial.py"),
+        "epochs": 9,
+        "space": SPACE,
+        "trials": 12,
+    }
+    return SearchSpec(**{**fields, **changes})
+
+
+def quality(params: dict[str, Any]) -> float:
+    """The final value of a trial without noise: at most 0.6."""
+    value = 0.6
+    value -= 0.05 * (math.log(params.get("weight", 1.0)) - 1.0) ** 2
+    value -= 0.3 * (params.get("threshold", 0.5) - 0.3) ** 2
+    if params.get("select") == "quantile":
+        value -= 2.0 * (params.get("quantile", 0.1) - 0.05) ** 2
+    else:
+        value -= 0.02
+    return value
+
+
+def learning_curve(assignment: Assignment, epoch: float) -> dict[str, float]:
+    """Like training: rises with the epochs, differs a little between seeds."""
+    digest = hashlib.sha256(f"{assignment.seed} {sorted(assignment.edits.items())}".encode())
+    noise = (digest.digest()[0] / 255 - 0.5) * 0.01
+    base = quality(assignment.params)
+    if assignment.edits.get("model.distillation.method") == "none":
+        base = 0.4
+    return {OBJECTIVE: base * (1 - math.exp(-epoch / 3)) + noise, "loss": math.exp(-epoch)}

@@ -1,0 +1,156 @@
+"""A detector's own rule of which IoU is positive and which is negative, as thresholds per object.
+
+That the thresholds of the localization score are the detector's own is stated by the paper
+(arXiv 2404.01699); how they are read from an assigner is [ours].
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tid_tune.detectors.boxes import GroundTruth, iou
+from tid_tune.distill.methods.tid.importance import IoURule
+
+POSITIVE, NEGATIVE = 0.5, 0.4
+"""For a detector without an IoU rule, such as FCOS."""
+LOWEST, HIGHEST = 0.05, 0.95
+"""Bounds of an adaptive threshold: an object no anchor fits would make every box positive."""
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Anchor boxes of all images, as the assigner gets them.
+
+    `levels` holds (P_l * A, 4) per level, `usable` (N, P_l * A) bool per level: the head itself
+    considers the anchor in that image.
+    """
+
+    levels: list[Tensor]
+    usable: list[Tensor]
+
+    @classmethod
+    def of(
+        cls,
+        head: Any,
+        sizes: Sequence[tuple[int, int]],
+        valid: Sequence[Tensor],
+        metas: Sequence[dict[str, Any]],
+    ) -> Anchors:
+        """From the head's generator; anchors at padding, or over the allowed border, are out.
+
+        `valid` is (N, H, W) per level: the points that are not padding.
+        """
+        device = valid[0].device
+        levels = head.prior_generator.grid_priors(list(sizes), device=device)
+        usable = [
+            item.flatten(1).repeat_interleave(boxes, dim=1)
+            for item, boxes in zip(valid, head.prior_generator.num_base_priors, strict=True)
+        ]
+        border = allowed_border(head)
+        if border >= 0:
+            shapes = torch.tensor([meta["img_shape"][:2] for meta in metas])
+            shapes = shapes.to(device, non_blocking=True)
+            usable = [
+                flag & _inside(level, shapes, border)
+                for level, flag in zip(levels, usable, strict=True)
+            ]
+        return cls(levels, usable)
+
+
+class IoURuleSource(ABC):
+    """Where a head's IoU rule comes from."""
+
+    @abstractmethod
+    def rule(self, truth: GroundTruth, anchors: Callable[[], Anchors]) -> IoURule:
+        """The thresholds for these objects; `anchors` is called only if they are needed."""
+
+
+@dataclass(frozen=True)
+class FixedRule(IoURuleSource):
+    """The same thresholds for every object: MaxIoUAssigner's, or the defaults."""
+
+    positive: float = POSITIVE
+    negative: float = NEGATIVE
+
+    def rule(self, truth: GroundTruth, anchors: Callable[[], Anchors]) -> IoURule:
+        """Two numbers for all objects."""
+        return IoURule.fixed(self.positive, self.negative, truth.boxes.device)
+
+
+@dataclass(frozen=True)
+class AdaptiveRule(IoURuleSource):
+    """ATSS: mean and standard deviation of the IoUs of each object's candidate anchors.
+
+    Candidates are, on each level, the `topk` usable anchors with their center nearest to the
+    object's. Positive from mean + std, negative up to the mean, both within [0.05, 0.95].
+    """
+
+    topk: int
+
+    def rule(self, truth: GroundTruth, anchors: Callable[[], Anchors]) -> IoURule:
+        """Thresholds (N, G) per object; those of padded slots mean nothing."""
+        grid = anchors()
+        found = [
+            self._candidates(truth.boxes, level, usable)
+            for level, usable in zip(grid.levels, grid.usable, strict=True)
+        ]
+        overlap = torch.cat([item[0] for item in found], dim=2)
+        weight = torch.cat([item[1] for item in found], dim=2).float()
+        count = weight.sum(dim=2)
+        mean = (overlap * weight).sum(dim=2) / count.clamp(min=1)
+        spread = ((overlap - mean[..., None]).square() * weight).sum(dim=2)
+        std = (spread / (count - 1).clamp(min=1)).sqrt()
+        return IoURule((mean + std).clamp(LOWEST, HIGHEST), mean.clamp(LOWEST, HIGHEST))
+
+    def _candidates(self, boxes: Tensor, level: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
+        """IoUs (N, G, k) of the nearest anchors of one level, and whether each is a candidate."""
+        anchors, objects = _centers(level), _centers(boxes)
+        distance = (objects[:, :, None] - anchors).square().sum(dim=-1)
+        distance = distance.masked_fill(~usable[:, None], torch.inf)
+        nearest = distance.topk(min(self.topk, len(level)), dim=2, largest=False)
+        return iou(level[nearest.indices], boxes[:, :, None]), nearest.values.isfinite()
+
+
+def rule_source(head: Any) -> IoURuleSource:
+    """The rule of a head by its assigner; a head without an IoU-based one gets 0.5 / 0.4."""
+    assigner: Any = getattr(head, "assigner", None)
+    kind = type(assigner).__name__
+    if kind == "ATSSAssigner":
+        return AdaptiveRule(assigner.topk)
+    if kind == "MaxIoUAssigner":
+        negative = assigner.neg_iou_thr
+        upper = negative[1] if isinstance(negative, tuple | list) else negative
+        return FixedRule(assigner.pos_iou_thr, upper)
+    return FixedRule()
+
+
+def allowed_border(head: Any) -> float:
+    """Pixels an anchor may leave the image by to be considered; any number if negative."""
+    return float((head.train_cfg or {}).get("allowed_border", -1))
+
+
+def padded_shape(meta: dict[str, Any]) -> tuple[int, int]:
+    """(height, width) of an image with its own padding, without that of larger batch mates."""
+    height, width = meta.get("pad_shape", meta["img_shape"])[:2]
+    return int(height), int(width)
+
+
+def _centers(boxes: Tensor) -> Tensor:
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def _inside(level: Tensor, shapes: Tensor, border: float) -> Tensor:
+    """(N, anchors): the anchor leaves the image by less than `border` pixels on every side."""
+    height, width = shapes[:, :1], shapes[:, 1:]
+    return (
+        (level[:, 0] >= -border)
+        & (level[:, 1] >= -border)
+        & (level[:, 2] < width + border)
+        & (level[:, 3] < height + border)
+    )

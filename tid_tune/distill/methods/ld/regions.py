@@ -1,0 +1,99 @@
+"""Where LD distills localization: positive anchors, and the valuable region around them.
+
+Positive is what the ATSS assigner of mmdet calls so. An anchor is in the valuable localization
+region of an object if its DIoU with it lies between a fraction of the object's positive threshold
+and that threshold (LD, Zheng et al., CVPR 2022); that positive anchors are left out of the region,
+and that the threshold is the assigner's own, is [ours].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tid_tune.detectors.boxes import PAIRS_AT_ONCE, GroundTruth, iou
+from tid_tune.detectors.iou_rules import Anchors
+
+MARGIN = 0.01
+"""The assigner's: an anchor is positive only if its center is this many pixels inside the box."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Disjoint masks (N, P) bool: positive anchors, and the valuable localization region."""
+
+    main: Tensor
+    valuable: Tensor
+
+
+def localization_regions(truth: GroundTruth, anchors: Anchors, topk: int, low: float) -> Regions:
+    """Both regions of a batch, for one anchor a point.
+
+    Args:
+        truth: the objects.
+        anchors: P anchors over all levels, and which of them each image uses.
+        topk: candidates of an object on each level.
+        low: where the valuable region starts, as a fraction of the positive threshold.
+    """
+    usable = torch.cat(anchors.usable, dim=1)
+    boxes = torch.cat(anchors.levels)
+    main, valuable = torch.zeros_like(usable), torch.zeros_like(usable)
+    chunk = max(1, PAIRS_AT_ONCE // usable.numel())
+    for start in range(0, truth.boxes.shape[1], chunk):
+        objects = truth.boxes[:, start : start + chunk]
+        real = truth.real[:, start : start + chunk, None]
+        candidate = _candidates(objects, anchors, topk)
+        overlap = iou(objects[:, :, None], boxes)
+        threshold = _threshold(overlap, candidate)
+        positive = candidate & (overlap >= threshold) & _inside(boxes, objects) & real
+        distance = overlap - _center_penalty(objects[:, :, None], boxes)
+        near = (distance >= low * threshold) & (distance <= threshold) & real
+        main |= positive.any(dim=1)
+        valuable |= near.any(dim=1)
+    return Regions(main & usable, valuable & usable & ~main)
+
+
+def _candidates(objects: Tensor, anchors: Anchors, topk: int) -> Tensor:
+    """(N, G, P) bool: on each level the `topk` usable anchors nearest to the object's center."""
+    found = []
+    for level, usable in zip(anchors.levels, anchors.usable, strict=True):
+        distance = _distance(_centers(objects)[:, :, None], _centers(level))
+        distance = distance.masked_fill(~usable[:, None], torch.inf)
+        nearest = distance.topk(min(topk, len(level)), dim=2, largest=False)
+        chosen = torch.zeros_like(distance, dtype=torch.bool)
+        found.append(chosen.scatter(2, nearest.indices, nearest.values.isfinite()))
+    return torch.cat(found, dim=2)
+
+
+def _threshold(overlap: Tensor, candidate: Tensor) -> Tensor:
+    """(N, G, 1): mean plus (unbiased) standard deviation of the candidates' IoU."""
+    weight = candidate.float()
+    count = weight.sum(dim=2, keepdim=True)
+    mean = (overlap * weight).sum(dim=2, keepdim=True) / count.clamp(min=1)
+    spread = ((overlap - mean).square() * weight).sum(dim=2, keepdim=True)
+    return mean + (spread / (count - 1).clamp(min=1)).sqrt()
+
+
+def _inside(boxes: Tensor, objects: Tensor) -> Tensor:
+    """(N, G, P) bool: the center of the anchor lies in the object."""
+    centers, objects = _centers(boxes), objects[:, :, None]
+    low, high = centers - objects[..., :2], objects[..., 2:] - centers
+    return torch.minimum(low, high).amin(dim=-1) > MARGIN
+
+
+def _center_penalty(first: Tensor, second: Tensor) -> Tensor:
+    """DIoU's: squared distance of the centers over the squared diagonal of the enclosing box."""
+    low = torch.minimum(first[..., :2], second[..., :2])
+    high = torch.maximum(first[..., 2:], second[..., 2:])
+    diagonal = (high - low).square().sum(dim=-1)
+    return _distance(_centers(first), _centers(second)) / diagonal.clamp(min=1e-6)
+
+
+def _centers(boxes: Tensor) -> Tensor:
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def _distance(first: Tensor, second: Tensor) -> Tensor:
+    return (first - second).square().sum(dim=-1)

@@ -1,0 +1,113 @@
+"""DIEM, the Dual-Task Importance Evaluation Module of TID: how important is a point.
+
+A detector is judged at every point of its pyramid by both of its sub-tasks: does its box overlap
+an object (localization), and does it name that object's class (classification)? Each answer is
+one of three discrete scores; their product is the point's importance.
+
+Sources. The product of discrete scores, the levels 2 / 1.5 / 0.4 of the localization score, and
+the comparison with the class of the overlapped object are taken from published reviews of the
+paper (arXiv 2404.01699); that the thresholds are the detector's own is stated by the paper. Levels
+and cut-offs of the classification score, the score of points without an object and the choice among
+several boxes at a point are [ours].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tid_tune.detectors.boxes import GroundTruth, best_match
+from tid_tune.distill.settings import TIDSettings
+
+
+class DensePrediction(Protocol):
+    """What a detector says at every point, before any filtering.
+
+    Points of all levels are one dimension P, level by level and row by row; A boxes a point.
+    """
+
+    @property
+    def boxes(self) -> Tensor:
+        """Decoded boxes (N, P, A, 4), float32, in pixels of the padded input."""
+
+    def probability(self, anchor: Tensor, label: Tensor) -> Tensor:
+        """Probability (N, P), float32, that box `anchor` (N, P) shows class `label` (N, P)."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The importance of every point of a batch.
+
+    `score` (N, P) is the product of the discrete scores. `evidence` (N, P) is the product of the
+    IoU and the probability behind them; it orders points of equal score.
+    """
+
+    score: Tensor
+    evidence: Tensor
+
+
+@dataclass(frozen=True)
+class IoURule:
+    """IoUs that separate positive from negative: (N, G) per object, or (1, 1) for all."""
+
+    positive: Tensor
+    negative: Tensor
+
+    @classmethod
+    def fixed(cls, positive: float, negative: float, device: torch.device) -> IoURule:
+        """The same two numbers for every object."""
+        return cls(
+            torch.full((1, 1), positive, device=device), torch.full((1, 1), negative, device=device)
+        )
+
+
+def evaluate_importance(
+    prediction: DensePrediction, truth: GroundTruth, rule: IoURule, settings: TIDSettings
+) -> Importance:
+    """The importance of every point for one detector; float32 and without gradient.
+
+    Of several boxes at a point the one with the highest IoU counts. A point that overlaps no
+    object has the low score in both tasks.
+    """
+    boxes = prediction.boxes
+    images, points, anchors, _ = boxes.shape
+    overlap, matched = best_match(boxes.flatten(1, 2), truth)
+    overlap, anchor = overlap.view(images, points, anchors).max(dim=2)
+    matched = matched.view(images, points, anchors).gather(2, anchor[..., None]).squeeze(2)
+
+    probability = prediction.probability(anchor, truth.labels.gather(1, matched))
+    touching = overlap > 0
+    score = torch.ones_like(overlap)
+    evidence = touching.to(overlap.dtype)
+    if settings.tasks != "classification":
+        score = score * _discrete(
+            overlap,
+            rule.positive.expand(images, truth.labels.shape[1]).gather(1, matched),
+            rule.negative.expand(images, truth.labels.shape[1]).gather(1, matched),
+            touching,
+            settings,
+        )
+        evidence = torch.where(touching, evidence * overlap, evidence)
+    if settings.tasks != "regression":
+        score = score * _discrete(
+            probability, settings.cls_pos, settings.cls_neg, touching, settings
+        )
+        evidence = evidence * probability
+    return Importance(score, evidence)
+
+
+def _discrete(
+    value: Tensor,
+    positive: Tensor | float,
+    negative: Tensor | float,
+    touching: Tensor,
+    settings: TIDSettings,
+) -> Tensor:
+    """The high score from `positive` on, the middle one above `negative`, else the low one."""
+    low = torch.full_like(value, settings.score_low)
+    score = torch.where(value > negative, settings.score_middle, low)
+    score = torch.where(value >= positive, settings.score_high, score)
+    return torch.where(touching, score, low)

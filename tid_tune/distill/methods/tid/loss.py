@@ -1,0 +1,99 @@
+"""Task Integration Distillation (arXiv 2404.01699), in this project's reading.
+
+importance.py says how important each point is to a detector, areas.py where the student stands,
+decoupling.py what each area costs. Here the three are put together.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from tid_tune.detectors.heads import HeadAdapter
+from tid_tune.distill.context import Context, View
+from tid_tune.distill.method import ChannelAdaptation, Method, MethodOutput
+from tid_tune.distill.methods.tid.areas import Areas, assess_areas
+from tid_tune.distill.methods.tid.decoupling import Masks, area_means, squared_difference
+from tid_tune.distill.methods.tid.importance import Importance, IoURule, evaluate_importance
+from tid_tune.distill.settings import TIDSettings
+
+logger = logging.getLogger(__name__)
+
+
+class TID(Method):
+    """TID's loss: key_weight * L_key + weak_weight * L_weak + rest_weight * L_rest."""
+
+    settings: TIDSettings
+
+    def __init__(self, settings: TIDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
+        super().__init__(settings, student, teacher)
+        self.adaptation = ChannelAdaptation(
+            student.in_channels,
+            teacher.in_channels,
+            len(student.strides),
+            always=settings.adapt == "conv",
+        )
+        if settings.select == "threshold" and settings.key_threshold > settings.highest_importance:
+            logger.warning(
+                "distillation.key_threshold %g is never reached: with tasks %s the importance of "
+                "a point is at most %g, so the key area is empty",
+                settings.key_threshold,
+                settings.tasks,
+                settings.highest_importance,
+            )
+
+    def forward(self, context: Context) -> MethodOutput:
+        """`loss_distill_key`, `_weak` and `_rest`, with raw terms and area sizes to log."""
+        adapted = self.adaptation(context.student.features)
+        with torch.autocast(context.device.type, enabled=False):
+            areas = self.assess(context)
+            masks = Masks.split(areas, context.valid_points, self.settings.precedence)
+            differences = [
+                squared_difference(student, teacher, valid, self.settings.normalize)
+                for student, teacher, valid in zip(
+                    adapted, context.teacher.features, context.valid, strict=True
+                )
+            ]
+            by_area = masks.by_area()
+            terms = area_means(
+                differences, {name: context.to_levels(mask) for name, mask in by_area.items()}
+            )
+        weight = self.weight(context)
+        losses = {
+            f"loss_distill_{name}": weight * getattr(self.settings, f"{name}_weight") * term
+            for name, term in terms.items()
+        }
+        logs = {f"distill/{name}_raw": term.detach() for name, term in terms.items()}
+        return MethodOutput(losses, logs | _fractions(masks, context))
+
+    @torch.no_grad()
+    def assess(self, context: Context) -> Areas:
+        """Key and weak area of the batch, before precedence."""
+        return assess_areas(
+            self.importance(context, context.teacher),
+            self.importance(context, context.student),
+            context.valid_points,
+            context.level_sizes,
+            self.settings,
+        )
+
+    @torch.no_grad()
+    def importance(self, context: Context, view: View) -> Importance:
+        """The importance of every point of the batch to the detector of `view`."""
+        if self.settings.thresholds == "detector":
+            rule = context.iou_rule(view)
+        else:
+            rule = IoURule.fixed(self.settings.pos_iou, self.settings.neg_iou, context.device)
+        return evaluate_importance(view.prediction, context.truth, rule, self.settings)
+
+
+def _fractions(masks: Masks, context: Context) -> dict[str, Tensor]:
+    """Share of the valid points of each level that the key and the weak area take."""
+    valid = torch.stack([item.sum() for item in context.valid]).clamp(min=1)
+    logs: dict[str, Tensor] = {}
+    for name, mask in (("key", masks.key), ("weak", masks.weak)):
+        share = torch.stack([item.sum() for item in context.to_levels(mask)]) / valid
+        logs |= {f"distill/area_{name}_l{level}": value for level, value in enumerate(share)}
+    return logs

@@ -1,0 +1,203 @@
+"""A ledger for other tools: a CSV table, or an Optuna study for its dashboard."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tid_tune.errors import UsageError
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.state import RunState
+from tid_tune.results.costs import trial_cost
+from tid_tune.results.ranking import Row, leaderboard
+from tid_tune.searchfile.model import (
+    Choice,
+    Distribution,
+    Fixed,
+    Integer,
+    LogUniform,
+    Ordinal,
+    SearchSpec,
+)
+
+_COLUMNS = (
+    "rank trial stage label method status reason epoch fraction gain seconds epochs_trained seed"
+)
+
+_LEFT_OUT = {Status.PENDING, Status.RUNNING, Status.DUPLICATE}
+
+
+def write_csv(state: RunState, spec: SearchSpec, path: Path) -> None:
+    """Write one line per trial: its standing, objectives, cost and values; UTF-8, comma.
+
+    Confirmation reruns and duplicates follow the leaderboard. Values that are no numbers are
+    written as JSON.
+    """
+    names = list(dict.fromkeys(name for trial in state.trials.values() for name in trial.params))
+    rows = {row.trial: row for row in leaderboard(state, spec)}
+    order = [*rows, *(name for name in state.trials if name not in rows)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*_COLUMNS.split(), *spec.objectives, *names])
+        for name in order:
+            trial = state.trials[name]
+            writer.writerow(
+                [
+                    *_standing(trial, rows.get(name)),
+                    *(trial.value(objective) for objective in spec.objectives),
+                    *(_cell(trial.params, parameter) for parameter in names),
+                ]
+            )
+
+
+def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
+    """Write the search trials as an Optuna study into a new sqlite file at `path`.
+
+    The study is named like the search. Stopped trials are PRUNED with their value at the rung,
+    failed ones FAIL, running ones are left out; lists and dicts among the values become JSON text.
+
+    Raises:
+        UsageError: the file exists.
+    """
+    import optuna
+    from optuna.study import StudyDirection
+
+    from tid_tune.search.samplers.optuna_bridge import quiet_optuna
+
+    if path.exists():
+        raise UsageError(f"{path} exists; name another file or delete it")
+    space = {name: _distribution(name, dist, state) for name, dist in spec.space.items()}
+    with quiet_optuna():
+        study = optuna.create_study(
+            storage=_storage(path),
+            study_name=spec.name,
+            directions=[
+                StudyDirection.MAXIMIZE if direction == "max" else StudyDirection.MINIMIZE
+                for direction in spec.objectives.values()
+            ],
+        )
+        study.add_trials(
+            [
+                _frozen(trial, spec, space)
+                for trial in state.trials.values()
+                if trial.stage == "search" and trial.status not in _LEFT_OUT
+            ]
+        )
+
+
+def _storage(path: Path) -> Any:
+    """Return a storage that does not sync each row: an export can be made again."""
+    from optuna.storages import RDBStorage
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        return connection
+
+    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
+
+
+def _standing(trial: Trial, row: Row | None) -> list[Any]:
+    cost = trial_cost(trial)
+    return [
+        None if row is None else row.rank,
+        trial.id,
+        trial.stage,
+        trial.label,
+        trial.method,
+        trial.status.value,
+        trial.reason,
+        trial.epoch,
+        trial.last.fraction if trial.last else trial.fraction,
+        None if row is None else row.gain,
+        cost.seconds,
+        cost.epochs,
+        trial.seed,
+    ]
+
+
+def _cell(params: Mapping[str, Any], name: str) -> Any:
+    """Return a value as a cell; empty only where the parameter does not apply to the trial."""
+    value = params.get(name, "")
+    return json.dumps(value) if isinstance(value, list | dict | bool | None) else value
+
+
+def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, Any]) -> Any:
+    from optuna.trial import create_trial
+
+    state, values = _outcome(trial, spec)
+    first = spec.first_objective
+    params = {n: _flat(v) for n, v in trial.params.items() if n in space}
+    frozen = create_trial(
+        state=state,
+        values=values,
+        params=params,
+        distributions={name: space[name] for name in params},
+        intermediate_values=(
+            {
+                report.step: report.metrics[first]
+                for report in trial.reports
+                if first in report.metrics
+            }
+            if len(spec.objectives) == 1
+            else {}
+        ),
+        user_attrs={
+            "trial": trial.id,
+            "method": trial.method,
+            "origin": trial.origin,
+            "status": trial.status.value,
+            "reason": trial.reason[:2000],
+        },
+    )
+    started, ended = trial.started, trial.ended
+    frozen.datetime_start = None if started is None else datetime.fromtimestamp(started)
+    if ended is not None and state.is_finished():
+        frozen.datetime_complete = datetime.fromtimestamp(ended)
+    return frozen
+
+
+def _outcome(trial: Trial, spec: SearchSpec) -> tuple[Any, list[float] | None]:
+    from optuna.trial import TrialState
+
+    if trial.status is Status.COMPLETED and trial.last is not None:
+        return TrialState.COMPLETE, [trial.last.metrics[name] for name in spec.objectives]
+    if trial.status in (Status.STOPPED, Status.PAUSED, Status.INTERRUPTED):
+        last = trial.last
+        values = None if last is None else [last.metrics[name] for name in spec.objectives]
+        return TrialState.PRUNED, values
+    return TrialState.FAIL, None
+
+
+def _flat(value: Any) -> Any:
+    """Return the value as Optuna's storage can hold it."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict | tuple) else value
+
+
+def _distribution(name: str, dist: Distribution, state: RunState) -> Any:
+    """Return the distribution for Optuna; the values of trials from an earlier space fit it too."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    tried = [_flat(t.params[name]) for t in state.trials.values() if name in t.params]
+    if isinstance(dist, Choice | Ordinal | Fixed) or not all(map(_is_number, tried)):
+        values = [dist.value] if isinstance(dist, Fixed) else getattr(dist, "values", ())
+        options = {json.dumps(value): value for value in [*map(_flat, values), *tried]}
+        return CategoricalDistribution(list(options.values()))
+    low, high = min([dist.low, *tried]), max([dist.high, *tried])
+    if isinstance(dist, Integer) and all(isinstance(value, int) for value in tried):
+        return IntDistribution(int(low), int(high), log=dist.log and low >= 1)
+    return FloatDistribution(low, high, log=isinstance(dist, LogUniform) and low > 0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

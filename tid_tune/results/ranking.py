@@ -1,0 +1,158 @@
+"""The leaderboard: trials of equal length against each other, and their gain over the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.state import RunState
+from tid_tune.searchfile.model import SearchSpec
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard.
+
+    `values` and `epoch` are those of the last report. `gain` is the first objective minus the
+    no-distillation baseline's at the same epoch and seed, signed so that more is better; None
+    where there is no such report. `rank` counts full-length trials only, from 1.
+    """
+
+    rank: int | None
+    trial: str
+    stage: str
+    label: str
+    method: str
+    status: Status
+    reason: str
+    values: dict[str, float]
+    epoch: float
+    fraction: float
+    gain: float | None
+    params: dict[str, Any]
+    seed: int
+    seconds: float
+    front: bool = False
+    """Several objectives: no full-length trial is better in all of them."""
+
+
+def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
+    """Return baseline and search trials: full length by value, then the others by length reached.
+
+    Confirmation reruns are left out: they are means, see `verdict`.
+    """
+    sign = spec.sign
+    first = spec.first_objective
+    chosen = [t for t in state.trials.values() if t.stage != "confirm" and _is_listed(t)]
+    full = [t for t in chosen if t.status is Status.COMPLETED]
+    full.sort(key=lambda t: (-sign * _finite(t.value(first), sign), t.number))
+    rest = [t for t in chosen if t.status is not Status.COMPLETED]
+    rest.sort(key=lambda t: (-_length(t), -sign * _finite(t.value(first), sign), t.number))
+    front = pareto_front(full, spec)
+    baselines = [t for t in state.trials.values() if t.stage != "search" and t.label == "none"]
+    rows = []
+    for rank, trial in enumerate([*full, *rest], start=1):
+        ranked = rank if trial.status is Status.COMPLETED else None
+        rows.append(_row(trial, ranked, baselines, spec, trial.id in front))
+    return rows
+
+
+def best_trial(state: RunState, spec: SearchSpec) -> Trial | None:
+    """Return the full-length search trial with the best first objective."""
+    return next(iter(ranked_full_length(state, spec)), None)
+
+
+def winning_trial(state: RunState, spec: SearchSpec) -> Trial | None:
+    """Return the search trial that was confirmed as the best; before that, the best one so far."""
+    name = state.stages.get("result", {}).get("winner")
+    return state.trials[name] if name else best_trial(state, spec)
+
+
+def winning_row(rows: Iterable[Row], state: RunState, spec: SearchSpec) -> Row | None:
+    """Return the leaderboard's row of `winning_trial`."""
+    winner = winning_trial(state, spec)
+    return next((row for row in rows if winner is not None and row.trial == winner.id), None)
+
+
+def ranked_full_length(state: RunState, spec: SearchSpec) -> list[Trial]:
+    """Return the search trials of full length, best first objective first."""
+    first, sign = spec.first_objective, spec.sign
+    full = [
+        t for t in state.trials.values() if t.stage == "search" and t.status is Status.COMPLETED
+    ]
+    return sorted(full, key=lambda t: (-sign * _finite(t.value(first), sign), t.number))
+
+
+def pareto_front(trials: Iterable[Trial], spec: SearchSpec) -> set[str]:
+    """Return the trials that no other one beats in one objective and equals in the rest."""
+    signs = [1.0 if d == "max" else -1.0 for d in spec.objectives.values()]
+    points = [
+        (
+            trial.id,
+            [s * _finite(trial.value(o), s) for o, s in zip(spec.objectives, signs, strict=True)],
+        )
+        for trial in trials
+    ]
+    points.sort(key=lambda point: point[1], reverse=True)
+    front: list[tuple[str, list[float]]] = []
+    for name, point in points:
+        if not any(_dominates(other, point) for _, other in front):
+            front.append((name, point))
+    return {name for name, _ in front}
+
+
+def gain_over_baseline(trial: Trial, baselines: Iterable[Trial], spec: SearchSpec) -> float | None:
+    """Return the gain in the first objective at the same epoch and seed; more is better."""
+    first, last = spec.first_objective, trial.last
+    if last is None or last.fraction != 1.0:
+        return None
+    for baseline in baselines:
+        reference = baseline.value_at(first, last.epoch)
+        value = last.metrics.get(first)
+        if baseline.seed == trial.seed and reference is not None and value is not None:
+            return spec.sign * (value - reference)
+    return None
+
+
+def _row(
+    trial: Trial, rank: int | None, baselines: list[Trial], spec: SearchSpec, front: bool
+) -> Row:
+    last = trial.last
+    return Row(
+        rank=rank,
+        trial=trial.id,
+        stage=trial.stage,
+        label=trial.label,
+        method=trial.method,
+        status=trial.status,
+        reason=trial.reason,
+        values={} if last is None else {o: last.metrics.get(o, math.nan) for o in spec.objectives},
+        epoch=trial.epoch,
+        fraction=trial.fraction if last is None else last.fraction,
+        gain=gain_over_baseline(trial, baselines, spec),
+        params=trial.params,
+        seed=trial.seed,
+        seconds=sum(report.seconds for report in trial.reports),
+        front=front,
+    )
+
+
+def _is_listed(trial: Trial) -> bool:
+    return trial.status not in (Status.PENDING, Status.DUPLICATE)
+
+
+def _length(trial: Trial) -> float:
+    last = trial.last
+    return 0.0 if last is None else last.epoch * last.fraction
+
+
+def _finite(value: float | None, sign: float) -> float:
+    """Return `value`, or the worst one where it is missing."""
+    return -sign * math.inf if value is None or not math.isfinite(value) else value
+
+
+def _dominates(a: list[float], b: list[float]) -> bool:
+    return a != b and all(x >= y for x, y in zip(a, b, strict=True))

@@ -1,0 +1,48 @@
+"""Points of a space as vectors, for models that measure distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tid_tune.search.samplers.gp.gaussian import Array
+from tid_tune.space.distributions import encode, index_of, is_unordered, size
+from tid_tune.space.space import Params, Space
+
+INACTIVE = 0.5
+"""The code of an ordered parameter that a point does not have: the middle of its range."""
+
+
+class Codes:
+    """One column for an ordered parameter, one per value for an unordered one.
+
+    `width` is the number of columns; parameters of a single value have none.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._columns: dict[str, slice] = {}
+        self._searched = space.searched
+        self.width = 0
+        for name, dist in space.searched.items():
+            count = size(dist)
+            if count != 1:
+                wide = count if is_unordered(dist) and count is not None else 1
+                self._columns[name] = slice(self.width, self.width + wide)
+                self.width += wide
+
+    def of(self, points: Sequence[Params]) -> Array:
+        """Return the codes (n, width) of points of the space, in [0, 1]."""
+        codes = np.zeros((len(points), self.width))
+        for name, columns in self._columns.items():
+            dist = self._searched[name]
+            if is_unordered(dist):
+                for row, params in enumerate(points):
+                    index = index_of(dist, params[name]) if name in params else None
+                    if index is not None:
+                        codes[row, columns.start + index] = 1.0
+            else:
+                codes[:, columns.start] = [
+                    encode(dist, params[name]) if name in params else INACTIVE for params in points
+                ]
+        return codes

@@ -1,0 +1,135 @@
+"""Gaussian process with expected improvement: for few and dear trials, many of them cut short.
+
+Every trial counts for what it is expected to come to at full length (`extrapolation`), so that
+those which were stopped teach something, too. Running trials count as if they had come to what the
+model expects, so that workers spread out. A suggestion takes some tens of milliseconds, more with
+more results, of which `SEEN` are looked at. Several objectives become one by weights that are drawn
+for each suggestion (ParEGO; Knowles, 2006). Candidates are random points and steps from the best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from scipy.special import ndtr
+
+from tid_tune.search.samplers.base import Sampler, random_point
+from tid_tune.search.samplers.gp.codes import Codes
+from tid_tune.search.samplers.gp.extrapolation import PAIRS, Expected, expected_values
+from tid_tune.search.samplers.gp.gaussian import Array, GaussianProcess, fit
+from tid_tune.search.samplers.observations import Observation, Observations
+from tid_tune.searchfile.model import Distribution
+from tid_tune.space.distributions import decode, encode, is_unordered
+from tid_tune.space.space import Params, Space
+
+SEEN = 200
+"""Results that the model is made of: half of them the best, half the latest."""
+SCATTERED, STEPPED = 300, 150
+"""Candidates from the prior, and in each round of steps."""
+STEPS = (0.15, 0.04)
+"""Their standard deviations, round by round, in the units of the codes."""
+LEADERS = 5
+"""Points that a round starts from."""
+MOVED, REDRAWN = 0.5, 0.15
+"""The chances of an ordered and of an unordered parameter to change in a step."""
+SUM = 0.05
+"""Share of the plain sum in ParEGO's weighing."""
+
+
+class GpSampler(Sampler):
+    """Models the objective over all parameters, conditional ones included."""
+
+    def __init__(self, space: Space, seed: int, startup: int, objectives: int) -> None:
+        super().__init__(space, seed, startup)
+        self._codes = Codes(space)
+        self._objectives = objectives
+        self._fitted: tuple[object, GaussianProcess] | None = None
+
+    def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
+        """Return the candidate with the highest expected improvement."""
+        seen = self._seen(rng, known)
+        if seen is None or len(seen.observations) < PAIRS or not self._codes.width:
+            return random_point(self.space, rng)
+        points = [observation.params for observation in seen.observations]
+        model = self._model(self._codes.of(points), seen)
+        running = [params for params in known.pending.values() if self.space.contains(params)]
+        if running:
+            model = model.believing(self._codes.of(running))
+        return self._best(model, [*points, *running], rng)
+
+    def _seen(self, rng: np.random.Generator, known: Observations) -> Expected | None:
+        if self._objectives > 1:
+            complete = known.complete_window()
+            values = _scalarized(complete, rng) if complete else np.zeros(0)
+            return _limited(Expected(complete, values, np.zeros(len(complete))))
+        found = expected_values(known.window())
+        return None if found is None else _limited(found)
+
+    def _model(self, points: Array, seen: Expected) -> GaussianProcess:
+        """Return the fitted model; workers that ask for the same results share it."""
+        key = [(o.number, value) for o, value in zip(seen.observations, seen.values, strict=True)]
+        if self._fitted is None or self._fitted[0] != key:
+            scale = float(seen.values.std()) or 1.0
+            values = (seen.values - seen.values.mean()) / scale
+            self._fitted = key, fit(points, values, seen.variances / scale**2)
+        return self._fitted[1]
+
+    def _best(
+        self, model: GaussianProcess, known: list[Params], rng: np.random.Generator
+    ) -> Params:
+        """Return the best of random points and of steps from the best points, known and found."""
+        expected = model.mean(model.points)
+        highest = float(expected.max())
+        leaders = [known[i] for i in np.argsort(-expected, kind="stable")[:LEADERS]]
+        found = [random_point(self.space, rng) for _ in range(SCATTERED)]
+        gains = self._gains(model, highest, found)
+        for step in STEPS:
+            more = [self._moved(leaders[i % len(leaders)], step, rng) for i in range(STEPPED)]
+            found += more
+            gains = np.concatenate([gains, self._gains(model, highest, more)])
+            leaders = [found[i] for i in np.argsort(-gains, kind="stable")[:LEADERS]]
+        return found[int(np.argmax(gains))]
+
+    def _gains(self, model: GaussianProcess, highest: float, points: Sequence[Params]) -> Array:
+        """Return the expected improvements; points that break a rule come last."""
+        mean, spread = model.predict(self._codes.of(points))
+        above = (mean - highest) / spread
+        density = np.exp(-0.5 * above**2) / np.sqrt(2 * np.pi)
+        gains: Array = spread * (above * ndtr(above) + density)
+        return np.where([self.space.allows(params) for params in points], gains, -np.inf)
+
+    def _moved(self, params: Params, step: float, rng: np.random.Generator) -> Params:
+        return self.space.build(partial(_move, params, step, rng))
+
+
+def _move(
+    params: Params, step: float, rng: np.random.Generator, name: str, dist: Distribution
+) -> object:
+    """Return a value of `name` that is often the one it has, or near it."""
+    if name not in params or (is_unordered(dist) and rng.random() < REDRAWN):
+        return decode(dist, float(rng.random()))
+    if is_unordered(dist) or rng.random() >= MOVED:
+        return params[name]
+    return decode(dist, encode(dist, params[name]) + step * float(rng.standard_normal()))
+
+
+def _limited(found: Expected) -> Expected:
+    """Return the best and the latest of many."""
+    count = len(found.values)
+    if count <= SEEN:
+        return found
+    best = np.argsort(-found.values, kind="stable")[: SEEN // 2]
+    kept = sorted({*best.tolist(), *range(count - SEEN // 2, count)})
+    observations = [found.observations[i] for i in kept]
+    return Expected(observations, found.values[kept], found.variances[kept])
+
+
+def _scalarized(observations: Sequence[Observation], rng: np.random.Generator) -> Array:
+    """Return the objectives, each brought to [0, 1], as one: mostly the worst, by weight."""
+    values = np.array([observation.values for observation in observations])
+    low, span = values.min(axis=0), np.ptp(values, axis=0)
+    weighed = rng.dirichlet(np.ones(values.shape[1])) * (values - low) / np.where(span > 0, span, 1)
+    found: Array = weighed.min(axis=1) + SUM * weighed.sum(axis=1)
+    return found

@@ -1,0 +1,31 @@
+"""When failing trials mean that the search itself is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tid_tune.ledger.records import Status, Trial
+
+FIRST = 5
+IN_A_ROW = 10
+
+
+def halt_reason(ends: Sequence[Trial]) -> str | None:
+    """Return why the search must stop, given the trials that ended in this session, in order.
+
+    The first 5 all failed, or 10 in a row did. A session, because the user may have mended the
+    cause before running the command again.
+    """
+    if len(ends) >= FIRST and all(map(_failed, ends[:FIRST])):
+        return _reason(f"the first {FIRST} trials all failed", ends[FIRST - 1])
+    if len(ends) >= IN_A_ROW and all(map(_failed, ends[-IN_A_ROW:])):
+        return _reason(f"{IN_A_ROW} trials in a row failed", ends[-1])
+    return None
+
+
+def _failed(trial: Trial) -> bool:
+    return trial.status is Status.FAILED
+
+
+def _reason(what: str, last: Trial) -> str:
+    return f"{what}; {last.id} ({last.kind}): {last.reason}"

@@ -1,0 +1,132 @@
+"""Trials that are planned, not searched: the baseline, and the reruns that confirm the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tid_tune.ledger.records import Trial
+from tid_tune.ledger.state import RunState
+from tid_tune.results.ranking import pareto_front, ranked_full_length
+from tid_tune.searchfile.model import Fixed, SearchSpec
+from tid_tune.space.space import METHOD_PATH, Params, Space, config_key, method_edits
+
+NONE = "none"
+DEFAULTS = "defaults"
+MAX_SEED = 2**32
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One trial to run; `label` and `seed` identify it within its stage."""
+
+    stage: str
+    label: str
+    params: Params
+    edits: dict[str, Any]
+    seed: int
+    origin: str
+    method: str = ""
+    of: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What makes it the same planned trial after a resume."""
+        return self.stage, self.label, self.seed
+
+
+def methods(spec: SearchSpec) -> list[str]:
+    """Return the methods that get a stream each; `[""]` without a comparison."""
+    return list(spec.method) or [""]
+
+
+def baseline_plan(spec: SearchSpec) -> list[Planned]:
+    """Return the trials every gain is measured against: no distillation, and each method as it is.
+
+    They have the config's own values, and the fixed parameters of the space.
+    """
+    if not spec.baseline:
+        return []
+    params = _fixed(spec, NONE)
+    plan = [Planned("baseline", NONE, params, {**params, METHOD_PATH: NONE}, spec.seed, "baseline")]
+    # `none` among the compared methods has no defaults of its own.
+    for method in (name for name in methods(spec) if name != NONE):
+        label = f"{method} {DEFAULTS}" if len(spec.method) > 1 else DEFAULTS
+        params = _fixed(spec, method)
+        edits = {**params, **method_edits(method)}
+        plan.append(Planned("baseline", label, params, edits, spec.seed, "baseline", method))
+    return plan
+
+
+def confirm_runs(spec: SearchSpec) -> int:
+    """Return how many full-length reruns the confirmation needs."""
+    if spec.confirm is None:
+        return 0
+    candidates = spec.confirm.top * len(methods(spec))
+    return candidates * spec.confirm.seeds + len(baseline_reruns(spec))
+
+
+def baseline_reruns(spec: SearchSpec) -> set[tuple[str, str, int]]:
+    """Return the identities of the baseline's reruns: known before any candidate is."""
+    seeds = _confirm_seeds(spec)
+    return {("confirm", planned.label, seed) for planned in baseline_plan(spec) for seed in seeds}
+
+
+def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
+    """Return the fields of the `confirm` stage event: who is rerun, and with which seeds.
+
+    The best of each method by the first objective (with several objectives: of the Pareto front),
+    and whoever was confirmed before, so that nothing already known is lost.
+    """
+    assert spec.confirm is not None
+    ranked = ranked_full_length(state, spec)
+    if len(spec.objectives) > 1:
+        front = pareto_front(ranked, spec)
+        ranked = [trial for trial in ranked if trial.id in front]
+    chosen: list[str] = []
+    for method in methods(spec):
+        seen: set[str] = set()
+        for trial in ranked:
+            key = config_key(trial.edits, 0)
+            if trial.method == method and key not in seen and len(seen) < spec.confirm.top:
+                seen.add(key)
+                chosen.append(trial.id)
+    before = state.stages.get("confirm", {"candidates": []})["candidates"]
+    return {
+        "candidates": [*chosen, *(name for name in before if name not in chosen)],
+        "baselines": [planned.label for planned in baseline_plan(spec)],
+        "seeds": _confirm_seeds(spec),
+    }
+
+
+def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
+    """Return the reruns of the planned confirmation, seed by seed, the best candidate first.
+
+    In this order a confirmation that the budget cuts short still compares equals.
+    """
+    stage = state.stages["confirm"]
+    baselines = {planned.label: planned for planned in baseline_plan(spec)}
+    plan = []
+    for seed in stage["seeds"]:
+        candidates = [_rerun(state.trials[name], seed) for name in stage["candidates"]]
+        # A baseline may have left the spec since the stage was recorded.
+        kept = [baselines[label] for label in stage["baselines"] if label in baselines]
+        again = [replace(one, stage="confirm", seed=seed, of=one.label) for one in kept]
+        plan += [*candidates[:1], *again, *candidates[1:]]
+    return plan
+
+
+def _rerun(trial: Trial, seed: int) -> Planned:
+    edits = {**trial.params, **method_edits(trial.method)}
+    origin = f"confirm {trial.id}"
+    return Planned("confirm", trial.id, trial.params, edits, seed, origin, trial.method, trial.id)
+
+
+def _fixed(spec: SearchSpec, method: str) -> Params:
+    fixed = {name: dist for name, dist in spec.space.items() if isinstance(dist, Fixed)}
+    return Space(fixed, given=method_edits(method)).build(lambda name, dist: None)
+
+
+def _confirm_seeds(spec: SearchSpec) -> list[int]:
+    seeds = 0 if spec.confirm is None else spec.confirm.seeds
+    return [(spec.seed + 1 + i) % MAX_SEED for i in range(seeds)]

@@ -1,0 +1,133 @@
+"""All checks of a search space against the mmdet config its trials are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tid_tune.errors import ConfigError
+from tid_tune.searchfile.checks.data import check_data, check_teacher, leaf_datasets
+from tid_tune.searchfile.checks.detectors import dataset_classes, detector_facts, incomparable
+from tid_tune.searchfile.checks.methods import (
+    check_configured,
+    check_distillation,
+    methods_in_effect,
+)
+from tid_tune.searchfile.config import DISTILLATION, check_paths, read_config
+from tid_tune.searchfile.model import Distribution, Fixed
+from tid_tune.searchfile.problems import Problems, Where
+from tid_tune.searchfile.tree import Node
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+Space = dict[str, Distribution]
+
+
+def check_against_config(
+    config: Config,
+    space: Space,
+    methods: tuple[str, ...],
+    tree: Node,
+    check_files: bool,
+    problems: Problems,
+) -> Space:
+    """The space with the conditions its methods imply; everything that does not fit is noted.
+
+    Fixed parameters are set in `config`, as every trial has them.
+    """
+    where = tree.entries["trial"].where
+    if not isinstance(config.get("model"), Mapping):
+        problems.add(where, "trial", "the config has no model; name an mmdet config")
+        return space
+    check_paths(config, space, tree.entries.get("space", tree), problems)
+    _set_fixed(config, space)
+    model = config["model"]
+    if check_files:
+        check_data(config, where, problems)
+    distills = is_distiller(model)
+    student = model.get("student") if distills else model
+    _check_classes(config, student, where, problems)
+    if not distills:
+        _refuse_distillation(model, space, tree, problems)
+        return space
+    distillation = model.get("distillation") or {}
+    # What the space sets is told with the parameter.
+    own = {key: v for key, v in distillation.items() if f"{DISTILLATION}.{key}" not in space}
+    check_configured(own, where, problems)
+    effective = methods_in_effect(methods, space, distillation.get("method", "tid"))
+    if set(effective) != {"none"}:
+        _check_teacher(model, student, check_files, where, problems)
+    return check_distillation(space, effective, tree.entries.get("space", tree), problems)
+
+
+def is_distiller(model: Any) -> bool:
+    """Whether a model dict is a Distiller, and not a plain detector."""
+    return isinstance(model, Mapping) and str(model.get("type")).endswith("Distiller")
+
+
+def _set_fixed(config: Config, space: Space) -> None:
+    from tid_tune.openmmlab.configs import set_value
+
+    for path, distribution in space.items():
+        if isinstance(distribution, Fixed) and not distribution.when:
+            try:
+                set_value(config, path, distribution.value)
+            except ConfigError:
+                continue  # noted with the parameter: the path does not exist
+
+
+def _refuse_distillation(
+    model: Mapping[str, Any],
+    space: Space,
+    tree: Node,
+    problems: Problems,
+) -> None:
+    entries = tree.entries
+    asked = [
+        (f"space.{path}", entries["space"].entries.get(path, entries["space"]).where)
+        for path in space
+        if path.startswith(f"{DISTILLATION}.") and path in entries["space"].entries
+    ]
+    if "method" in entries:
+        asked.append(("method", entries["method"].where))
+    if "baseline" in entries and entries["baseline"].value is True:
+        asked.append(("baseline", entries["baseline"].where))
+    if asked:
+        path, where = asked[0]
+        text = f"the config's model is a plain {model.get('type')}, which distills nothing; "
+        problems.add(where, path, text + "name a config whose model is a Distiller as trial")
+
+
+def _check_classes(config: Config, student: Any, where: Where, problems: Problems) -> None:
+    if not isinstance(student, Mapping):
+        return
+    classes = detector_facts(student).classes
+    for dataset in leaf_datasets(config.get("train_dataloader")):
+        declared = dataset_classes(dataset)
+        if classes is not None and declared is not None and declared != classes:
+            text = f"the student has num_classes = {classes}, but its training data {declared}; "
+            problems.add(where, "trial", text + "mend bbox_head.num_classes or metainfo.classes")
+
+
+def _check_teacher(
+    model: Mapping[str, Any], student: Any, check_files: bool, where: Where, problems: Problems
+) -> None:
+    teacher = model.get("teacher")
+    if not isinstance(teacher, Mapping):
+        problems.add(where, "trial", "the Distiller has no teacher; give model.teacher = dict(...)")
+        return
+    before = len(problems)
+    if check_files:
+        check_teacher(teacher, where, problems)
+    file = teacher.get("config")
+    if not isinstance(file, str) or not Path(file).is_file() or len(problems) > before:
+        return
+    config = read_config(file, where, Path(file), problems)
+    body = config.get("model") if config is not None else None
+    if isinstance(body, Mapping) and isinstance(student, Mapping):
+        other = body.get("student") if is_distiller(body) else body
+        if isinstance(other, Mapping):
+            for text in incomparable(detector_facts(other), detector_facts(student)):
+                problems.add(where, "trial", text)

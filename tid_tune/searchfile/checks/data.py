@@ -1,0 +1,138 @@
+"""The files a search will read: those that are missing, found before any GPU is touched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tid_tune.searchfile.problems import Problems, Where
+
+LOADERS = {"train_dataloader": "training", "val_dataloader": "validation"}
+HEAD_BYTES = 2**20
+_FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+def check_data(config: Mapping[str, Any], where: Where, problems: Problems) -> None:
+    """Note every annotation file and image folder of the config's datasets that is not there."""
+    for loader, name in LOADERS.items():
+        for dataset in leaf_datasets(config.get(loader)):
+            for what, path in _paths(dataset):
+                if not path.exists():
+                    text = f"{what} of the {name} data is missing: {path}; "
+                    problems.add(where, "trial", text + f"get the data or mend {loader}.dataset")
+            _check_images(dict(_paths(dataset)), loader, where, problems)
+    evaluators = config.get("val_evaluator")
+    for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+        file = evaluator.get("ann_file") if isinstance(evaluator, Mapping) else None
+        if isinstance(file, str) and _local(file) and not Path(file).is_file():
+            text = f"annotation file of val_evaluator is missing: {file}; "
+            problems.add(where, "trial", text + "get the data or mend val_evaluator.ann_file")
+        elif isinstance(file, str) and _local(file):
+            _check_measured(config, Path(file), where, problems)
+
+
+def _check_images(paths: Mapping[str, Path], loader: str, where: Where, problems: Problems) -> None:
+    """Note an image folder that has none of the first images of a COCO json."""
+    json_file, folder = paths.get("annotation file"), paths.get("image folder")
+    if json_file is None or folder is None or not (json_file.is_file() and folder.is_dir()):
+        return
+    names = _first_images(json_file)
+    if names and not any((folder / name).is_file() for name in names):
+        text = f"none of the first images of {json_file} is in {folder}, such as {names[0]}; "
+        problems.add(where, "trial", text + f"mend {loader}.dataset.data_prefix")
+
+
+def _first_images(file: Path) -> list[str]:
+    """Some image names from the head of a COCO json: all of it would take seconds to read."""
+    if file.suffix != ".json":
+        return []
+    with file.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    return [str(json.loads(name)) for name in _FILE_NAME.findall(head)[:20]]
+
+
+def _check_measured(
+    config: Mapping[str, Any], known: Path, where: Where, problems: Problems
+) -> None:
+    """Note that the evaluator's file `known` has other images than the validation data.
+
+    An image it alone knows counts as one where nothing was found, and lowers the mAP; an image it
+    does not know ends the evaluation, after the first interval was trained.
+    """
+    datasets = list(leaf_datasets(config.get("val_dataloader")))
+    files = [path for one in datasets for what, path in _paths(one) if what == "annotation file"]
+    if len(datasets) != 1 or len(files) != 1 or not files[0].is_file() or files[0].samefile(known):
+        return
+    shown, wanted = _image_ids(files[0]), _image_ids(known)
+    if shown is not None and wanted is not None and shown != wanted:
+        text = f"val_evaluator measures by {known}, which has other images than the validation data"
+        text += f" of {files[0]}; let both ann_file be the same"
+        problems.add(where, "trial", text)
+
+
+def _image_ids(file: Path) -> set[Any] | None:
+    """The ids of the images of a COCO json, None if it is no such file."""
+    from tid_tune.data.coco import load_document
+    from tid_tune.errors import DataError
+
+    try:
+        images = load_document(file, polygons=False)["images"]
+        return {image["id"] for image in images}
+    except (DataError, TypeError, KeyError):
+        return None
+
+
+def check_teacher(teacher: Mapping[str, Any], where: Where, problems: Problems) -> None:
+    """Note a teacher whose config or checkpoint is not there."""
+    for key, mend in (
+        ("config", "mend model.teacher.config"),
+        ("checkpoint", "train the teacher first or mend model.teacher.checkpoint"),
+    ):
+        file = teacher.get(key)
+        if not isinstance(file, str) or not file:
+            text = f"model.teacher.{key} is not a file name; the teacher needs one"
+            problems.add(where, "trial", text)
+        elif _local(file) and not Path(file).is_file():
+            problems.add(where, "trial", f"teacher {key} is missing: {file}; {mend}")
+
+
+def check_run(folder: Path, where: Where, problems: Problems) -> None:
+    """Note a `start_from.run` that is no run folder."""
+    if not (folder / "ledger.jsonl").is_file():
+        text = f"no run in {folder} (no ledger.jsonl); name the folder of an earlier search"
+        problems.add(where, "start_from.run", text)
+
+
+def leaf_datasets(node: Any) -> Iterator[Mapping[str, Any]]:
+    """The datasets that read files, inside the wrappers of a dataloader or dataset dict."""
+    if isinstance(node, list | tuple):
+        for item in node:
+            yield from leaf_datasets(item)
+    elif isinstance(node, Mapping):
+        inner = [node[key] for key in ("dataset", "datasets") if key in node]
+        if inner:
+            yield from leaf_datasets(inner)
+        else:
+            yield node
+
+
+def _paths(dataset: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    root = dataset.get("data_root")
+    root = root if isinstance(root, str) else ""
+    backend = dataset.get("backend_args")
+    if not _local(root) or (isinstance(backend, Mapping) and backend.get("backend") != "local"):
+        return
+    annotations = dataset.get("ann_file")
+    if isinstance(annotations, str) and annotations and _local(annotations):
+        yield "annotation file", Path(root, annotations)
+    prefixes = dataset.get("data_prefix")
+    for folder in prefixes.values() if isinstance(prefixes, Mapping) else ():
+        if isinstance(folder, str) and _local(folder):
+            yield "image folder", Path(root, folder)
+
+
+def _local(path: str) -> bool:
+    return "://" not in path

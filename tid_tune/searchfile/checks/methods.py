@@ -1,0 +1,142 @@
+"""Parameters under `model.distillation`: each must be a constant of a method that is in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tid_tune.distill.settings import METHODS, option_for, owners, parse_settings
+from tid_tune.errors import ConfigError
+from tid_tune.searchfile.config import DISTILLATION, METHOD
+from tid_tune.searchfile.model import (
+    Choice,
+    Distribution,
+    Fixed,
+    LogUniform,
+    Normal,
+    Ordinal,
+    Uniform,
+    Value,
+)
+from tid_tune.searchfile.problems import Problems, Where, suggestion
+from tid_tune.searchfile.tree import Node, describe
+
+_MEND = "name it in `method`, search model.distillation.method, or remove the parameter"
+
+
+def read_methods(node: Node, problems: Problems) -> tuple[str, ...]:
+    """`method: tid` or `method: [tid, fgd]` as method names."""
+    items = node.value if isinstance(node.value, list) else [node]
+    if not items:
+        problems.add(node.where, "method", "an empty list; name a method or remove it")
+    names: list[str] = []
+    for item in items:
+        if not isinstance(item.value, str):
+            text = f"expected a method or a list of methods, got {describe(item.plain())}"
+            problems.add(item.where, "method", text)
+        elif item.value not in METHODS:
+            text = f"unknown method {item.value!r}; {suggestion(item.value, METHODS)}"
+            problems.add(item.where, "method", text)
+        elif item.value in names:
+            problems.add(item.where, "method", f"{item.value!r} is given twice; keep one")
+        else:
+            names.append(item.value)
+    return tuple(names)
+
+
+def methods_in_effect(
+    listed: tuple[str, ...], space: Mapping[str, Distribution], configured: str
+) -> tuple[str, ...]:
+    """The methods trials may have: those compared, else those searched, else the config's."""
+    searched = space.get(METHOD)
+    if listed:
+        return listed
+    if isinstance(searched, Choice | Ordinal):
+        return tuple(value for value in searched.values if value in METHODS)
+    if isinstance(searched, Fixed):
+        return (searched.value,) if searched.value in METHODS else ()
+    return (configured,)
+
+
+def check_configured(distillation: Mapping[str, Any], where: Where, problems: Problems) -> None:
+    """Note a constant in the config that no method has, or whose value is out of range."""
+    try:
+        parse_settings(distillation)
+    except ConfigError as error:
+        problems.add(where, "trial", f"the config's model.{error}")
+
+
+def check_distillation(
+    space: Mapping[str, Distribution], methods: tuple[str, ...], node: Node, problems: Problems
+) -> dict[str, Distribution]:
+    """The space with implied conditions; problems of parameters under `model.distillation` noted.
+
+    A parameter that only some of several methods have gets `when: {method: those}` unless it
+    names the method itself.
+    """
+    checked = dict(space)
+    for path, distribution in space.items():
+        if not path.startswith(f"{DISTILLATION}."):
+            continue
+        where, key = node.entries.get(path, node).where, path.removeprefix(f"{DISTILLATION}.")
+        try:
+            having = _owners(key)
+        except ConfigError as error:
+            problems.add(where, f"space.{path}", f"model.{error}")
+            continue
+        fitting = tuple(name for name in methods if name in having)
+        if not fitting:
+            text = f"{key} is an option of {_or(having)}, but the method is {_or(methods)}; {_MEND}"
+            problems.add(where, f"space.{path}", text)
+            continue
+        stated = distribution.when.get(METHOD)
+        for name in stated or ():
+            if name not in fitting:
+                text = f"{key} is an option of {_or(having)}, not of {name}; remove {name}"
+                problems.add(where, f"space.{path}.when", text)
+        if stated is None and len(fitting) < len(methods):
+            when = {**distribution.when, METHOD: fitting}
+            checked[path] = distribution.model_copy(update={"when": when})
+        _check_values(key, fitting, distribution, where, problems)
+    return checked
+
+
+def _owners(key: str) -> tuple[str, ...]:
+    """The methods that `key` means something to; `none` ignores all but the method's name."""
+    if key == "method":
+        return tuple(METHODS)
+    return tuple(name for name in owners(key) if name != "none")
+
+
+def _check_values(
+    key: str,
+    methods: tuple[str, ...],
+    distribution: Distribution,
+    where: Where,
+    problems: Problems,
+) -> None:
+    at = f"space.{DISTILLATION}.{key}"
+    for method in methods:
+        option = option_for(key, method)
+        if option.kind == "integer" and isinstance(distribution, Uniform | LogUniform | Normal):
+            problems.add(where, at, f"must be {option.allowed}; use integer or log_integer")
+            continue
+        for value in _extremes(distribution):
+            try:
+                option.check(key, value)
+            except ConfigError:
+                text = f"{describe(value)} is not allowed; it must be {option.allowed}"
+                problems.add(where, at, text)
+
+
+def _extremes(distribution: Distribution) -> tuple[Value, ...]:
+    """Values that are in range only if all of the distribution's are."""
+    if isinstance(distribution, Choice | Ordinal):
+        return distribution.values
+    if isinstance(distribution, Fixed):
+        return (distribution.value,)
+    return (distribution.low, distribution.high)
+
+
+def _or(names: Iterable[str]) -> str:
+    return " or ".join(names)

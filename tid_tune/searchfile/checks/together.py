@@ -1,0 +1,83 @@
+"""Fields that are each right but do not go together."""
+
+from __future__ import annotations
+
+from tid_tune.searchfile.model import Choice, Distribution, Fixed, Integer, Ordinal, SearchSpec
+from tid_tune.searchfile.plan import trials_per_method
+from tid_tune.searchfile.problems import Problems
+from tid_tune.searchfile.tree import Node
+
+
+def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    """Note every contradiction between fields of a spec whose fields are valid."""
+    _check_sampler(spec, tree, problems)
+    _check_lengths(spec, tree, problems)
+    _check_resources(spec, tree, problems)
+    if spec.baseline and all(_is_one_value(found) for found in spec.space.values()):
+        text = "nothing is searched: all have one value, which the baseline tries; "
+        text += "give a parameter a range, or set baseline: false"
+        _note(tree, "space", None, text, problems)
+    share = trials_per_method(spec)
+    if spec.confirm is not None and spec.confirm.top > share:
+        each = f"the {share} trials of each method" if len(spec.method) > 1 else f"trials = {share}"
+        text = f"{spec.confirm.top} is more than {each}; confirm fewer"
+        _note(tree, "confirm", "top", text, problems)
+
+
+def _check_sampler(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    kind = spec.sampler.type
+    if kind == "cmaes" and len(spec.objectives) > 1:
+        text = "cmaes searches one objective; use tpe, gp, nsga2 or random, or keep one objective"
+        _note(tree, "sampler", "type", text, problems)
+    if kind == "grid":
+        for path, distribution in spec.space.items():
+            if not _is_countable(distribution):
+                text = f"a grid needs countable values; write choice, or a quantized form ({kind})"
+                _note(tree, "space", path, text, problems)
+
+
+def _is_one_value(distribution: Distribution) -> bool:
+    if isinstance(distribution, Choice | Ordinal):
+        return len(distribution.values) == 1
+    return isinstance(distribution, Fixed)
+
+
+def _is_countable(distribution: Distribution) -> bool:
+    if isinstance(distribution, Choice | Ordinal | Fixed | Integer):
+        return True
+    return getattr(distribution, "step", None) is not None
+
+
+def _check_lengths(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    every = spec.report_every
+    if every.unit == "epoch" and every.count > spec.epochs:
+        text = f"{every.count} epochs are more than epochs = {spec.epochs}; report at least once"
+        _note(tree, "report_every", None, text, problems)
+    section = tree.entries.get("scheduler")
+    stated = section.entries if section is not None else {}
+    for key in ("grace_epochs", "interval_epochs"):
+        value = getattr(spec.scheduler, key)
+        if key in stated and value >= spec.epochs:
+            text = f"{value:g} leaves nothing to stop: epochs = {spec.epochs}; lower it"
+            _note(tree, "scheduler", key, text, problems)
+
+
+def _check_resources(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    if spec.resources.ranks != 1:
+        text = f"{spec.resources.ranks}: this version trains each trial on one device; set it to 1"
+        _note(tree, "resources", "ranks", text, problems)
+    gpus = spec.resources.gpus
+    if not gpus and not spec.resources.cpus:
+        text = "0 and no GPU either: a trial needs a device; raise cpus or gpus"
+        _note(tree, "resources", "cpus", text, problems)
+    if gpus > 1 and not gpus.is_integer():
+        text = f"{gpus:g}: only one GPU can be shared; write a whole number, or less than 1"
+        _note(tree, "resources", "gpus", text, problems)
+
+
+def _note(tree: Node, key: str, inner: str | None, text: str, problems: Problems) -> None:
+    node = tree.entries.get(key, tree)
+    path = key if inner is None else f"{key}.{inner}"
+    if inner is not None:
+        node = node.entries.get(inner, node)
+    problems.add(node.where, path, text)

@@ -1,0 +1,125 @@
+"""A SearchSpec back to YAML: `load` of the text gives an equal spec."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tid_tune.searchfile.model import (
+    OPTIONS_OF_TYPE,
+    Choice,
+    Constraint,
+    Distribution,
+    Fixed,
+    Integer,
+    LogUniform,
+    Model,
+    Normal,
+    Ordinal,
+    SearchSpec,
+    Uniform,
+)
+
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def dump(spec: SearchSpec) -> str:
+    """The spec as YAML, one line per field and parameter; paths are absolute."""
+    lines = [f"{key}: {_text(value)}" for key, value in _fields(spec).items()]
+    lines.append("space:")
+    for path, distribution in spec.space.items():
+        lines.append(f"  {_text(path)}: {_text(distribution_fields(distribution))}")
+    return "\n".join(lines) + "\n"
+
+
+def distribution_fields(distribution: Distribution) -> dict[str, Any]:
+    """The entry under `space` that reads as this distribution."""
+    entry = _kind_fields(distribution)
+    if distribution.when:
+        entry["when"] = {path: list(values) for path, values in distribution.when.items()}
+    return entry
+
+
+def constraint_text(constraint: Constraint) -> str:
+    """The text under `require` that reads as this constraint."""
+    left, right = (
+        side if isinstance(side, str) else repr(side)
+        for side in (constraint.left, constraint.right)
+    )
+    return f"{left} {constraint.op} {right}"
+
+
+def interval_text(spec: SearchSpec) -> str:
+    """The spec's `report_every` as YAML has it, e.g. `2000 iters`."""
+    every = spec.report_every
+    return f"{every.count} {every.unit}{'' if every.count == 1 else 's'}"
+
+
+def _kind_fields(distribution: Distribution) -> dict[str, Any]:
+    match distribution:
+        case Uniform(low=low, high=high, step=None):
+            return {"uniform": [low, high]}
+        case Uniform(low=low, high=high, step=step):
+            return {"quantized_uniform": [low, high, step]}
+        case LogUniform(low=low, high=high, step=None):
+            return {"log_uniform": [low, high]}
+        case LogUniform(low=low, high=high, step=step):
+            return {"quantized_log_uniform": [low, high, step]}
+        case Integer(low=low, high=high, log=True):
+            return {"log_integer": [low, high]}
+        case Integer(low=low, high=high, step=step):
+            return {"integer": [low, high, step]}
+        case Normal(mean=mean, std=std, low=low, high=high):
+            return {"normal": [mean, std], "low": low, "high": high}
+        case Choice() | Ordinal():
+            return {distribution.kind: list(distribution.values)}
+        case Fixed(value=value):
+            return {"fixed": value}
+
+
+def _fields(spec: SearchSpec) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "name": spec.name,
+        "trial": str(spec.trial),
+        "trainable": spec.trainable,
+        "objectives": spec.objectives,
+        "epochs": spec.epochs,
+        "report_every": interval_text(spec),
+        "sampler": _section("sampler", spec.sampler),
+        "scheduler": _section("scheduler", spec.scheduler),
+        "trials": spec.trials,
+        "seed": spec.seed,
+        "baseline": spec.baseline,
+        "budget": _section("budget", spec.budget),
+        "resources": _section("resources", spec.resources),
+        "tracking": _section("tracking", spec.tracking),
+    }
+    if spec.method:
+        fields["method"] = list(spec.method)
+    if spec.require:
+        fields["require"] = [constraint_text(constraint) for constraint in spec.require]
+    if spec.confirm is not None:
+        fields["confirm"] = _section("confirm", spec.confirm)
+    if spec.start_from:
+        fields["start_from"] = list(spec.start_from)
+    if spec.transfer is not None:
+        fields["start_from"] = _section("start_from", spec.transfer)
+    return fields
+
+
+def _section(name: str, section: Model) -> dict[str, Any]:
+    """The options of a section that are set and have an effect."""
+    options = OPTIONS_OF_TYPE.get(name, {})
+    values = section.model_dump(mode="json", exclude_none=True)
+    return {
+        key: value
+        for key, value in values.items()
+        if key not in options or values["type"] in options[key]
+    }
+
+
+def _text(value: Any) -> str:
+    """JSON, which is YAML once the characters that YAML does not print are escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -1,0 +1,180 @@
+"""`load`: from a YAML file to a SearchSpec, or to one error that lists all that is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tid_tune.searchfile.checks.config import check_against_config, is_distiller
+from tid_tune.searchfile.checks.data import check_run
+from tid_tune.searchfile.checks.methods import read_methods
+from tid_tune.searchfile.checks.objectives import read_objectives
+from tid_tune.searchfile.checks.together import check_together
+from tid_tune.searchfile.conditions import read_conditions
+from tid_tune.searchfile.config import METHOD, max_epochs, read_config
+from tid_tune.searchfile.constraints import read_constraints
+from tid_tune.searchfile.merge import SHORTHANDS, read_tree
+from tid_tune.searchfile.model import Choice, Confirm, Distribution, Fixed, Model, SearchSpec
+from tid_tune.searchfile.points import read_start
+from tid_tune.searchfile.problems import Problems
+from tid_tune.searchfile.sections import read_section, unknown_keys
+from tid_tune.searchfile.source import KEYS, SECTIONS, Header, read_interval
+from tid_tune.searchfile.space import read_space
+from tid_tune.searchfile.tree import Node
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+Space = dict[str, Distribution]
+
+
+def load(
+    path: Path | str, overrides: Sequence[str] = (), *, check_files: bool = True
+) -> SearchSpec:
+    """Read, merge and check a search space. Imports nothing heavier than mmengine's config.
+
+    Args:
+        path: the YAML file.
+        overrides: `a.b=value` texts, applied last; the value is YAML, null removes.
+        check_files: also require the checkpoint, the data and the earlier run to be there.
+
+    Raises:
+        SpecError: lists every problem by file, line and dotted path, with the mend.
+    """
+    problems = Problems()
+    path = Path(path)
+    tree = read_tree(path, overrides, problems)
+    spec = _build(path, tree, check_files, problems) if tree is not None else None
+    problems.raise_if_any()
+    if spec is None:  # every None above has noted its problem
+        raise RuntimeError(f"{path} gave neither a spec nor a problem")
+    return spec
+
+
+def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> SearchSpec | None:
+    _check_keys(tree, problems)
+    header = _read_header(tree, problems)
+    _check_trainable(tree, problems)
+    sections: dict[str, Any] = {
+        name: _read(name, model, tree, problems) for name, model in SECTIONS.items()
+    }
+    methods, space = _read_parameters(tree, problems)
+    config = _read_trial(path, tree, problems)
+    if config is not None:
+        space = check_against_config(config, space, methods, tree, check_files, problems)
+    rest = _read_relations(tree, space, check_files, problems) if _all_read(tree, space) else {}
+    if header is None or config is None:
+        return None
+    objectives = read_objectives(header, config, tree, problems)
+    epochs = header.epochs or max_epochs(config)
+    if epochs is None and "model" in config:
+        text = "missing, and the config's train_cfg has no max_epochs; add epochs"
+        problems.add(tree.where, "epochs", text)
+    if len(problems) or epochs is None:
+        return None
+    spec = SearchSpec(
+        **_plain_fields(header),
+        trial=Path(os.path.abspath(header.trial)),
+        objectives=objectives,
+        epochs=epochs,
+        report_every=read_interval(header.report_every),
+        space=space,
+        method=methods,
+        baseline=header.baseline and is_distiller(config.get("model")),
+        source=Path(os.path.abspath(path)),
+        **{name: section for name, section in sections.items() if section is not None},
+        **rest,
+    )
+    check_together(spec, tree, problems)
+    return spec
+
+
+def _plain_fields(header: Header) -> dict[str, Any]:
+    return {name: getattr(header, name) for name in ("name", "trainable", "trials", "seed")}
+
+
+def _check_keys(tree: Node, problems: Problems) -> None:
+    unknown_keys(tree, "", KEYS, problems)
+    if {"objective", "objectives"} <= tree.entries.keys():
+        where = tree.entries["objectives"].where
+        problems.add(where, "objectives", "given beside objective; keep one")
+
+
+def _read_header(tree: Node, problems: Problems) -> Header | None:
+    entries = {key: node for key, node in tree.entries.items() if key in Header.model_fields}
+    return read_section(Header, "", Node(entries, tree.where), problems)
+
+
+def _check_trainable(tree: Node, problems: Problems) -> None:
+    node = tree.entries.get("trainable")
+    file = str(node.value).rpartition(":")[0] if node is not None else ""
+    if node is not None and file.endswith(".py") and not Path(file).is_file():
+        text = f"no file {file!r}; paths are relative to the current folder"
+        problems.add(node.where, "trainable", text)
+
+
+def _read(name: str, model: type[Model], tree: Node, problems: Problems) -> Model | None:
+    node = tree.entries.get(name)
+    if node is None:
+        return None
+    word = SHORTHANDS.get(name)
+    if word is not None and isinstance(node.value, str):
+        node = Node({word: node}, node.where)
+    if model is Confirm and isinstance(node.value, bool):
+        return Confirm() if node.value else None
+    return read_section(model, name, node, problems)
+
+
+def _read_parameters(tree: Node, problems: Problems) -> tuple[tuple[str, ...], Space]:
+    """The methods to compare, and the space with its conditions."""
+    listed = tree.entries.get("method")
+    methods = read_methods(listed, problems) if listed is not None else ()
+    node = tree.entries.get("space")
+    if node is None:
+        problems.add(tree.where, "space", "missing; add it")
+        return methods, {}
+    space = read_space(node, problems)
+    if methods and METHOD in space:
+        where = node.entries[METHOD].where
+        problems.add(where, f"space.{METHOD}", "given beside method; keep one")
+    arms: Mapping[str, Distribution] = {METHOD: Choice(values=methods)} if methods else {}
+    conditions = read_conditions(node, space, arms, problems)
+    space = {
+        path: found.model_copy(update={"when": conditions.get(path, {})})
+        for path, found in space.items()
+    }
+    if len(methods) == 1:  # nothing to compare: a value that every trial has
+        return (), {**space, METHOD: Fixed(value=methods[0])}
+    return methods, space
+
+
+def _all_read(tree: Node, space: Space) -> bool:
+    """Whether no parameter was dropped: what names a dropped one is not wrong for that."""
+    node = tree.entries.get("space")
+    return node is None or not isinstance(node.value, dict) or node.value.keys() <= space.keys()
+
+
+def _read_trial(path: Path, tree: Node, problems: Problems) -> Config | None:
+    node = tree.entries.get("trial")
+    if node is None or not isinstance(node.value, str) or not node.value:
+        return None
+    return read_config(node.value, node.where, path, problems)
+
+
+def _read_relations(
+    tree: Node, space: Space, check_files: bool, problems: Problems
+) -> dict[str, Any]:
+    """The fields that speak about parameters: `require`, `start_from` and its transfer."""
+    fields: dict[str, Any] = {}
+    node = tree.entries.get("require")
+    if node is not None:
+        fields["require"] = read_constraints(node, space, problems)
+    node = tree.entries.get("start_from")
+    if node is not None:
+        points, transfer = read_start(node, space, fields.get("require", ()), problems)
+        fields |= {"start_from": points, "transfer": transfer}
+        if transfer is not None and check_files:
+            check_run(transfer.run, node.where, problems)
+    return fields

@@ -1,0 +1,26 @@
+"""Parameters may be named by their last parts wherever that is unambiguous."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tid_tune.searchfile.problems import suggestion
+
+
+class UnknownName(Exception):
+    """No parameter, or more than one, has this name; the message says which come near."""
+
+
+def full_name(name: str, parameters: Collection[str]) -> str:
+    """The one parameter that is `name` or ends in `.name`; UnknownName if there is not one."""
+    if name in parameters:
+        return name
+    found = [path for path in parameters if path.endswith(f".{name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownName(f"{name!r} could be {' or '.join(found)}; write more of the path")
+    shorts = {path.rpartition(".")[2]: path for path in parameters}
+    known = [*parameters] if "." in name else [*shorts]
+    hint = suggestion(name, known) if known else "it has none"
+    raise UnknownName(f"{name!r} is not a parameter of this space; {hint}")

@@ -1,0 +1,138 @@
+"""`start_from`: points to try first, or the best trials of an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tid_tune.searchfile.conditions import allows
+from tid_tune.searchfile.constraints import holds
+from tid_tune.searchfile.model import (
+    Constraint,
+    Count,
+    Distribution,
+    LogUniform,
+    Model,
+    Normal,
+    Transfer,
+    Uniform,
+    Value,
+)
+from tid_tune.searchfile.names import UnknownName, full_name
+from tid_tune.searchfile.problems import Problems
+from tid_tune.searchfile.sections import read_section
+from tid_tune.searchfile.space import is_multiple
+from tid_tune.searchfile.tree import Node, describe, same
+
+Point = dict[str, Value]
+
+
+class TransferText(Model):
+    """`start_from: {run: ..., top: ..., narrow: ...}` as YAML gives it."""
+
+    run: str
+    """The run folder of an earlier search."""
+    top: Count = 5
+    narrow: bool = False
+
+
+def read_start(
+    node: Node,
+    space: Mapping[str, Distribution],
+    require: tuple[Constraint, ...],
+    problems: Problems,
+) -> tuple[tuple[Point, ...], Transfer | None]:
+    """The points of a list, or the transfer of a map; problems are noted."""
+    if isinstance(node.value, dict):
+        return (), _read_transfer(node, problems)
+    if not isinstance(node.value, list):
+        text = f"expected a list of points or {{run: FOLDER}}, got {describe(node.plain())}"
+        problems.add(node.where, "start_from", text)
+        return (), None
+    points = []
+    for index, item in enumerate(node.value):
+        at = f"start_from[{index}]"
+        if not isinstance(item.value, dict):
+            text = f"expected a map of parameters and values, got {describe(item.plain())}"
+            problems.add(item.where, at, text)
+            continue
+        points.append(_read_point(at, item, space, require, problems))
+    return tuple(points), None
+
+
+def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
+    run = node.entries.get("run")
+    if run is not None and run.value == "":
+        problems.add(run.where, "start_from.run", "must not be empty; name a run folder")
+        return None
+    if node.entries and not node.entries.keys() & TransferText.model_fields.keys():
+        wrong = "a map names an earlier run; points are a list: start_from: [{parameter: value}]"
+        problems.add(node.where, "start_from", wrong)
+        return None
+    text = read_section(TransferText, "start_from", node, problems)
+    if text is None:
+        return None
+    return Transfer(run=Path(text.run), top=text.top, narrow=text.narrow)
+
+
+def _read_point(
+    at: str,
+    node: Node,
+    space: Mapping[str, Distribution],
+    require: tuple[Constraint, ...],
+    problems: Problems,
+) -> Point:
+    point: Point = {}
+    before = len(problems)
+    for name, child in node.entries.items():
+        try:
+            path = full_name(name, space)
+        except UnknownName as error:
+            problems.add(child.where, at, str(error))
+            continue
+        value = child.plain()
+        wrong = _misfit(space[path], value)
+        if path in point:
+            problems.add(child.where, at, f"{path} is given twice; keep one")
+        elif wrong:
+            problems.add(child.where, f"{at}.{path}", wrong)
+        point[path] = value
+    if len(problems) > before:
+        return point
+    for path in point:
+        idle = _idle(path, point, space)
+        if idle:
+            problems.add(node.where, f"{at}.{path}", f"has no effect: {idle}; remove it")
+    for constraint in require:
+        if not holds(constraint, point):
+            text = f"breaks require: {constraint.left} {constraint.op} {constraint.right}"
+            problems.add(node.where, at, f"{text}; change the values")
+    return point
+
+
+def _misfit(distribution: Distribution, value: Value) -> str | None:
+    """What keeps `value` from being one of the distribution's, or None."""
+    exact = allows(distribution, value)
+    if exact is not None:
+        return None if exact else f"{describe(value)} is not a value of the parameter"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"expected a number, got {describe(value)}"
+    if not isinstance(distribution, Uniform | LogUniform | Normal):
+        return None
+    if not distribution.low <= value <= distribution.high:
+        return f"{value:g} is outside [{distribution.low:g}, {distribution.high:g}]"
+    step = None if isinstance(distribution, Normal) else distribution.step
+    if step is not None and not is_multiple(value - distribution.low, step):
+        return f"{value:g} is no step of {step:g} from {distribution.low:g}"
+    return None
+
+
+def _idle(path: str, point: Point, space: Mapping[str, Distribution]) -> str | None:
+    """The condition that switches `path` off in this very point, or None."""
+    for parent, values in space[path].when.items():
+        if parent in point and not any(same(point[parent], value) for value in values):
+            return f"{parent} is {describe(point[parent])} in this point"
+        above = _idle(parent, point, space) if parent in space else None
+        if above:
+            return above
+    return None

@@ -1,0 +1,186 @@
+"""The JSON Schema of a search-space file: editors complete and check by it.
+
+It says all that can be said of one file by itself. What needs two fields, the config or the disk
+is checked by `load` only.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tid_tune.searchfile.model import OPTIONS_OF_TYPE, Model
+from tid_tune.searchfile.points import TransferText
+from tid_tune.searchfile.source import SECTIONS, Header
+
+Schema = dict[str, Any]
+
+_NUMBER: Schema = {"type": "number"}
+_POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
+_WHOLE: Schema = {"type": "integer"}
+_ABOVE_ZERO: Schema = {"type": "integer", "minimum": 1}
+_NULL: Schema = {"type": "null"}
+
+
+def json_schema() -> Schema:
+    """The schema (draft-07, which editors know best) as plain values."""
+    properties: Schema = {"base": _base()}
+    for name, field in _fields_of(Header).items():
+        properties[name] = field
+    for name, model in SECTIONS.items():
+        properties[name] = _section(name, model)
+    properties["method"] = _method()
+    properties["space"] = _space()
+    properties["require"] = {
+        "description": "Comparisons that must hold, e.g. key_threshold > weak_threshold.",
+        "type": "array",
+        "items": {"type": "string", "pattern": "(<=|>=|==|!=|<|>)"},
+    }
+    properties["start_from"] = _start_from()
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "tid-tune search space",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _or_null(schema) for name, schema in properties.items()},
+        "if": {"not": {"required": ["base"]}},
+        "then": {"required": ["name", "trial", "space"]},
+        "definitions": {"parameter": _parameter()},
+    }
+
+
+def schema_text() -> str:
+    """The schema as the text of search_spaces/schema.json."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def _fields_of(model: type[Model]) -> Schema:
+    schema = model.model_json_schema()
+    return {name: _tidy(field) for name, field in schema["properties"].items()}
+
+
+def _tidy(schema: Schema) -> Schema:
+    """Without what pydantic adds for its own use: titles."""
+    return {key: value for key, value in schema.items() if key != "title"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    """null removes what a base says, so it is allowed wherever a base is merged."""
+    options = schema.get("anyOf", [])
+    if _NULL in options:
+        return schema
+    body = {key: value for key, value in schema.items() if key not in ("description", "default")}
+    outer: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
+    return {**outer, "anyOf": [*(options or [body]), _NULL]}
+
+
+def _section(name: str, model: type[Model]) -> Schema:
+    fields = _fields_of(model)
+    body: Schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {key: _or_null(field) for key, field in fields.items()},
+    }
+    types = OPTIONS_OF_TYPE.get(name)
+    alternatives = [body]
+    if types is not None:
+        default = fields["type"]["default"]
+        body["dependencies"] = {
+            option: _only_with(allowed, default) for option, allowed in types.items()
+        }
+        alternatives.append({"enum": fields["type"]["enum"]})
+    if name == "confirm":
+        alternatives.append({"type": "boolean"})
+    return {"description": (model.__doc__ or "").split("\n")[0], "anyOf": alternatives}
+
+
+def _only_with(types: tuple[str, ...], default: str) -> Schema:
+    schema: Schema = {"properties": {"type": {"enum": list(types)}}}
+    return schema if default in types else {**schema, "required": ["type"]}
+
+
+def _base() -> Schema:
+    text: Schema = {"type": "string", "minLength": 1}
+    return {
+        "description": "Files to build on, relative to this one; later ones and this one win.",
+        "anyOf": [text, {"type": "array", "items": text}],
+    }
+
+
+def _method() -> Schema:
+    from tid_tune.distill.settings import METHODS
+
+    one = {"enum": list(METHODS)}
+    several = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
+    return {
+        "description": "The distillation method; several are compared under equal budget.",
+        "anyOf": [one, several],
+    }
+
+
+def _start_from() -> Schema:
+    transfer = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["run"],
+        "properties": {key: _or_null(field) for key, field in _fields_of(TransferText).items()},
+    }
+    points = {"type": "array", "items": {"type": "object"}}
+    return {
+        "description": "Points to try first, or the best trials of an earlier run.",
+        "anyOf": [points, transfer],
+    }
+
+
+def _space() -> Schema:
+    return {
+        "description": "Dotted paths into the config, each with a distribution or a value.",
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": r"^[^\s.=]+(\.[^\s.=]+)*$", "maxLength": 300},
+        "additionalProperties": {"$ref": "#/definitions/parameter"},
+    }
+
+
+def _row(*items: Schema, least: int | None = None) -> Schema:
+    return {
+        "type": "array",
+        "items": list(items),
+        "minItems": least or len(items),
+        "maxItems": len(items),
+    }
+
+
+def _parameter() -> Schema:
+    values = {"type": "array", "minItems": 1, "uniqueItems": True}
+    whole_above_zero = {"type": "integer", "exclusiveMinimum": 0}
+    kinds: Schema = {
+        "uniform": (_row(_NUMBER, _NUMBER), "[low, high]"),
+        "log_uniform": (_row(_POSITIVE, _NUMBER), "[low, high], uniform in the logarithm"),
+        "quantized_uniform": (_row(_NUMBER, _NUMBER, _POSITIVE), "[low, high, step]"),
+        "quantized_log_uniform": (_row(_POSITIVE, _NUMBER, _POSITIVE), "[low, high, step]"),
+        "integer": (_row(_WHOLE, _WHOLE, _ABOVE_ZERO, least=2), "[low, high] or with a step"),
+        "log_integer": (_row(whole_above_zero, _WHOLE), "[low, high], uniform in the logarithm"),
+        "choice": (values, "One of these, without order."),
+        "ordinal": (values, "One of these; neighbours are taken to behave alike."),
+        "normal": (_row(_NUMBER, _POSITIVE), "[mean, std], within low and high (3 std if unsaid)"),
+        "fixed": ({}, "Not searched: this value, which may be a map or null."),
+    }
+    properties = {name: {**body, "description": text} for name, (body, text) in kinds.items()}
+    value = {"type": ["string", "number", "boolean"]}
+    condition = {"anyOf": [value, {"type": "null"}, {"type": "array", "minItems": 1}]}
+    properties["when"] = {
+        "description": "Active only while each of these parameters has the value, or one of them.",
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": condition,
+    }
+    properties |= {"low": _NUMBER, "high": _NUMBER}
+    distribution = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "dependencies": {"low": ["normal"], "high": ["normal"]},
+        "oneOf": [{"required": [name]} for name in kinds],
+    }
+    return {"anyOf": [distribution, value, {"type": "array"}, _NULL]}

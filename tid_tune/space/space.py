@@ -1,0 +1,173 @@
+"""The search space: which parameters are active together, which points are allowed and equal."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from tid_tune.errors import SpecError
+from tid_tune.searchfile.model import Constraint, Distribution, Fixed
+from tid_tune.space import distributions
+from tid_tune.space.distributions import canonical, contains, decode, same
+
+Params = dict[str, Any]
+METHOD_PATH = "model.distillation.method"
+FRACTION_KEY = "train_fraction"
+"""An edit that is no path of the config: the part of the training images to use."""
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class Space:
+    """Parameters by dotted path, with the conditions and constraints between them.
+
+    `given` are values from outside that conditions may name (the compared method).
+
+    Raises:
+        SpecError: the conditions go in a circle.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Distribution],
+        require: tuple[Constraint, ...] = (),
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.given = dict(given or {})
+        self.require = require
+        self.parameters = _parents_first(parameters)
+
+    @cached_property
+    def searched(self) -> dict[str, Distribution]:
+        """The parameters that are not fixed, parents before the parameters they switch."""
+        return {n: d for n, d in self.parameters.items() if not isinstance(d, Fixed)}
+
+    @cached_property
+    def unconditional(self) -> dict[str, Distribution]:
+        """The searched parameters that every trial has."""
+        return {name: dist for name, dist in self.searched.items() if not dist.when}
+
+    def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
+        """Whether `name` takes part, given the values of its parents in `params`."""
+        for parent, values in self.parameters[name].when.items():
+            value = params.get(parent, self.given.get(parent, _ABSENT))
+            if value is _ABSENT or not any(same(value, v) for v in values):
+                return False
+        return True
+
+    def build(self, pick: Callable[[str, Distribution], Any]) -> Params:
+        """Return the point whose active, unfixed values are `pick(name, distribution)`."""
+        params: Params = {}
+        for name, dist in self.parameters.items():
+            if self.is_active(name, params):
+                params[name] = dist.value if isinstance(dist, Fixed) else pick(name, dist)
+        return params
+
+    def complete(self, partial: Mapping[str, Any], unit: Callable[[], float]) -> Params:
+        """Return the point with the values of `partial`; missing ones are at quantiles `unit()`."""
+        return self.build(
+            lambda name, dist: (
+                canonical(dist, partial[name]) if name in partial else decode(dist, unit())
+            )
+        )
+
+    def contains(self, params: Mapping[str, Any]) -> bool:
+        """Whether `params` is a point of this space: right parameters, in range, allowed."""
+        active = {name for name in self.parameters if self.is_active(name, params)}
+        return (
+            active == params.keys()
+            and all(contains(self.parameters[name], params[name]) for name in active)
+            and self.allows(params)
+        )
+
+    def misfit(self, params: Mapping[str, Any]) -> str | None:
+        """Return why `params` is no point of this space, or None if it is one."""
+        for name in self.parameters:
+            if self.is_active(name, params) and name not in params:
+                return f"it has no {name}"
+            if name in params and not contains(self.parameters[name], params[name]):
+                return f"{name} = {params[name]!r} is out of range"
+        for name in params:
+            if name not in self.parameters:
+                return f"{name} is no longer searched"
+            if not self.is_active(name, params):
+                return f"{name} does not apply to its other values"
+        broken = broken_constraint(self.require, params)
+        return None if broken is None else f"it breaks {describe(broken)}"
+
+    def allows(self, params: Mapping[str, Any]) -> bool:
+        """Whether every constraint whose parameters are set holds."""
+        return broken_constraint(self.require, params) is None
+
+    @cached_property
+    def size(self) -> int | None:
+        """An upper bound of the number of points, or None for a continuum."""
+        sizes = [distributions.size(dist) for dist in self.parameters.values()]
+        return None if None in sizes else prod(size for size in sizes if size is not None)
+
+
+def broken_constraint(rules: Iterable[Constraint], params: Mapping[str, Any]) -> Constraint | None:
+    """Return the first rule that `params` breaks; one whose parameters are not set holds."""
+    for rule in rules:
+        left, right = _side(rule.left, params), _side(rule.right, params)
+        if left is _ABSENT or right is _ABSENT:
+            continue
+        if not _OPERATORS[rule.op](left, right):
+            return rule
+    return None
+
+
+def config_key(edits: Mapping[str, Any], seed: int) -> str:
+    """Return the key under which two trials with the same effect are equal."""
+    values = {key: value for key, value in edits.items() if key != FRACTION_KEY}
+    return json.dumps([seed, values], sort_keys=True, separators=(",", ":"))
+
+
+def method_edits(method: str) -> dict[str, Any]:
+    """Return what a trial of `method` sets besides its parameters; nothing for `""`."""
+    return {METHOD_PATH: method} if method else {}
+
+
+def describe(constraint: Constraint) -> str:
+    """Return a constraint as the user wrote it."""
+    return f"{constraint.left} {constraint.op} {constraint.right}"
+
+
+class _Absent:
+    pass
+
+
+_ABSENT = _Absent()
+
+
+def _side(side: str | float, params: Mapping[str, Any]) -> Any:
+    return params.get(side, _ABSENT) if isinstance(side, str) else side
+
+
+def _parents_first(parameters: Mapping[str, Distribution]) -> dict[str, Distribution]:
+    ordered: dict[str, Distribution] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise SpecError(f"space: conditions go in a circle: {' -> '.join([*path, name])}")
+        if name in ordered:
+            return
+        for parent in parameters[name].when:
+            if parent in parameters:
+                visit(parent, (*path, name))
+        ordered[name] = parameters[name]
+
+    for name in parameters:
+        visit(name, ())
+    return ordered
