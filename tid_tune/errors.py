@@ -1,8 +1,13 @@
-"""The exceptions a user meets. Their message is the whole output: what, where, the mend."""
+"""The exceptions a user meets, and hints for their messages: what is wrong, where, how to fix it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class TidTuneError(Exception):
-    """A failure that is told to the user in one message, without a traceback.
+    """A failure that is shown to the user as one message, without a traceback.
 
     `exit_code` is the process's exit code when the error reaches the command line:
     1 for work that failed, 2 for a wrong command or wrong input.
@@ -18,7 +23,7 @@ class UsageError(TidTuneError):
 
 
 class SpecError(UsageError):
-    """A search-space file is wrong: file, line, path, what was received, the mend."""
+    """A search-space file is wrong: file, line, path, what was received, how to fix it."""
 
 
 class ConfigError(UsageError):
@@ -38,3 +43,19 @@ class TrialError(TidTuneError):
     def __init__(self, message: str, kind: str = "crash") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word most like `word`, ignoring case, or None if none is similar."""
+    by_lower = {name.lower(): name for name in known}
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'x'?`, or the list of known words if none is similar."""
+    options = list(known)
+    match = nearest(word, options)
+    if match is not None:
+        return f"did you mean {match!r}?"
+    return f"known: {', '.join(options)}"

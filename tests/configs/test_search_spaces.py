@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from support.small_trials import CONFIGS, ROOT
 
+from tid_tune import searchfile
 from tid_tune.distill.settings import METHODS
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.searchfile import load
 from tid_tune.searchfile.model import SearchSpec
 
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
@@ -30,7 +30,7 @@ def _project_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @functools.cache
 def load(name: str) -> SearchSpec:
-    return load(ROOT / "search_spaces" / f"{name}.yaml", check_files=False)
+    return searchfile.load(ROOT / "search_spaces" / f"{name}.yaml", check_files=False)
 
 
 def simulated(space: SearchSpec, folder: Path) -> list[Any]:

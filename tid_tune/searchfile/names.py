@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tid_tune.searchfile.problems import suggestion
+from tid_tune.errors import suggestion
 
 
 class UnknownName(Exception):

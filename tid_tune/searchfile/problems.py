@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tid_tune.errors import SpecError
@@ -50,19 +48,3 @@ class Problems:
         if len(ordered) > SHOWN:
             shown.append(f"... and {len(ordered) - SHOWN} more")
         raise SpecError("\n".join(shown))
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like `word`, whatever its case, or None if none is alike."""
-    by_lower = {name.lower(): name for name in known}
-    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[matches[0]] if matches else None
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?`, or the list of what is known when nothing is alike."""
-    options = list(known)
-    match = nearest(word, options)
-    if match is not None:
-        return f"did you mean {match!r}?"
-    return f"known: {', '.join(options)}"

@@ -9,8 +9,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from tid_tune.errors import nearest, suggestion
 from tid_tune.searchfile.model import OPTIONS_OF_TYPE, Model
-from tid_tune.searchfile.problems import Problems, nearest, suggestion
+from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node, describe
 
 M = TypeVar("M", bound=Model)

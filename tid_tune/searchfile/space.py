@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 
+from tid_tune.errors import suggestion
 from tid_tune.searchfile.model import (
     Choice,
     Distribution,
@@ -17,7 +18,7 @@ from tid_tune.searchfile.model import (
     Uniform,
     Value,
 )
-from tid_tune.searchfile.problems import Problems, suggestion
+from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node, describe, same
 
 PATH = re.compile(r"[^\s.=]+(\.[^\s.=]+)*")

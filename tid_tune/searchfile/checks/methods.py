@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tid_tune.distill.settings import METHODS, option_for, owners, parse_settings
-from tid_tune.errors import ConfigError
+from tid_tune.errors import ConfigError, suggestion
 from tid_tune.searchfile.config import DISTILLATION, METHOD
 from tid_tune.searchfile.model import (
     Choice,
@@ -18,7 +18,7 @@ from tid_tune.searchfile.model import (
     Uniform,
     Value,
 )
-from tid_tune.searchfile.problems import Problems, Where, suggestion
+from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import Node, describe
 
 _MEND = "name it in `method`, search model.distillation.method, or remove the parameter"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tid_tune.errors import suggestion
 from tid_tune.searchfile.model import Direction
-from tid_tune.searchfile.problems import Problems, suggestion
+from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE, Header
 from tid_tune.searchfile.tree import Node
 
