@@ -1,4 +1,4 @@
-"""The exceptions a user meets, and hints for their messages: what is wrong, where, how to fix it."""
+"""The exceptions a user meets, and the hints in their messages."""
 
 from __future__ import annotations
 
