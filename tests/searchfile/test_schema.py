@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
-from support.spec_samples import FORMS, MISTAKES, with_line, with_value
+from support.mistakes import MISTAKES, Mistake
+from support.spec_samples import with_line, with_value
 
 from tid_tune.errors import SpecError
 from tid_tune.searchfile import SearchSpec
@@ -112,11 +112,10 @@ def test_schema_and_loader_accept_the_same_good_files(
 
 
 @pytest.mark.parametrize(("name", "mistake"), MISTAKES.items(), ids=MISTAKES.keys())
-def test_the_schema_refuses_every_mistake_one_file_shows(name: str, mistake: Any) -> None:
-    ((form, content), *_) = mistake.items()
-    accepted = in_schema(FORMS[form](content))
+def test_the_schema_refuses_every_mistake_one_file_shows(name: str, mistake: Mistake) -> None:
+    accepted = in_schema(mistake.text)
     beyond = name in " ".join(BEYOND_A_SCHEMA.split()).split(", ")
-    assert accepted == beyond, f"schema {'accepts' if accepted else 'refuses'} {content!r}"
+    assert accepted == beyond, f"schema {'accepts' if accepted else 'refuses'} {mistake.text!r}"
 
 
 @pytest.mark.parametrize("file", sorted(SPACES.glob("*.yaml")), ids=lambda file: file.name)

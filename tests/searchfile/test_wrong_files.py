@@ -1,35 +1,49 @@
-"""Every kind of mistake: the message names file, line, path, what was received, and the mend."""
+"""Every kind of mistake: the message names file, line, path, what was received, and the fix."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.spec_samples import FORMS, LR, MISTAKES, ONE, with_parameters
+from support.mistakes import MISTAKES, Finding, Mistake
+from support.spec_samples import LR, ONE, with_parameters
 
 from tid_tune.errors import SpecError
 from tid_tune.searchfile import SearchSpec, load
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_told_with_its_place_and_mend(
-    mistake: dict[str, str], read: Callable[..., SearchSpec]
+def test_a_message_holds_the_place_the_value_and_the_fix(
+    mistake: Mistake, read: Callable[..., SearchSpec]
 ) -> None:
-    ((form, content), (_, says)) = mistake.items()
     with pytest.raises(SpecError) as caught:
-        read(FORMS[form](content))
-    assert str(caught.value) == says
+        read(mistake.text)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(mistake.findings), lines
+    for finding, line in zip(mistake.findings, lines, strict=True):
+        assert not finding.missing(line), line
 
 
-def test_the_table_has_many_kinds_and_each_names_file_and_line() -> None:
-    assert len(MISTAKES) > 180
-    for mistake in MISTAKES.values():
-        assert re.match(r"search\.yaml:\d+: ", mistake["says"])
+@pytest.mark.parametrize(
+    ("message", "lacks"),
+    [
+        ("search.yaml:40: sampler.type: got 'tep' (text); did you mean 'tpe'?", "place"),
+        ("search.yaml:4: sampler.seed: got 'tep' (text); did you mean 'tpe'?", "path"),
+        ("search.yaml:4: got 'tep' (text); did you mean 'tpe'?", "path"),
+        ("search.yaml:4: sampler.type: got 'step' (text); did you mean 'tpe'?", "name or value"),
+        ("search.yaml:4: sampler.type: got 'tep' (text); did you mean 'tpes'?", "fix"),
+        ("search.yaml:4: sampler.type: got 'tep' (text)", "fix"),
+    ],
+)
+def test_a_message_that_lacks_something_fails_the_table(message: str, lacks: str) -> None:
+    finding = Finding(4, "sampler.type", ("tep",), ("tpe", "gp"))
+    assert not finding.missing("search.yaml:4: sampler.type: TEP? Use tpe.")
+    (missing,) = finding.missing(message)
+    assert lacks in missing
 
 
-def test_all_mistakes_of_a_file_are_told_together(read: Callable[..., SearchSpec]) -> None:
+def test_all_mistakes_of_a_file_are_reported_together(read: Callable[..., SearchSpec]) -> None:
     text = (
         f"name: a b\ntrial: config.py\nspace: {{{LR}: {{uniform: [2, 1]}}}}\ntrails: 3\nseed: x\n"
     )
@@ -68,7 +82,7 @@ def test_an_unreadable_value_is_not_reported_a_second_time(
     ],
     ids=["constant of no method", "config without a model"],
 )
-def test_a_mistake_is_told_once_and_not_what_follows_from_it(
+def test_a_mistake_is_reported_once_and_not_what_follows_from_it(
     mistake: str, place: str, read: Callable[..., SearchSpec]
 ) -> None:
     Path("nomodel.py").write_text("import os\nx = 1\n")
@@ -89,13 +103,13 @@ def test_what_names_a_wrong_parameter_is_not_wrong_too(read: Callable[..., Searc
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"name: t\n# \xe9\n"], ids=["bom", "latin-1"])
-def test_a_file_that_is_not_utf8_is_told_with_its_byte(content: bytes) -> None:
+def test_a_file_that_is_not_utf8_is_reported_with_its_byte(content: bytes) -> None:
     Path("search.yaml").write_bytes(content)
     with pytest.raises(SpecError, match=r"search\.yaml:\d: not UTF-8 text \(byte 0x"):
         load("search.yaml")
 
 
-def test_a_missing_file_and_a_folder_are_told() -> None:
+def test_a_missing_file_and_a_folder_are_reported() -> None:
     with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot read it: No such file"):
         load("nowhere.yaml")
     with pytest.raises(SpecError, match=r"data: cannot read it: Is a directory"):
@@ -129,7 +143,7 @@ def test_an_alias_bomb_is_refused(read: Callable[..., SearchSpec]) -> None:
         (f"space.{LR}.uniform=[2, 1]", "uniform: low 2 is above high 1"),
     ],
 )
-def test_a_wrong_override_is_told_as_it_was_typed(
+def test_a_wrong_override_is_reported_as_it_was_typed(
     override: str, message: str, read: Callable[..., SearchSpec]
 ) -> None:
     with pytest.raises(SpecError) as caught:

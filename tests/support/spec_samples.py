@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-
-from ruamel.yaml import YAML
 
 HEAD = "name: test\ntrial: config.py\n"
 LR = "optim_wrapper.optimizer.lr"
@@ -34,4 +31,3 @@ FORMS: dict[str, Callable[[str], str]] = {
     "value": with_value,
     "parameters": with_parameters,
 }
-MISTAKES = YAML(typ="safe", pure=True).load(Path(__file__).with_name("mistakes.yaml"))
