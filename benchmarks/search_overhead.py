@@ -26,7 +26,7 @@ from statistics import fmean
 from typing import Any
 
 from tid_tune.ledger.file import Ledger
-from tid_tune.search.decision import Assignment, Stop
+from tid_tune.search.decision import Assignment, Continue
 from tid_tune.search.engine import Search
 from tid_tune.searchfile.model import Choice, LogUniform, Sampler, Scheduler, SearchSpec, Uniform
 
@@ -111,7 +111,7 @@ def drive(search: Search, workers: int = 8) -> tuple[Stopwatch, Stopwatch]:
         decision = reports.time(report)
         if step + 1 == work.epochs:
             search.complete(work.trial)
-        elif not isinstance(decision, Stop):
+        elif isinstance(decision, Continue):
             running.append((work, step + 1))
 
 

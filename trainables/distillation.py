@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
-from tid_tune.space.space import FRACTION_KEY
 
 if TYPE_CHECKING:
     from tid_tune.trial.trial import Trial
@@ -20,20 +19,17 @@ class DistillationTrainable(TrialTrainable):
         from tid_tune.distill.teacher import check_teacher
         from tid_tune.trial.trial import Trial
 
-        # Not a key of the config: the scheduler's `fidelity: data` sets it.
-        edits = dict(order.edits)
-        fraction = edits.pop(FRACTION_KEY, 1.0)
         if order.check_teacher:
             check_teacher(order.config)
         trial = Trial(
             order.config,
-            edits,
+            order.edits,
             seed=order.seed,
             epochs=order.epochs,
             report_every=order.report_every,
             work_dir=order.work_dir,
             restore_from=order.checkpoint,
-            fraction=fraction,
+            fraction=order.fraction,
             measure_teacher=order.measure_teacher,
             costs=order.costs,
         )

@@ -12,7 +12,10 @@ from typer.testing import CliRunner, Result
 from tid_tune.cli import app
 from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
-from tid_tune.search.simulate import VirtualClock, simulate
+from tid_tune.results.costs import cost_rows
+from tid_tune.results.one_trial import ProofRow, config_diff, proof_rows
+from tid_tune.results.run_folder import RunFolder
+from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.searchfile.model import LogUniform, SearchSpec
 
 
@@ -45,33 +48,28 @@ def refused(*arguments: object) -> str:
     return str(error)
 
 
-def test_status_tells_how_it_ended_and_the_cost_by_stage(run: Path) -> None:
-    from tid_tune.report.runs import cost_rows, open_run, standing
-
-    state, spec = open_run(run)
-    assert call("status", run).exit_code == 0
-    assert standing(run, state) == "finished: all trials are done"
-    trials = list(cost_rows(state, spec).columns[2].cells)
-    assert trials[0] == "2", "the baseline"
-    assert trials[-1] == "7", "all"
+def test_status_shows_how_it_ended_and_the_cost_by_stage(run: Path) -> None:
+    folder = RunFolder.open(run)
+    shown = call("status", run)
+    assert shown.exit_code == 0
+    assert folder.standing() == "finished: all trials are done"
+    assert "toy: finished: all trials are done" in shown.output
+    baseline, *_, total = cost_rows(folder.state, folder.spec)
+    assert (baseline.stage, baseline.trials) == ("baseline", 2)
+    assert (total.stage, total.trials) == ("all", 7)
 
 
 def test_show_puts_the_value_in_effect_beside_the_sampled_one(run: Path) -> None:
-    from tid_tune.report.runs import open_run, proof_table, trial_of
-
-    state, _ = open_run(run)
-    trial = trial_of(state, run, "t0003")
-    cells = [list(column.cells) for column in proof_table(run, trial).columns]
+    trial = RunFolder.open(run).trial("t0003")
     sampled = trial.params["optim_wrapper.optimizer.lr"]
-    assert cells == [["optim_wrapper.optimizer.lr"], [repr(sampled)], ["0.123"]]
+    assert proof_rows(trial) == [ProofRow("optim_wrapper.optimizer.lr", sampled, "0.123")]
+    assert "0.123" in call("show", run, "t0003").output
 
 
 def test_show_has_the_resolved_config_as_a_diff(run: Path) -> None:
-    from tid_tune.report.runs import config_diff, open_run
-
-    state, spec = open_run(run)
-    trial = state.trials["t0003"]
-    added = [line for line in config_diff(trial, spec) if line.startswith("+")]
+    folder = RunFolder.open(run)
+    trial = folder.trial("t0003")
+    added = [line for line in config_diff(trial, folder.spec.trial) if line.startswith("+")]
     assert any(str(trial.params["optim_wrapper.optimizer.lr"]) in line for line in added)
 
 
@@ -81,7 +79,7 @@ def test_a_name_without_its_folder_is_understood(run: Path) -> None:
 
 
 def test_an_unknown_trial_is_refused_with_the_known_ones(run: Path) -> None:
-    assert "has no trial t9999; it has t0001" in refused("show", run, "t9999")
+    assert "has no trial t9999; its trials: t0001" in refused("show", run, "t9999")
 
 
 def test_the_ledger_becomes_a_table(run: Path, tmp_path: Path) -> None:
@@ -92,25 +90,24 @@ def test_the_ledger_becomes_a_table(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_over_cannot_be_stopped(run: Path) -> None:
-    assert call("stop", run).exit_code == 0
+    ended = call("stop", run)
+    assert ended.exit_code == 0
+    assert "is not running" in ended.output
 
 
 def test_a_run_that_is_under_way_is_not_moved_aside(run: Path, tmp_path: Path) -> None:
     """Its workers write into the folder."""
-    from tid_tune.cluster.driver import _move_aside
-
-    with Ledger.open(run / "ledger.jsonl"), pytest.raises(UsageError, match="already"):
-        _move_aside(tmp_path / run)
-    assert (run / "ledger.jsonl").is_file()
-    _move_aside(tmp_path / run)
-    assert not run.exists()
-    assert (tmp_path / "runs/toy.1/ledger.jsonl").is_file()
+    folder = RunFolder(tmp_path / run)
+    with Ledger.open(folder.ledger), pytest.raises(UsageError, match="already"):
+        folder.move_aside()
+    assert folder.exists
+    assert folder.move_aside() == tmp_path / "runs/toy.1"
+    assert not folder.exists
+    assert RunFolder(tmp_path / "runs/toy.1").exists
+    assert folder.move_aside() is None, "there is nothing left"
 
 
 def test_a_search_that_found_nothing_is_listed_as_failed(tmp_path: Path) -> None:
-    from tid_tune.report.runs import standing
-    from tid_tune.search.simulate import Failure
-
     def broken(assignment: object, epoch: float) -> dict[str, float]:
         raise Failure("user", "no such file")
 
@@ -121,8 +118,15 @@ def test_a_search_that_found_nothing_is_listed_as_failed(tmp_path: Path) -> None
         trials=2,
         space={"optim_wrapper.optimizer.lr": LogUniform(low=1e-4, high=1e-1)},
     )
-    search = simulate(spec, broken)
-    assert standing(tmp_path, search.state).startswith("failed: no result")
+    folder = RunFolder(tmp_path / "toy")
+    with Ledger.open(folder.ledger, clock=VirtualClock()) as ledger:
+        simulate(spec, broken, ledger=ledger)
+    assert folder.standing().startswith("failed: no result")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "ledger.jsonl").write_text("{}\n{}\n")
+    listed = call("list", "--runs", tmp_path).output
+    assert "failed: no result" in listed
+    assert "unreadable" in listed, "one damaged ledger does not hide the other runs"
 
 
 def test_a_crash_is_described_by_its_exception_first() -> None:
@@ -132,7 +136,7 @@ def test_a_crash_is_described_by_its_exception_first() -> None:
         Path("/nowhere/at/all").read_text()
     except OSError as error:
         described = describe(error)
-    assert described["kind"] == "crash"
-    first, *rest = described["text"].splitlines()
+    assert described.cause == "crash"
+    first, *rest = described.text.splitlines()
     assert first.startswith("FileNotFoundError: ")
     assert any("read_text" in line for line in rest), "and where it came from"

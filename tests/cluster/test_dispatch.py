@@ -8,6 +8,7 @@ from support.toy import OBJECTIVE
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.ledger.file import Ledger
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.searchfile.model import Scheduler, SearchSpec, Uniform
@@ -38,5 +39,5 @@ def test_old_checkpoints_are_deleted_before_a_trial_writes_new_ones_of_the_same_
     (tmp_path / "trials" / work.trial).mkdir(parents=True)
     for name in names:
         (tmp_path / name).touch()
-    Dispatcher(spec, Search.open(spec, ledger), tmp_path, tmp_path, lambda: 1)
+    Dispatcher(spec, Search.open(spec, ledger), RunFolder(tmp_path), tmp_path, lambda: 1)
     assert [(tmp_path / name).exists() for name in names] == [False, False, True]

@@ -99,8 +99,8 @@ def test_failing_trials_fail_alone_with_their_kind(workplace: Workplace) -> None
         for t in workplace.state().trials.values()
         if t.stage == "search"
     }
-    assert (by_lr[0.5].status, by_lr[0.5].kind) == (Status.FAILED, "nan")
-    assert (by_lr[0.6].status, by_lr[0.6].kind) == (Status.FAILED, "crash")
+    assert (by_lr[0.5].status, by_lr[0.5].cause) == (Status.FAILED, "nan")
+    assert (by_lr[0.6].status, by_lr[0.6].cause) == (Status.FAILED, "crash")
     assert "a bug in the trial" in by_lr[0.6].reason
     assert by_lr[0.7].losses == 1, "a lost worker is tried again"
     assert by_lr[0.7].status.final

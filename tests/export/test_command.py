@@ -11,6 +11,7 @@ from tid_tune.errors import UsageError
 from tid_tune.export.runs import find_student
 from tid_tune.ledger.file import Ledger
 from tid_tune.openmmlab.checkpoints import load_state
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import Search
 from tid_tune.searchfile.model import Choice, SearchSpec
 
@@ -48,7 +49,7 @@ def run_folder(distilled, tmp_path):
 
 
 def test_a_trial_is_found_with_its_values_and_its_result(run_folder):
-    first, best = find_student(run_folder, "t0001"), find_student(run_folder)
+    first, best = find_student(RunFolder(run_folder), "t0001"), find_student(RunFolder(run_folder))
     assert first.provenance["metrics"] == {"coco/bbox_mAP": 0.1}
     assert best.provenance["metrics"] == {"coco/bbox_mAP": 0.2}
     assert best.provenance["trial"] == "t0002"
@@ -63,16 +64,16 @@ def test_the_kept_best_is_used_where_there_is_one(run_folder, distilled):
     shutil.copyfile(distilled[0], run_folder / "best" / "config.py")
     shutil.copyfile(distilled[1], run_folder / "best" / "checkpoint.pth")
     shutil.rmtree(run_folder / "trials")
-    assert find_student(run_folder).checkpoint == run_folder / "best" / "checkpoint.pth"
+    assert find_student(RunFolder(run_folder)).checkpoint == run_folder / "best" / "checkpoint.pth"
     with pytest.raises(UsageError, match=r"no weights of trial t0001: it was completed at epoch 1"):
-        find_student(run_folder, "t0001")
+        find_student(RunFolder(run_folder), "t0001")
 
 
 def test_the_kept_best_of_a_search_that_went_on_to_a_better_trial_is_not_used(run_folder):
     (run_folder / "best").mkdir()
     (run_folder / "best" / "config.py").write_text("model = None")
     (run_folder / "best" / "checkpoint.pth").write_bytes(b"those of the best trial before")
-    found = find_student(run_folder)
+    found = find_student(RunFolder(run_folder))
     assert found.provenance["trial"] == "t0002"
     assert found.checkpoint == run_folder / "trials" / "t0002" / "step_000001.pth"
     assert found.config.model.distillation.loss_weight == found.provenance["params"][WEIGHT]
@@ -100,17 +101,17 @@ def test_a_trial_without_weights_is_refused_with_what_became_of_it(distilled, tm
     for trial, told in (
         (early.trial, r"it was stopped early, at epoch 1, and checkpoints are kept of"),
         (broken.trial, r"it is failed and has reported nothing: CUDA out of memory"),
-        (fresh.trial, r"it is running and has reported nothing$"),
+        (fresh.trial, r"it is interrupted and has reported nothing: the driver ended$"),
     ):
         with pytest.raises(UsageError, match=rf"no weights of trial {trial}: {told}"):
-            find_student(tmp_path, trial)
+            find_student(RunFolder(tmp_path), trial)
     with pytest.raises(UsageError, match="no trial of full length yet"):
-        find_student(tmp_path)
+        find_student(RunFolder(tmp_path))
 
 
 def test_an_unknown_trial_is_answered_with_those_there_are(run_folder):
     with pytest.raises(UsageError, match="no trial t0009; its trials: t0001, t0002"):
-        find_student(run_folder, "t0009")
+        find_student(RunFolder(run_folder), "t0009")
 
 
 def test_the_command_writes_the_folder(run_folder, tmp_path):

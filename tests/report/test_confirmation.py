@@ -8,8 +8,10 @@ import pytest
 from tid_tune.ledger.file import LEDGER_NAME, Ledger
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import to_text
+from tid_tune.report.overview import run_row
 from tid_tune.report.result import write_result
-from tid_tune.report.runs import list_table
+from tid_tune.report.tables import list_table
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.searchfile.model import Confirm, SearchSpec, Uniform
 
@@ -118,7 +120,7 @@ def test_the_verdict_names_the_method_and_says_whether_it_is_final():
 
 def test_the_figures_for_mlflow_are_the_confirmed_ones(tmp_path):
     state, spec = confirmed(method=("none", "tid"))
-    result = write_result(state, spec, tmp_path)
+    result = write_result(state, spec, RunFolder(tmp_path))
     table = rows_of(result.confirmation)
     figures = result.metrics
     assert figures["confirmed/mean"] == pytest.approx(float(table[0]["mean"]), abs=1e-3)
@@ -134,7 +136,7 @@ def test_the_list_of_runs_shows_the_confirmed_mean(tmp_path):
     (tmp_path / "old").mkdir()
     with Ledger.open(tmp_path / "old" / LEDGER_NAME, clock=VirtualClock()) as ledger:
         simulate(spec, value, ledger=ledger)
-    listed = rows_of(list_table(tmp_path))[0]
+    listed = rows_of(list_table(map(run_row, RunFolder.all_in(tmp_path))))[0]
     table = rows_of(confirmation_table(state, spec))
     assert (listed["best"], listed["value"]) == (table[0]["confirmed"], table[0]["mean"])
     assert listed["confirmed"] == "3 seeds: real gain"

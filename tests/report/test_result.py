@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tid_tune.report.result import write_result
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import simulate
 from tid_tune.searchfile.model import Budget, SearchSpec, Tracking, Uniform
 
@@ -25,7 +26,7 @@ def ending(tmp_path, capsys, objective, **changes):
     }
     spec = SearchSpec(**fields | changes)
     state = simulate(spec, objective).state
-    write_result(state, spec, tmp_path).show(seconds=1)
+    write_result(state, spec, RunFolder(tmp_path)).show(seconds=1)
     return capsys.readouterr().out
 
 
@@ -54,5 +55,5 @@ def test_defaults_that_the_search_did_not_beat_are_named(tmp_path, capsys):
     def defaults_win(work, epoch):
         return {"map": 0.9 if work.label == "defaults" else work.params.get("a.weight", 0) / 9}
 
-    assert "but defaults (t0002) is better" in ending(tmp_path, capsys, defaults_win)
-    assert "is better" not in ending(tmp_path, capsys, weight)
+    assert "defaults (t0002) score higher" in ending(tmp_path, capsys, defaults_win)
+    assert "score higher" not in ending(tmp_path, capsys, weight)

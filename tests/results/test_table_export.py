@@ -8,7 +8,8 @@ from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
 from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
-from tid_tune.results.export import write_csv, write_optuna
+from tid_tune.results.optuna_study import write_optuna
+from tid_tune.results.table import write_csv
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.searchfile.model import Choice, Confirm, Fixed, Integer, LogUniform, Uniform
 

@@ -8,7 +8,7 @@ from tid_tune.errors import SpecError
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
 from tid_tune.results.ranking import best_trial, leaderboard
-from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue, Stop
+from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue, Fail, Stop, Suspend
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, simulate
 from tid_tune.searchfile.model import Choice, Constraint, Fixed, Resources, Sampler, Scheduler
@@ -109,9 +109,9 @@ def test_an_interrupted_trial_continues_from_its_last_checkpoint_before_anything
 def test_an_objective_that_is_no_number_fails_the_trial(value):
     search, work = one_trial()
     metrics = {"loss": 1.0} if value is None else {OBJECTIVE: value, "loss": 1.0}
-    assert isinstance(search.report(work.trial, 1, 1.0, metrics, 1.0, 1, None), Stop)
+    assert isinstance(search.report(work.trial, 1, 1.0, metrics, 1.0, 1, None), Fail)
     trial = search.state.trials[work.trial]
-    assert (trial.status, trial.kind) == (Status.FAILED, "nan")
+    assert (trial.status, trial.cause) == (Status.FAILED, "nan")
     assert OBJECTIVE in trial.reason
     assert ("reported: loss" in trial.reason) == (value is None)
     search.complete(work.trial)
@@ -122,7 +122,7 @@ def test_a_trial_that_ends_without_a_report_has_failed():
     search, work = one_trial()
     search.complete(work.trial)
     trial = search.state.trials[work.trial]
-    assert (trial.status, trial.kind) == (Status.FAILED, "user")
+    assert (trial.status, trial.cause) == (Status.FAILED, "user")
 
 
 def test_a_trial_that_ends_before_its_full_length_is_not_ranked_with_the_others():
@@ -149,7 +149,7 @@ def test_only_lost_trials_are_tried_again_and_only_so_often():
         assert (again.trial, again.step) == (work.trial, 1)
     search.fail(work.trial, "lost", "node died")
     trial = search.state.trials[work.trial]
-    assert (trial.status, trial.kind) == (Status.FAILED, "lost")
+    assert (trial.status, trial.cause) == (Status.FAILED, "lost")
     assert search.next() is FINISHED
 
 
@@ -189,7 +189,7 @@ def test_running_trials_are_held_when_the_search_is_stopped_for_its_failures():
     for assignment in work[:5]:
         search.fail(assignment.trial, "user", "bad")
     assert search.next() is WAIT
-    assert isinstance(send(search, work[5], 1, 0.5), Stop)
+    assert isinstance(send(search, work[5], 1, 0.5), Suspend)
     assert search.next() is FINISHED
 
 

@@ -106,7 +106,7 @@ def test_replaying_any_prefix_gives_the_state_that_was_live_then(case):
     ledger, live = Ledger.in_memory(clock=VirtualClock()), []
     spec = spec_of(case)
     search = Search.open(spec, ledger)
-    ledger.subscribe(lambda event: live.append(snapshot(search.state)))
+    search.observe(lambda event, trial: live.append(snapshot(search.state)))
     Simulator(search, learning_curve, ledger.clock, workers=2).run()
     events = list(ledger.events())
     opened = len(events) - len(live)

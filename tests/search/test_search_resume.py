@@ -156,8 +156,8 @@ def test_a_baseline_given_up_after_the_confirmation_is_not_planned_any_more(run,
     confirmed = {"trials": 2, "method": ("tid", "fgd"), "confirm": Confirm(top=1, seeds=2)}
     run(make_spec(**confirmed))
     search = run(make_spec(**{**confirmed, **change, "trials": 4}))
-    assert "tid defaults" not in search.state.stages["confirm"]["baselines"]
-    assert search.state.stages["result"]["confirmed"] is True
+    assert "tid defaults" not in search.state.confirmation.baselines
+    assert search.state.result.confirmed is True
     assert all(t.status.final for t in search.state.trials.values())
 
 
@@ -177,14 +177,14 @@ def test_a_finished_search_that_is_run_again_starts_nothing(run):
     lines = run.path.read_bytes().splitlines()
     run(spec)
     added = run.path.read_bytes().splitlines()[len(lines) :]
-    assert [b'"event":"open"' in line for line in added] == [True, False, False]
+    assert [b'"event":"opened"' in line for line in added] == [True, False, False]
     assert not any(b'"start"' in line for line in added)
 
 
 def test_a_ledger_of_a_later_version_is_refused(run):
     run(make_spec(trials=1))
     text = run.path.read_text()
-    run.path.write_text(text.replace('"version":1', '"version":99'))
+    run.path.write_text(text.replace('"version":2', '"version":99'))
     with pytest.raises(UsageError, match="later tid-tune"):
         run(make_spec(trials=1))
 
@@ -192,7 +192,7 @@ def test_a_ledger_of_a_later_version_is_refused(run):
 def test_a_ledger_with_missing_lines_is_refused_with_the_reason(run):
     run(make_spec(trials=2))
     lines = run.path.read_text().splitlines(keepends=True)
-    run.path.write_text("".join(line for line in lines if '"suggest"' not in line))
+    run.path.write_text("".join(line for line in lines if '"suggested"' not in line))
     with pytest.raises(UsageError, match="lines are missing"):
         run(make_spec(trials=2))
 

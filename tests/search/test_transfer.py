@@ -58,7 +58,7 @@ def test_narrowing_keeps_the_search_near_the_transferred_points(earlier):
     ],
 )
 def test_a_range_in_steps_is_narrowed_to_whole_steps(dist, values, expected):
-    found = narrowed({"x": dist}, [{"params": {"x": value}} for value in values])["x"]
+    found = narrowed({"x": dist}, [{"x": value} for value in values])["x"]
     assert (found.low, found.high) == expected
     assert found.step == dist.step
 
@@ -142,7 +142,7 @@ def test_a_run_that_is_not_there_or_has_another_objective_is_refused(earlier, tm
 @given(units=st.lists(st.floats(0, 1), min_size=1, max_size=3))
 def test_a_narrowed_range_holds_its_points_and_nothing_new(dist, units):
     values = [decode(dist, unit) for unit in units]
-    narrow = narrowed({"x": dist}, [{"params": {"x": value}} for value in values])["x"]
+    narrow = narrowed({"x": dist}, [{"x": value} for value in values])["x"]
     assert all(contains(narrow, value) for value in values)
     for unit in (0.0, 0.3, 1.0):
         assert contains(dist, decode(narrow, unit))

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
+from tid_tune.ledger.decisions import Cause
+from tid_tune.ledger.events import (
+    Changed,
+    Closed,
+    Ended,
+    Event,
+    Opened,
+    Reported,
+    ResultDecided,
+    Started,
+    Suggested,
+    to_line,
+)
+from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import LogUniform, SearchSpec
 from tid_tune.tracking.mlflow_sync import PARENT_TAG, TRIAL_TAG, Mirror, child_name
-from tid_tune.tracking.tracker import LedgerTail, Tracker
+from tid_tune.tracking.tracker import Tracker
 
 MAP = "coco/bbox_mAP"
 
@@ -32,57 +47,57 @@ def spec(request: pytest.FixtureRequest) -> SearchSpec:
     )
 
 
-def suggest(trial: str, **params: Any) -> dict[str, Any]:
-    return {
-        "event": "suggest",
-        "time": 1.0,
-        "trial": trial,
-        "stage": "search",
-        "label": "",
-        "params": params,
-        "edits": params,
-        "seed": 3,
-    }
+def suggest(trial: str, label: str = "", **params: Any) -> Suggested:
+    return Suggested(
+        time=1.0,
+        trial=trial,
+        stage="search",
+        label=label,
+        params=params,
+        edits=params,
+        seed=3,
+        origin="tpe",
+        method="",
+        epochs=2,
+    )
 
 
-def report(trial: str, step: int, value: float) -> dict[str, Any]:
-    return {
-        "event": "report",
-        "time": 1.0 + step,
-        "trial": trial,
-        "step": step,
-        "epoch": float(step),
-        "metrics": {MAP: value, "train/distill/key_raw": 0.5},
-        "seconds": 2.0,
-        "images": 8,
-        "checkpoint": None,
-    }
+def report(trial: str, step: int, value: float) -> Reported:
+    return Reported(
+        time=1.0 + step,
+        trial=trial,
+        step=step,
+        epoch=float(step),
+        metrics={MAP: value, "train/distill/key_raw": 0.5},
+        seconds=2.0,
+        images=8,
+        checkpoint=None,
+    )
 
 
-def start(trial: str, step: int = 0) -> dict[str, Any]:
-    return {"event": "start", "time": 1.0, "trial": trial, "segment": 0, "step": step}
+def start(trial: str, step: int = 0) -> Started:
+    return Started(time=1.0, trial=trial, segment=0, step=step)
 
 
-def end(trial: str, outcome: str, reason: str = "", kind: str = "") -> dict[str, Any]:
-    told = {"outcome": outcome, "reason": reason, "kind": kind}
-    return {"event": "end", "time": 9.0, "trial": trial, **told}
+def end(trial: str, status: Status, reason: str = "", cause: Cause | None = None) -> Ended:
+    return Ended(time=9.0, trial=trial, status=status, reason=reason, cause=cause, epoch=1.0)
 
 
-STORY = [
-    {"event": "open", "time": 0.0},
+STORY: list[Event] = [
+    Opened(spec={}, version=2, run_id="run", config_hash=None),
     suggest("t0001", **{"optim_wrapper.optimizer.lr": 0.001}),
     start("t0001"),
     report("t0001", 1, 0.1),
     suggest("t0002", **{"optim_wrapper.optimizer.lr": 0.002}),
     start("t0002"),
     report("t0001", 2, 0.3),
-    end("t0001", "completed"),
+    end("t0001", Status.COMPLETED),
     report("t0002", 1, 0.05),
-    end("t0002", "stopped", "rung 1: 0.05 is not in the best third"),
+    end("t0002", Status.STOPPED, "rung 1: 0.05 is not in the best third"),
     suggest("t0003", **{"optim_wrapper.optimizer.lr": 0.009}),
     start("t0003"),
-    end("t0003", "failed", "nan: the loss is not finite"),
-    {"event": "close", "time": 10.0, "reason": "finished"},
+    end("t0003", Status.FAILED, "the loss is not finite", Cause.NAN),
+    Closed(time=10.0, reason="finished"),
 ]
 
 
@@ -146,11 +161,11 @@ def test_replaying_after_a_cut_adds_what_is_missing_and_nothing_twice(
 
 
 def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> None:
-    interrupted = [
+    interrupted: list[Event] = [
         suggest("t0001"),
         start("t0001"),
         report("t0001", 1, 0.1),
-        end("t0001", "interrupted"),
+        end("t0001", Status.INTERRUPTED, cause=Cause.DRIVER),
     ]
     first = mirror(spec, uri)
     for event in interrupted:
@@ -160,26 +175,26 @@ def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> 
     for event in [*interrupted, start("t0001", step=1)]:
         second.apply(event)
     assert children(spec, uri)["t0001"].info.status == "RUNNING"
-    for event in [report("t0001", 2, 0.2), end("t0001", "completed")]:
+    for event in [report("t0001", 2, 0.2), end("t0001", Status.COMPLETED)]:
         second.apply(event)
     run = children(spec, uri)["t0001"]
     assert run.info.status == "FINISHED"
     assert history(uri, run, MAP) == [(1, 0.1), (2, 0.2)]
 
 
-WAITING = [
+WAITING: list[Event] = [
     suggest("t0001"),
     start("t0001"),
     report("t0001", 1, 0.1),
-    end("t0001", "interrupted", "waits at epoch 1", "scheduler"),
+    end("t0001", Status.PAUSED, "waits at epoch 1"),
     suggest("t0002"),
     start("t0002"),
     report("t0002", 1, 0.2),
-    end("t0002", "interrupted", "waits at epoch 1", "scheduler"),
+    end("t0002", Status.PAUSED, "waits at epoch 1"),
     start("t0002", step=1),
     report("t0002", 2, 0.3),
-    end("t0002", "completed"),
-    end("t0001", "stopped", "rank 2 of 2 at epoch 1"),
+    end("t0002", Status.COMPLETED),
+    end("t0001", Status.STOPPED, "rank 2 of 2 at epoch 1"),
 ]
 
 
@@ -202,30 +217,31 @@ def test_a_paused_trial_is_scheduled_until_it_goes_on_or_is_stopped(
 
 
 def test_values_that_are_no_numbers_are_left_out(spec: SearchSpec, uri: str) -> None:
-    broken = report("t0001", 1, 0.1)
-    broken["metrics"] = {MAP: 0.1, "train/grad_norm": "NaN", "train/lr": "Infinity"}
+    metrics = {MAP: 0.1, "train/grad_norm": math.nan, "train/lr": math.inf}
+    broken = replace(report("t0001", 1, 0.1), metrics=metrics)
     writer = mirror(spec, uri)
-    for event in [suggest("t0001"), start("t0001"), broken, {**broken, "repeated": True}]:
+    story: list[Event] = [suggest("t0001"), start("t0001"), broken, replace(broken, repeated=True)]
+    for event in story:
         writer.apply(event)
-    metrics = children(spec, uri)["t0001"].data.metrics
-    assert set(metrics) == {MAP, f"rungs/{MAP}_1", "seconds"}
+    found = children(spec, uri)["t0001"].data.metrics
+    assert set(found) == {MAP, f"rungs/{MAP}_1", "seconds"}
 
 
 def test_a_trial_that_gets_more_data_goes_on_in_its_run(spec: SearchSpec, uri: str) -> None:
     """Its steps begin again with every fraction, also for a mirror that comes later."""
-    half = {**suggest("t0001"), "fraction": 0.5}
-    whole = {**suggest("t0001"), "fraction": 1.0, "origin": "all images"}
-    story = [
+    half = replace(suggest("t0001"), fraction=0.5)
+    whole = Changed(trial="t0001", params={}, edits={}, origin="all images", fraction=1.0)
+    story: list[Event] = [
         half,
         start("t0001"),
         report("t0001", 1, 0.1),
         report("t0001", 2, 0.2),
-        end("t0001", "interrupted"),
+        end("t0001", Status.PAUSED),
         whole,
         start("t0001"),
         report("t0001", 1, 0.15),
         report("t0001", 2, 0.4),
-        end("t0001", "completed"),
+        end("t0001", Status.COMPLETED),
     ]
     for events in (story[:6], story, story):
         made = mirror(spec, uri)
@@ -242,16 +258,26 @@ def test_a_trial_that_gets_more_data_goes_on_in_its_run(spec: SearchSpec, uri: s
 
 def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) -> None:
     lr = "optim_wrapper.optimizer.lr"
-    exploit = {**suggest("t0001", **{lr: 0.002}), "step": 1, "origin": "exploit t0002 at epoch 1"}
+    values = {lr: 0.002}
+    exploit = Changed(
+        trial="t0001",
+        params=values,
+        edits=values,
+        origin="exploit t0002 at epoch 1",
+        fraction=1.0,
+        checkpoint="t0002.pth",
+        step=1,
+    )
     made = mirror(spec, uri)
-    for event in [
+    story: list[Event] = [
         suggest("t0001", **{lr: 0.001}),
         start("t0001"),
         report("t0001", 1, 0.1),
         exploit,
         start("t0001", 1),
         report("t0001", 2, 0.2),
-    ]:
+    ]
+    for event in story:
         made.apply(event)
     run = children(spec, uri)["t0001"]
     assert run.data.params[lr] == "0.001"
@@ -262,10 +288,10 @@ def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) 
 def test_a_child_is_named_by_what_differs() -> None:
     event = suggest("t0007", **{"model.distillation.key_weight": 0.3141592})
     assert child_name(event) == "t0007 key_weight=0.314"
-    assert child_name({**event, "label": "fgd"}) == "t0007 fgd key_weight=0.314"
+    assert child_name(replace(event, label="fgd")) == "t0007 fgd key_weight=0.314"
     assert child_name(event, fixed=["model.distillation.key_weight"]) == "t0007"
-    assert child_name({**event, "stage": "baseline", "label": "none"}) == "t0007 none"
-    rerun = {**event, "stage": "confirm", "label": "t0003", "seed": 2}
+    assert child_name(replace(event, stage="baseline", label="none")) == "t0007 none"
+    rerun = replace(event, stage="confirm", label="t0003", seed=2)
     assert child_name(rerun) == "t0007 confirm t0003 seed 2"
 
 
@@ -274,38 +300,14 @@ def test_a_search_without_a_result_has_failed(
     winner: str | None, status: str, spec: SearchSpec, uri: str
 ) -> None:
     made = mirror(spec, uri)
-    made.apply({"event": "stage", "time": 1.0, "stage": "result", "winner": winner})
-    made.apply({"event": "close", "time": 2.0, "reason": "all trials are done"})
+    made.apply(ResultDecided(winner=winner, confirmed=False, text=""))
+    made.apply(Closed(reason="all trials are done"))
     assert children(spec, uri)["parent"].info.status == status
 
 
-def write(path: Path, events: list[dict[str, Any]]) -> None:
-    with path.open("a") as stream:
-        stream.writelines(json.dumps(event) + "\n" for event in events)
-
-
-def test_the_tail_leaves_a_half_written_line_for_later(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.jsonl"
-    write(ledger, STORY[:2])
-    with ledger.open("a") as stream:
-        stream.write('{"event": "st')
-    tail = LedgerTail(ledger)
-    assert [e["event"] for e in tail.new_events()] == ["open", "suggest"]
-    with ledger.open("a") as stream:
-        stream.write('art"}\n')
-    assert [e["event"] for e in tail.new_events()] == ["start"]
-    assert list(tail.new_events()) == []
-
-
-def test_the_tail_repeats_an_event_whose_consumer_failed(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.jsonl"
-    write(ledger, STORY[:3])
-    tail = LedgerTail(ledger)
-    events = tail.new_events()
-    assert next(events)["event"] == "open"
-    assert next(events)["event"] == "suggest"
-    events.close()
-    assert next(tail.new_events())["event"] == "suggest"
+def write(path: Path, events: list[Event]) -> None:
+    with path.open("ab") as stream:
+        stream.writelines(to_line(event) + b"\n" for event in events)
 
 
 def test_the_tracker_copies_in_the_background_and_adds_the_result(
@@ -316,7 +318,7 @@ def test_the_tracker_copies_in_the_background_and_adds_the_result(
     tracker = Tracker(spec, "run", ledger, uri)
     tracker.start()
     write(ledger, STORY[4:])
-    tracker.notify({})
+    tracker.notify(STORY[-1], None)
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"png")
     assert tracker.finish({"best": 0.3}, [str(picture)]) is None
@@ -333,7 +335,7 @@ def test_a_dead_server_is_said_in_a_line_and_never_raised(
     write(ledger, STORY)
     tracker = Tracker(spec, "run", ledger, "http://127.0.0.1:9")
     tracker.start()
-    tracker.notify({})
+    tracker.notify(STORY[-1], None)
     missing = tracker.finish({}, [], timeout=20)
     assert missing is not None
     assert "127.0.0.1:9" in missing

@@ -31,14 +31,14 @@ def export(
     if not overwrite and out.is_dir() and any(out.iterdir()):
         raise UsageError(f"--out {out} is not empty; name a new folder, or add --overwrite")
     from tid_tune.console import say
-    from tid_tune.report.runs import open_run
+    from tid_tune.results.run_folder import RunFolder
 
-    open_run(run)
+    folder = RunFolder.open(run)
     # After the checks: it imports torch.
     from tid_tune.export import export_student
     from tid_tune.export.runs import find_student
 
-    found = find_student(run, trial)
+    found = find_student(folder, trial)
     exported = export_student(
         found.config,
         found.checkpoint,

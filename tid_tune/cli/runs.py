@@ -10,7 +10,7 @@ import typer
 from tid_tune import console
 from tid_tune.errors import UsageError
 
-RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as runs/NAME.")]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/NAME.")]
 
 
 def list_runs(
@@ -18,26 +18,32 @@ def list_runs(
         "runs"
     ),
 ) -> None:
-    """List the runs: where each stands, its trials, its best value."""
-    from tid_tune.report.runs import list_table, run_folders
+    """List the runs: the state of each, its trials, its best value."""
+    from tid_tune.report.overview import run_row
+    from tid_tune.report.tables import list_table
+    from tid_tune.results.run_folder import RunFolder
 
-    if not run_folders(runs):
+    found = RunFolder.all_in(runs)
+    if not found:
         console.say(f"no runs in {runs}; `tid-tune run SPACE.yaml` makes one")
         return
-    console.show(list_table(runs))
+    console.show(list_table(map(run_row, found)))
 
 
 def status(run: RunDir) -> None:
-    """Tell where a run stands, what runs now, and what it has cost by stage and outcome."""
+    """Show the state of a run, what runs now, and what it has cost by stage and outcome."""
     from tid_tune.report.confirmation import confirmation_table, verdict_text
-    from tid_tune.report.runs import cost_rows, open_run, running_table, standing
+    from tid_tune.report.tables import cost_table, running_table
+    from tid_tune.results.costs import cost_rows
+    from tid_tune.results.run_folder import RunFolder
 
-    state, spec = open_run(run)
-    console.say(f"{spec.name}: {standing(run, state)}")
+    folder = RunFolder.open(run)
+    state, spec = folder.state, folder.spec
+    console.say(f"{spec.name}: {folder.standing()}")
     if state.running:
         console.show(running_table(state, spec))
     console.say()
-    console.show(cost_rows(state, spec))
+    console.show(cost_table(cost_rows(state, spec), spec.resources))
     confirmed = confirmation_table(state, spec)
     if confirmed is not None:
         console.say()
@@ -47,32 +53,27 @@ def status(run: RunDir) -> None:
 
 def show(
     run: RunDir,
-    trial: Annotated[str, typer.Argument(help="A trial, as t0007, or best.")] = "best",
+    trial: Annotated[str, typer.Argument(help="A trial, such as t0007, or best.")] = "best",
 ) -> None:
     """Show one trial: sampled and effective values, its epochs, its config as a diff."""
-    from tid_tune.report.runs import (
-        config_diff,
-        course_table,
-        open_run,
-        proof_table,
-        report_table,
-        trial_of,
-    )
+    from tid_tune.report.tables import changes_table, proof_table, report_table
+    from tid_tune.results.one_trial import changes, config_diff, proof_rows
+    from tid_tune.results.run_folder import RunFolder
 
-    state, spec = open_run(run)
-    found = trial_of(state, run, trial)
+    folder = RunFolder.open(run)
+    found = folder.trial(trial)
     reason = f": {found.reason}" if found.reason else ""
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
     console.say()
-    course = course_table(run, found)
-    if course is not None:
-        console.show(course)
+    history = changes(folder.ledger, found)
+    if len(history) > 1:
+        console.show(changes_table(found, history))
         console.say()
-    console.show(proof_table(run, found))
+    console.show(proof_table(proof_rows(found)))
     console.say()
-    console.show(report_table(found, spec))
+    console.show(report_table(found, folder.spec))
     console.say()
-    for line in config_diff(found, spec):
+    for line in config_diff(found, folder.spec.trial):
         console.say(line)
 
 
@@ -82,52 +83,49 @@ def leaderboard(
 ) -> None:
     """Show the ranked trials of a run, also while it is running."""
     from tid_tune.report.leaderboard import leaderboard_table
-    from tid_tune.report.runs import open_run
-    from tid_tune.results.ranking import leaderboard as rank
+    from tid_tune.results.run_folder import RunFolder
 
-    state, spec = open_run(run)
-    console.show(leaderboard_table(rank(state, spec), spec, width=console.out.width, top=top))
+    folder = RunFolder.open(run)
+    rows, width = folder.leaderboard(), console.out.width
+    console.show(leaderboard_table(rows, folder.spec, width=width, top=top))
 
 
 def stop(run: RunDir) -> None:
-    """End a running search cleanly; `tid-tune run` goes on with it later."""
+    """End a running search cleanly; `tid-tune run` resumes it later."""
     import os
     import signal
-    import socket
 
-    from tid_tune.ledger.file import LEDGER_NAME
-    from tid_tune.ledger.lock import holder_of
-    from tid_tune.report.runs import open_run
+    from tid_tune.results.run_folder import RunFolder
 
-    open_run(run)
-    holder = holder_of(run / LEDGER_NAME)
+    holder = RunFolder.open(run).holder()
     if holder is None:
         console.say(f"{run} is not running")
         return
-    if holder["host"] != socket.gethostname():
+    if not holder.is_here:
         raise UsageError(
-            f"{run} is driven by process {holder['pid']} on {holder['host']}; run this command "
-            "there, or end its Ray job with `ray job stop`."
+            f"{run} is driven by {holder}; run this command on {holder.host}, or end its Ray job "
+            "with `ray job stop`."
         )
-    os.kill(int(str(holder["pid"])), signal.SIGTERM)
-    console.say(f"asked process {holder['pid']} to end {run}; running trials keep their progress")
+    os.kill(holder.pid, signal.SIGTERM)
+    console.say(f"asked process {holder.pid} to end {run}; running trials keep their progress")
 
 
 def table(
     run: RunDir,
     out: Annotated[Path, typer.Argument(help="FILE.csv, or FILE.db for optuna-dashboard.")],
 ) -> None:
-    """Write the ledger for other tools: a CSV table, or an Optuna study in sqlite."""
-    from tid_tune.report.runs import open_run
-    from tid_tune.results.export import write_csv, write_optuna
+    """Write the trials for other tools: a CSV table, or an Optuna study in sqlite."""
+    from tid_tune.results.optuna_study import write_optuna
+    from tid_tune.results.run_folder import RunFolder
+    from tid_tune.results.table import write_csv
 
-    state, spec = open_run(run)
+    folder = RunFolder.open(run)
     if not out.parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.parent}; make it, or write elsewhere")
     if out.suffix == ".csv":
-        write_csv(state, spec, out)
+        write_csv(folder.state, folder.spec, out)
     elif out.suffix in (".db", ".sqlite"):
-        write_optuna(state, spec, out)
+        write_optuna(folder.state, folder.spec, out)
     else:
-        raise UsageError(f"{out}: the ending decides the form; use .csv, .db or .sqlite")
+        raise UsageError(f"{out}: the ending selects the form; use .csv, .db or .sqlite")
     console.say(f"wrote {out}")

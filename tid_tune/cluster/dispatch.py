@@ -1,4 +1,4 @@
-"""Between the search engine and Tune: who runs what, and what a worker's message means.
+"""Between the search engine and Tune: which Tune trial runs what, and what an answer means.
 
 Tune's searcher and scheduler interfaces are answered here from one engine, so that suggestions,
 early stopping, budget and stages are decided in one place that knows nothing of Ray.
@@ -7,12 +7,13 @@ early stopping, budget and stages are decided in one place that knows nothing of
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tid_tune.cluster.trainable import MESSAGE, ORDER, WorkOrder
+from tid_tune.cluster.messages import ORDER, IntervalFailed, WorkOrder, read_answer
+from tid_tune.ledger.decisions import Cause
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
 from tid_tune.search.retention import Retention
 from tid_tune.search.stages.plan import NONE
@@ -27,14 +28,14 @@ class Dispatcher:
         self,
         spec: SearchSpec,
         search: Search,
-        run_dir: Path,
+        run: RunFolder,
         root: Path,
         capacity: Callable[[], int],
     ) -> None:
         self._spec = spec
         self._retention = Retention(search)
         self._search = search
-        self._run_dir = run_dir
+        self._run = run
         self._root = root
         self._capacity = capacity
         self._running: dict[str, Assignment] = {}
@@ -51,13 +52,13 @@ class Dispatcher:
         return {}
 
     def has_work(self) -> bool:
-        """Whether there is anything to run: asked before Ray is started."""
+        """Return whether there is anything to run: asked before Ray is started."""
         answer = self._search.next()
         self._ahead = answer if isinstance(answer, Assignment) else None
         return self._ahead is not None
 
     def order(self, ray_id: str) -> dict[str, Any] | Signal:
-        """The next trial as a Tune config, WAIT (nothing to start now) or FINISHED."""
+        """Return the next trial as a Tune config, WAIT (nothing to start now) or FINISHED."""
         if len(self._running) >= self._capacity():
             return WAIT
         answer: Assignment | Signal = self._ahead or self._search.next()
@@ -76,43 +77,50 @@ class Dispatcher:
             trial=assignment.trial,
             segment=assignment.segment,
             config=self._spec.trial,
-            edits=copy.deepcopy(dict(assignment.edits)),
+            edits=copy.deepcopy(assignment.edits),
             seed=assignment.seed,
             epochs=assignment.epochs,
+            fraction=assignment.fraction,
             report_every=self._spec.report_every,
-            work_dir=self._run_dir / "trials" / assignment.trial,
+            work_dir=self._run.trials / assignment.trial,
             root=self._root,
-            checkpoint=self._run_dir / assignment.checkpoint if assignment.checkpoint else None,
+            checkpoint=self._run.path / assignment.checkpoint if assignment.checkpoint else None,
             measure_teacher=measure_teacher,
             check_teacher=check_teacher,
             costs=tuple(name for name in COSTS if name in self._spec.objectives),
         )
 
     def started(self, ray_id: str, node: str) -> None:
-        """A worker has taken the order."""
+        """Record that a worker has taken the order."""
         if ray_id in self._running:
             self._search.started(self._running[ray_id].trial, node=node)
 
     def result(self, ray_id: str, result: dict[str, Any]) -> bool:
-        """Pass a worker's message to the engine; True if the trial goes on."""
-        message = json.loads(result[MESSAGE])
+        """Pass a worker's answer to the engine; return whether the trial goes on."""
+        answer = read_answer(result)
         assignment = self._running.get(ray_id)
         if assignment is None:
             return False
-        if "failure" in message:
+        trial = assignment.trial
+        if isinstance(answer, IntervalFailed):
             del self._running[ray_id]
-            failure = message["failure"]
-            self._search.fail(assignment.trial, failure["kind"], failure["text"])
+            self._search.fail(trial, answer.cause, answer.text)
             return False
-        if "effective" in message:
-            self._search.proved(assignment.trial, message.pop("effective"))
-        done = message.pop("done")
-        # Relative, so that a run folder can be moved and renamed.
-        message["checkpoint"] = str(Path(message["checkpoint"]).relative_to(self._run_dir))
-        decision = self._search.report(assignment.trial, **message)
-        if done:
-            self._search.complete(assignment.trial)
-        going_on = not done and isinstance(decision, Continue)
+        if answer.effective is not None:
+            self._search.proved(trial, answer.effective)
+        decision = self._search.report(
+            trial,
+            step=answer.step,
+            epoch=answer.epoch,
+            metrics=answer.metrics,
+            seconds=answer.seconds,
+            images=answer.images,
+            # Relative, so that a run folder can be moved and renamed.
+            checkpoint=str(answer.checkpoint.relative_to(self._run.path)),
+        )
+        if answer.done:
+            self._search.complete(trial)
+        going_on = not answer.done and isinstance(decision, Continue)
         if not going_on:
             del self._running[ray_id]
         self._delete_unneeded()
@@ -121,16 +129,16 @@ class Dispatcher:
     def _delete_unneeded(self) -> None:
         """Delete checkpoints that no resume, donor or result can ask for any more."""
         for checkpoint in self._retention.drain():
-            (self._run_dir / checkpoint).unlink(missing_ok=True)
+            (self._run.path / checkpoint).unlink(missing_ok=True)
 
     def lost(self, ray_id: str, reason: str) -> None:
-        """The worker is gone without an answer: its node, its process, or its memory."""
+        """Record that a worker is gone without an answer: its node, process or memory failed."""
         assignment = self._running.pop(ray_id, None)
         if assignment is not None:
-            self._search.fail(assignment.trial, "lost", reason)
+            self._search.fail(assignment.trial, Cause.LOST, reason)
 
     def interrupt_all(self) -> None:
-        """The driver ends with trials running: they go on from their checkpoint next time."""
+        """Record that the driver ends with trials running: they resume from their checkpoints."""
         held = [*self._running.values(), *([self._ahead] if self._ahead else [])]
         for assignment in held:
             self._search.interrupt(assignment.trial)

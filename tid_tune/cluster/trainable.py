@@ -4,51 +4,32 @@ A class trainable, not a function: it runs in the actor's main thread, keeps its
 and can be stopped between two steps. Workers of ended trials are reused, which saves the imports;
 `close()` of the trial is responsible for leaving nothing behind in the process.
 
-The worker talks to the driver in one JSON string per step. Tune would otherwise flatten nested
-results, and metric names contain slashes.
+Driver and worker exchange the messages of `tid_tune.cluster.messages`.
 """
 
 from __future__ import annotations
 
 import abc
-import json
 import os
 import time
 import traceback
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
 from ray import tune
 
+from tid_tune.cluster.messages import (
+    ANSWER,
+    ORDER,
+    IntervalDone,
+    IntervalFailed,
+    StepAnswer,
+    WorkOrder,
+)
 from tid_tune.errors import TidTuneError, TrialError
-from tid_tune.searchfile.model import Interval
+from tid_tune.ledger.decisions import Cause
 
-ORDER = "order"
-MESSAGE = "message"
-
-
-class WorkOrder(BaseModel):
-    """One assignment of the search engine as it is sent to a worker."""
-
-    model_config = ConfigDict(frozen=True)
-
-    trial: str
-    segment: int
-    config: Path
-    edits: dict[str, Any]
-    seed: int
-    epochs: int
-    report_every: Interval
-    work_dir: Path
-    root: Path
-    """The folder `tid-tune run` was started in: relative data paths of the config start here."""
-    checkpoint: Path | None = None
-    measure_teacher: bool = False
-    check_teacher: bool = False
-    """Build the teacher once, though the trial needs none: one that does not fit fails at once."""
-    costs: tuple[str, ...] = ()
-    """The objectives that are costs of the student; see `spec.objectives.COSTS`."""
+__all__ = ["StepReport", "SteppedTrial", "TrialTrainable", "WorkOrder"]
 
 
 class StepReport(Protocol):
@@ -107,34 +88,35 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         """Run one report interval; a failure is an answer, not an exception."""
         started = time.monotonic()
         try:
-            return {MESSAGE: json.dumps(self._step(started))}
+            answer: StepAnswer = self._step(started)
         except Exception as error:
             self._close()
-            return {MESSAGE: json.dumps({"failure": describe(error)})}
+            answer = describe(error)
+        return {ANSWER: answer.model_dump_json()}
 
-    def _step(self, started: float) -> dict[str, Any]:
-        message: dict[str, Any] = {}
+    def _step(self, started: float) -> IntervalDone:
+        effective = None
         if self._trial is None:
             os.chdir(self._order.root)
             self._order.work_dir.mkdir(parents=True, exist_ok=True)
             self._trial = self.build(self._order)
-            message["effective"] = self._trial.effective()
+            effective = self._trial.effective()
         report = self._trial.step()
         checkpoint = self._order.work_dir / f"step_{report.step:06d}.pth"
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
         self._trial.save(checkpoint)
         if report.done:
             self._close()
-        return message | {
-            "step": report.step,
-            "epoch": report.epoch,
-            "metrics": report.metrics,
-            "images": report.images,
-            # Wall time of the whole step: the budget pays for building and saving too.
-            "seconds": time.monotonic() - started,
-            "checkpoint": str(checkpoint),
-            "done": report.done,
-        }
+        return IntervalDone(
+            step=report.step,
+            epoch=report.epoch,
+            metrics=report.metrics,
+            images=report.images,
+            seconds=time.monotonic() - started,
+            checkpoint=checkpoint,
+            done=report.done,
+            effective=effective,
+        )
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take over the next trial in this worker."""
@@ -158,13 +140,13 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             trial.close()
 
 
-def describe(error: Exception) -> dict[str, str]:
-    """Turn an exception into the failure's kind and message for the ledger."""
+def describe(error: Exception) -> IntervalFailed:
+    """Return an exception as the failure of its trial."""
     if isinstance(error, TrialError):
-        return {"kind": error.kind, "text": str(error)}
+        return IntervalFailed(cause=Cause(error.kind), text=str(error))
     if isinstance(error, TidTuneError):
-        return {"kind": "user", "text": str(error)}
+        return IntervalFailed(cause=Cause.USER, text=str(error))
     what = "".join(traceback.format_exception_only(error)).strip()
     where = "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
-    # What first: tables show the first line.
-    return {"kind": "crash", "text": f"{what}\n{where}"}
+    # The error comes first: tables show the first line.
+    return IntervalFailed(cause=Cause.CRASH, text=f"{what}\n{where}")

@@ -17,19 +17,19 @@ from typing import Any
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.errors import UsageError
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.model import Resources, SearchSpec
 
 UNBOUNDED = 10**9
 """The engine says when the search is over, not Tune's sample count."""
 
 
-def tune(spec: SearchSpec, dispatcher: Dispatcher, run_dir: Path) -> bool:
+def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
     """Run trials until the engine has finished. False if a signal ended it before."""
     from ray import tune as ray_tune
 
     from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
 
-    scratch = run_dir / "ray"
     trainable = load_trainable(spec.trainable)
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(trainable, _bundle(spec.resources)),
@@ -43,7 +43,7 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run_dir: Path) -> bool:
         ),
         run_config=ray_tune.RunConfig(
             name=spec.name,
-            storage_path=str(scratch.resolve()),
+            storage_path=str(run.ray.resolve()),
             callbacks=[EngineCallback(dispatcher)],
             verbose=0,
         ),
@@ -54,7 +54,7 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run_dir: Path) -> bool:
     # At once: a second signal may end the driver while Ray shuts down.
     dispatcher.interrupt_all()
     # Tune's own state: the ledger replaces it, and it grows with every trial.
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(run.ray, ignore_errors=True)
     return not interrupted.is_set()
 
 

@@ -11,14 +11,9 @@ from typing import Any
 from mmengine.config import Config
 
 from tid_tune.errors import UsageError
-from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.ledger.records import Status, Trial
-from tid_tune.ledger.state import RunState
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.results.ranking import winning_trial
-from tid_tune.searchfile.model import SearchSpec
-
-BEST = "best"
+from tid_tune.results.run_folder import BEST, RunFolder
 
 
 @dataclass(frozen=True)
@@ -30,28 +25,22 @@ class Found:
     provenance: Mapping[str, Any]
 
 
-def find_student(run: Path, trial: str = BEST) -> Found:
+def find_student(run: RunFolder, trial: str = BEST) -> Found:
     """Return the student of a trial (`t0007`), or of the best one, in the run folder `run`.
 
     Raises:
         UsageError: there is no such run, trial or checkpoint.
         ConfigError: the trial's config cannot be read any more.
     """
-    state = RunState.read(run / LEDGER_NAME)
-    spec = SearchSpec.model_validate(state.spec)
-    chosen = winning_trial(state, spec) if trial == BEST else state.trials.get(trial)
-    if chosen is None:
-        known = ", ".join(state.trials) or "none"
-        what = "no trial of full length yet" if trial == BEST else f"no trial {trial}"
-        raise UsageError(f"{run} has {what}; its trials: {known}")
+    chosen = run.trial(trial)
     provenance = _provenance(run, chosen)
-    own = run / chosen.last.checkpoint if chosen.last and chosen.last.checkpoint else None
-    kept = run / BEST
-    if trial == BEST and _is_of(kept / "checkpoint.pth", own):
-        return Found(load_config(kept / "config.py"), kept / "checkpoint.pth", provenance)
-    if own is None or not own.is_file():
-        raise UsageError(f"{run} has no weights of trial {chosen.id}: {_why_none(chosen)}")
-    return Found(load_config(spec.trial, chosen.edits), own, provenance)
+    own = run.checkpoint(chosen)
+    kept = run.best / "checkpoint.pth"
+    if trial == BEST and _is_of(kept, own):
+        return Found(load_config(run.best / "config.py"), kept, provenance)
+    if own is None:
+        raise UsageError(f"{run.path} has no weights of trial {chosen.id}: {_why_none(chosen)}")
+    return Found(load_config(run.spec.trial, chosen.edits), own, provenance)
 
 
 def _is_of(kept: Path, own: Path | None) -> bool:
@@ -60,7 +49,7 @@ def _is_of(kept: Path, own: Path | None) -> bool:
     """
     if not kept.is_file():
         return False
-    return own is None or not own.is_file() or filecmp.cmp(kept, own, shallow=False)
+    return own is None or filecmp.cmp(kept, own, shallow=False)
 
 
 def _why_none(trial: Trial) -> str:
@@ -76,7 +65,7 @@ def _why_none(trial: Trial) -> str:
     )
 
 
-def _provenance(run: Path, trial: Trial) -> dict[str, Any]:
+def _provenance(run: RunFolder, trial: Trial) -> dict[str, Any]:
     return {
         "search": run.name,
         "trial": trial.id,

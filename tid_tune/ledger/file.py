@@ -1,29 +1,26 @@
-"""The append-only record of a search: one JSON object per line, the truth all else is built from.
+"""The append-only record of a search: one event per line, the source of everything else.
 
 An event is on disk before `append` returns: it is written, flushed and (by default) synced, so
 neither `kill -9` nor a power failure loses an event that somebody acted upon. Syncing costs about
-a third of a millisecond on a local disk, against the seconds a report stands for.
+a third of a millisecond on a local disk; a report interval takes seconds or more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
-import math
-import numbers
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from tid_tune.errors import TidTuneError, UsageError
+from tid_tune.ledger.events import Event, parse, to_line
 from tid_tune.ledger.lock import FileLock, lock_path
 
-Event = dict[str, Any]
-Subscriber = Callable[[Event], None]
 logger = logging.getLogger(__name__)
 LEDGER_NAME = "ledger.jsonl"
 """Of the ledger in a run folder."""
@@ -35,8 +32,7 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EROFS}
 class Ledger:
     """A ledger open for appending. Get one from `Ledger.open` or `Ledger.in_memory`.
 
-    `append` stamps each event with `time` (seconds since 1970, from `clock`) and hands it, as it
-    will be read back, to every subscriber.
+    `append` stamps each event with `time` (seconds since 1970, from `clock`).
     """
 
     def __init__(
@@ -45,8 +41,7 @@ class Ledger:
         self.path = path
         self.clock = clock
         self._sync = sync
-        self._subscribers: list[tuple[Subscriber, bool]] = []
-        self._memory: list[str] = []
+        self._memory: list[bytes] = []
         self._file: BinaryIO | None = None
         self._lock: FileLock | None = None
         self._batching = 0
@@ -62,7 +57,7 @@ class Ledger:
     def open(
         cls, path: Path | str, *, sync: bool = True, clock: Callable[[], float] = time.time
     ) -> Ledger:
-        """Open or create the ledger at `path`, mend a torn last line, and lock out other writers.
+        """Open or create the ledger at `path`, cut off a torn last line, lock out other writers.
 
         Args:
             path: the file; its folder is made if needed.
@@ -79,31 +74,21 @@ class Ledger:
         """Return a ledger that lives in memory only, for simulations."""
         return cls(None, clock=clock)
 
-    def append(self, event: str, **fields: Any) -> Event:
+    def append(self, event: Event) -> Event:
         """Record one event and return it as a later reader will see it.
 
         Raises:
             TidTuneError: it could not be written (disk full); the file is left as it was.
         """
-        line = json.dumps(
-            {"event": event, "time": self.clock(), **_finite(fields)},
-            separators=(",", ":"),
-            allow_nan=False,
-        )
+        line = to_line(replace(event, time=self.clock()))
         if self._file is None:
             if self.path is not None:
                 raise UsageError(f"{self.path}: the ledger is closed")
             self._memory.append(line)
         else:
-            self._write(self._file, line.encode() + b"\n")
-        recorded: Event = json.loads(line)
-        for subscriber, guarded in self._subscribers:
-            try:
-                subscriber(recorded)
-            except Exception:
-                if not guarded:
-                    raise
-                logger.exception("a ledger subscriber failed on %r; the search goes on", event)
+            self._write(self._file, line + b"\n")
+        recorded = parse(line)
+        assert recorded is not None
         return recorded
 
     @contextlib.contextmanager
@@ -121,14 +106,7 @@ class Ledger:
         """Stream all events from the first one on."""
         if self.path is not None:
             return read_events(self.path)
-        return (json.loads(line) for line in self._memory)
-
-    def subscribe(self, subscriber: Subscriber, *, guarded: bool = True) -> None:
-        """Call `subscriber(event)` after each event appended from now on, in subscription order.
-
-        `guarded`: what it raises is logged and passed over (for observers such as tracking).
-        """
-        self._subscribers.append((subscriber, guarded))
+        return (event for line in self._memory if (event := parse(line)) is not None)
 
     def close(self) -> None:
         """Release the file and its lock; calling it again does nothing."""
@@ -168,14 +146,14 @@ class Ledger:
     def _unwritable(self, error: OSError) -> TidTuneError:
         return TidTuneError(
             f"{self.path}: cannot record the search ({error.strerror}); "
-            "free some space and run the same command again, it goes on from here"
+            "free some space and run the same command again to resume"
         )
 
 
 def read_events(path: Path | str) -> Iterator[Event]:
     """Stream the events of a ledger, also while its driver is writing to it.
 
-    A torn last line is passed over; no lock is taken.
+    A torn last line is skipped; no lock is taken.
 
     Raises:
         UsageError: there is no such file, or a line other than the last is damaged.
@@ -187,27 +165,34 @@ def read_events(path: Path | str) -> Iterator[Event]:
         raise UsageError(f"{path}: cannot read the ledger ({error.strerror})") from None
     with file:
         for at, line in enumerate(file, start=1):
-            event = _parse(line)
+            event = parse(line)
             if event is not None:
                 yield event
             elif file.read(1):
                 raise UsageError(
-                    f"{path}, line {at}: damaged (not a JSON event). Restore the file from a "
+                    f"{path}, line {at}: damaged (not an event). Restore the file from a "
                     "copy, or delete that line if you accept to lose it"
                 )
 
 
-def number(value: Any) -> float:
-    """Return a recorded metric; "NaN", "Infinity" and "-Infinity" are recorded as strings."""
-    return float(value)
+class LedgerTail:
+    """Follows a ledger that somebody else writes: the complete events since the last call."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
 
-def _parse(line: bytes) -> Event | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None
+    def new_events(self) -> Iterator[Event]:
+        """Yield new events; one counts as read when the consumer asks for the next."""
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    return
+                event = parse(line)
+                if event is not None:
+                    yield event
+                self._offset += len(line)
 
 
 def _open_repaired(path: Path) -> BinaryIO:
@@ -220,7 +205,7 @@ def _open_repaired(path: Path) -> BinaryIO:
     tail = file.read(end - start)
     if not tail:
         return file
-    if _parse(tail) is None:
+    if parse(tail) is None:
         logger.warning("%s: cut off a torn last line of %d bytes", path, len(tail))
         file.truncate(start)
     elif not tail.endswith(b"\n"):
@@ -242,20 +227,3 @@ def _last_line_start(file: BinaryIO, end: int) -> int:
         if found >= 0:
             return position + found + 1
     return 0
-
-
-def _finite(value: Any) -> Any:
-    """Return `value` with NaN and infinities as strings, so that every line is strict JSON."""
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return float(value)
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int(value)
-    return value

@@ -8,13 +8,47 @@ import json
 import os
 import socket
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from tid_tune.errors import UsageError
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-_held: dict[str, dict[str, object]] = {}
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock."""
+
+    pid: int
+    host: str
+    since: str
+    """Local time of that host."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.host == socket.gethostname()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it certainly has ended; unknown on another machine, so False there."""
+        if not self.is_here:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+
+
+_held: dict[str, Holder] = {}
 """Holders of the locks of this process: record locks do not exclude their own process, and are
 lost as soon as the process closes any file handle on the same file."""
 
@@ -59,39 +93,31 @@ class FileLock:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = _holder(file)
-            if error.errno in _NO_LOCKS and _is_gone(holder):
+            if error.errno in _NO_LOCKS and (holder is None or holder.is_gone):
                 return
             raise UsageError(self._busy(holder, certain=error.errno not in _NO_LOCKS)) from None
 
-    def _busy(self, holder: dict[str, object], certain: bool) -> str:
-        who = (
-            f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-            if holder
-            else "another process"
-        )
-        mend = (
+    def _busy(self, holder: Holder | None, certain: bool) -> str:
+        who = "another process" if holder is None else str(holder)
+        fix = (
             "wait for it, or stop it first"
             if certain
             else f"if that process is gone, delete {self.path}"
         )
-        return f"{self.path.parent}: this search is already being driven by {who}; {mend}"
+        return f"{self.path.parent}: this search is already being driven by {who}; {fix}"
 
     @staticmethod
-    def _write_holder(file: IO[str]) -> dict[str, object]:
+    def _write_holder(file: IO[str]) -> Holder:
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        holder: dict[str, object] = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "since": since,
-        }
+        holder = Holder(os.getpid(), socket.gethostname(), since)
         file.truncate(0)
-        json.dump(holder, file)
+        json.dump(asdict(holder), file)
         file.flush()
         return holder
 
 
-def holder_of(target: Path) -> dict[str, object] | None:
-    """Return who holds the lock of the file `target` (`pid`, `host`, `since`), or None."""
+def holder_of(target: Path) -> Holder | None:
+    """Return the process that holds the lock of the file `target`, or None."""
     path = lock_path(target)
     key = str(path.resolve())
     if _is_held_here(key):
@@ -103,7 +129,8 @@ def holder_of(target: Path) -> dict[str, object] | None:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:
-            return holder if error.errno not in _NO_LOCKS or not _is_gone(holder) else None
+            unlocked = error.errno in _NO_LOCKS and (holder is None or holder.is_gone)
+            return None if unlocked else holder or Holder(0, "unknown", "unknown")
     return None
 
 
@@ -114,29 +141,12 @@ def lock_path(target: Path) -> Path:
 
 def _is_held_here(key: str) -> bool:
     """Whether this very process holds the lock; a forked child only inherits the note of it."""
-    return key in _held and _held[key]["pid"] == os.getpid()
+    return key in _held and _held[key].pid == os.getpid()
 
 
-def _holder(file: IO[str]) -> dict[str, object]:
+def _holder(file: IO[str]) -> Holder | None:
     file.seek(0)
     try:
-        holder = json.load(file)
-    except ValueError:
-        return {}
-    complete = isinstance(holder, dict) and {"pid", "host", "since"} <= holder.keys()
-    return holder if complete else {}
-
-
-def _is_gone(holder: dict[str, object]) -> bool:
-    if not holder:
-        return True
-    pid = holder["pid"]
-    if holder["host"] != socket.gethostname() or not isinstance(pid, int):
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+        return Holder(**json.load(file))
+    except (ValueError, TypeError):
+        return None

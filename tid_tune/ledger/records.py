@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+from tid_tune.ledger.decisions import CONTINUE, Cause, Decision
 
 
 class Status(enum.StrEnum):
@@ -18,7 +20,7 @@ class Status(enum.StrEnum):
     INTERRUPTED = "interrupted"
     """Its run ended from outside (driver killed, node lost, budget spent); goes on when it can."""
     PAUSED = "paused"
-    """Suspended by the scheduler; goes on when the scheduler says."""
+    """Waits at a rung until the scheduler continues or closes it."""
     COMPLETED = "completed"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -71,15 +73,15 @@ class Trial:
     """confirm: the candidate it reruns; duplicate: the trial it equals; transfer: the source."""
     status: Status = Status.PENDING
     reason: str = ""
-    kind: str = ""
-    """failed: `user`, `nan`, `oom`, `lost`, `crash`; interrupted: why (`budget`, `driver`, ...)."""
+    cause: Cause | None = None
+    """Of a failure or an interruption."""
     segment: int = -1
     node: str = ""
     reports: list[Report] = field(default_factory=list)
-    decision: str = "continue"
-    """The decision on the last report, its reason, and the kind of a pause."""
-    decision_reason: str = ""
-    decision_kind: str = ""
+    decision: Decision = CONTINUE
+    """On the last report of this run."""
+    effective: dict[str, Any] | None = None
+    """The values read back from the live objects when the trial was built last."""
     restart: tuple[str | None, int] | None = None
     """Checkpoint and step to go on from, where these are another trial's."""
     losses: int = 0
@@ -107,6 +109,18 @@ class Trial:
     def epoch(self) -> float:
         """How far it has come, in epochs; on a fraction of the data, in epochs of that."""
         return self.reports[-1].epoch if self.reports else 0.0
+
+    @property
+    def last_here(self) -> Report | None:
+        """The latest report on the part of the data that it is trained on now."""
+        last = self.last
+        return last if last is not None and last.fraction == self.fraction else None
+
+    @property
+    def epoch_here(self) -> float:
+        """The epochs trained on the part of the data that it is trained on now."""
+        last = self.last_here
+        return 0.0 if last is None else last.epoch
 
     @property
     def full_length(self) -> bool:
@@ -141,13 +155,6 @@ class Trial:
         """Return the objective of `report_at(epoch)`."""
         report = self.report_at(epoch)
         return None if report is None else report.metrics.get(objective)
-
-
-def status_after(end: Mapping[str, Any]) -> Status:
-    """Return where a trial stands after an `end` event of the ledger."""
-    if end["outcome"] == "interrupted" and end["kind"] == "scheduler":
-        return Status.PAUSED
-    return Status(end["outcome"])
 
 
 def reached(epoch: float, level: float) -> bool:

@@ -1,7 +1,7 @@
 """Fold the ledger's events into trial records: the one place where the ledger is interpreted.
 
 The engine applies each event through `RunState.apply` both when it happens and when a ledger is
-replayed, so a resumed search stands exactly where the interrupted one stood.
+replayed, so a resumed search is in exactly the state that the interrupted one was in.
 """
 
 from __future__ import annotations
@@ -14,18 +14,34 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.errors import UsageError
-from tid_tune.ledger.file import Event, number, read_events
-from tid_tune.ledger.records import Report, Status, Trial, status_after
+from tid_tune.ledger.decisions import CONTINUE, Cause
+from tid_tune.ledger.events import (
+    VERSION,
+    Changed,
+    Closed,
+    ConfirmationPlanned,
+    Ended,
+    Event,
+    Opened,
+    Placed,
+    Proved,
+    Reported,
+    ResultDecided,
+    Started,
+    Suggested,
+    Transferred,
+    TrialEvent,
+)
+from tid_tune.ledger.file import read_events
+from tid_tune.ledger.records import Report, Status, Trial
 
-VERSION = 1
-"""Of the events; a ledger of a later version is refused."""
 ALL_DONE = "all trials are done"
-"""Why a search closes that nothing kept from its end."""
+"""The reason of `Closed` when nothing was cut short."""
 
 
 @dataclass
 class Session:
-    """One run of the driver: when it opened the ledger and when it was last heard of."""
+    """One run of the driver: the times of its first and of its latest event."""
 
     opened: float
     last: float
@@ -33,10 +49,9 @@ class Session:
 
 @dataclass
 class RunState:
-    """What the events so far amount to.
+    """The state of a search after the events so far.
 
-    `trials` is in order of suggestion. `spec` is the latest spec as recorded, `stages` holds the
-    latest `stage` event of each stage (transfer, confirm, result, ...).
+    `trials` is in order of suggestion, `spec` the latest spec as recorded.
     """
 
     spec: dict[str, Any] = field(default_factory=dict)
@@ -47,12 +62,14 @@ class RunState:
     running: dict[str, None] = field(default_factory=dict)
     waiting: list[tuple[int, str]] = field(default_factory=list)
     """Interrupted or never started, sorted by number."""
-    stages: dict[str, Event] = field(default_factory=dict)
+    transfer: Transferred | None = None
+    confirmation: ConfirmationPlanned | None = None
+    result: ResultDecided | None = None
     sessions: list[Session] = field(default_factory=list)
     session_ends: list[Trial] = field(default_factory=list)
     """The trials that were completed, stopped or failed in this session, in order."""
     closed: str | None = None
-    """The reason of the last `close`, unless the ledger was opened again."""
+    """The reason of the last `Closed`, unless the ledger was opened again."""
 
     @classmethod
     def read(cls, path: Path | str) -> RunState:
@@ -72,142 +89,154 @@ class RunState:
         return state
 
     def apply(self, event: Event) -> Trial | None:
-        """Take in one event; return the trial it belongs to, if any."""
-        kind = event["event"]
-        if self.sessions and kind != "open":
-            self.sessions[-1].last = event["time"]
-        if kind == "open":
-            self._open(event)
-            return None
-        if kind == "suggest":
-            return self._suggest(event)
-        if kind == "stage":
-            self.stages[event["stage"]] = event
-            return None
-        if kind == "close":
-            self.closed = event["reason"]
-            return None
-        trial = self.trials.get(event.get("trial", ""))
+        """Take in one event; return the trial it belongs to, if any.
+
+        Raises:
+            UsageError: the trial of the event was never suggested, or the ledger is of a later
+                version.
+        """
+        if self.sessions and not isinstance(event, Opened):
+            self.sessions[-1].last = event.time
+        match event:
+            case Opened():
+                self._open(event)
+            case Suggested():
+                return self._suggest(event)
+            case Transferred():
+                self.transfer = event
+            case ConfirmationPlanned():
+                self.confirmation = event
+            case ResultDecided():
+                self.result = event
+            case Closed():
+                self.closed = event.reason
+            case _:
+                return self._apply_to_trial(event)
+        return None
+
+    def _apply_to_trial(self, event: TrialEvent) -> Trial:
+        trial = self.trials.get(event.trial)
         if trial is None:
             raise UsageError(
-                f"the ledger has a {kind!r} event of the trial {event.get('trial')!r}, which was "
-                "never suggested: lines are missing. Restore it from a copy, or use --fresh"
+                f"the ledger has a {event.event!r} event of the trial {event.trial!r}, which was "
+                "never suggested: lines are missing. Restore the ledger from a copy, or start over "
+                "with --fresh"
             )
-        if kind == "start":
-            self._start(trial, event)
-        elif kind == "place":
-            trial.node = event["node"]
-        elif kind == "report":
-            self._report(trial, event)
-        elif kind == "end":
-            self._end(trial, event)
+        match event:
+            case Changed():
+                self._change(trial, event)
+            case Started():
+                self._start(trial, event)
+            case Placed():
+                trial.node = event.node
+            case Proved():
+                trial.effective = event.effective
+            case Reported():
+                self._report(trial, event)
+            case Ended():
+                self._end(trial, event)
         return trial
 
     def wall_seconds(self, now: float) -> float:
-        """Return how long drivers have been at work on this search, the current one until `now`."""
+        """Return how long drivers have run this search, the current one until `now`."""
         if not self.sessions:
             return 0.0
         past = sum(session.last - session.opened for session in self.sessions[:-1])
         return past + now - self.sessions[-1].opened
 
     def interrupt_running(self) -> None:
-        """What ran without a driver does not run any more: it waits to be continued."""
+        """Mark the trials as interrupted that ran when their driver was killed."""
         for name in self.running:
             trial = self.trials[name]
-            trial.status, trial.kind = Status.INTERRUPTED, "driver"
+            trial.status, trial.cause = Status.INTERRUPTED, Cause.DRIVER
             trial.reason = "the driver ended"
             trial.active_since = None
             self._wait(trial)
         self.running.clear()
 
-    def _open(self, event: Event) -> None:
-        if event["version"] > VERSION:
+    def _open(self, event: Opened) -> None:
+        if event.version > VERSION:
             raise UsageError(
-                f"this run was recorded by a later tid-tune (ledger version {event['version']}, "
-                f"this one reads up to {VERSION}); upgrade, or start afresh with --fresh"
+                f"this run was recorded by a later tid-tune (ledger version {event.version}, "
+                f"this one reads up to {VERSION}); upgrade tid-tune, or start over with --fresh"
             )
-        self.spec = event["spec"]
-        self.run_id, self.config_hash = event["run_id"], event["config_hash"]
-        self.sessions.append(Session(event["time"], event["time"]))
+        self.spec = event.spec
+        self.run_id, self.config_hash = event.run_id, event.config_hash
+        self.sessions.append(Session(event.time, event.time))
         self.session_ends.clear()
         self.closed = None
         self.interrupt_running()
 
-    def _suggest(self, event: Event) -> Trial:
-        trial = self.trials.get(event["trial"])
-        if trial is not None:
-            trial.params, trial.edits = event["params"], event["edits"]
-            trial.origin, trial.fraction = event["origin"], event["fraction"]
-            if event["checkpoint"] is not None:
-                trial.restart = (event["checkpoint"], event["step"])
-            trial.status = Status.INTERRUPTED
-            self._wait(trial)
-            return trial
+    def _suggest(self, event: Suggested) -> Trial:
         trial = Trial(
-            id=event["trial"],
+            id=event.trial,
             number=len(self.trials),
-            stage=event["stage"],
-            label=event["label"],
-            params=event["params"],
-            edits=event["edits"],
-            seed=event["seed"],
-            epochs=event["epochs"],
-            origin=event["origin"],
-            method=event["method"],
-            fraction=event["fraction"],
-            of=event["of"],
+            stage=event.stage,
+            label=event.label,
+            params=event.params,
+            edits=event.edits,
+            seed=event.seed,
+            epochs=event.epochs,
+            origin=event.origin,
+            method=event.method,
+            fraction=event.fraction,
+            of=event.of,
         )
         self.trials[trial.id] = trial
         self._wait(trial)
         return trial
 
-    def _start(self, trial: Trial, event: Event) -> None:
+    def _change(self, trial: Trial, event: Changed) -> None:
+        trial.params, trial.edits = event.params, event.edits
+        trial.origin, trial.fraction = event.origin, event.fraction
+        if event.checkpoint is not None:
+            trial.restart = (event.checkpoint, event.step)
+        trial.status = Status.INTERRUPTED
+        self._wait(trial)
+
+    def _start(self, trial: Trial, event: Started) -> None:
         trial.status = Status.RUNNING
-        trial.segment, trial.node = event["segment"], event["node"]
-        trial.active_since = event["time"]
-        trial.reason = trial.kind = ""
-        trial.decision, trial.decision_reason = "continue", ""
-        trial.started = event["time"] if trial.started is None else trial.started
+        trial.segment, trial.node = event.segment, ""
+        trial.active_since = event.time
+        trial.reason, trial.cause = "", None
+        trial.decision = CONTINUE
+        trial.started = event.time if trial.started is None else trial.started
         self._unwait(trial)
         self.running[trial.id] = None
 
-    def _report(self, trial: Trial, event: Event) -> None:
-        trial.active_since = event["time"]
-        if event["repeated"]:
-            trial.repeated_seconds += event["seconds"]
+    def _report(self, trial: Trial, event: Reported) -> None:
+        trial.active_since = event.time
+        if event.repeated:
+            trial.repeated_seconds += event.seconds
             return
         trial.reports.append(
             Report(
-                step=event["step"],
-                epoch=event["epoch"],
-                metrics={sys.intern(k): number(v) for k, v in event["metrics"].items()},
-                seconds=event["seconds"],
-                images=event["images"],
-                checkpoint=event["checkpoint"],
+                step=event.step,
+                epoch=event.epoch,
+                metrics={sys.intern(name): value for name, value in event.metrics.items()},
+                seconds=event.seconds,
+                images=event.images,
+                checkpoint=event.checkpoint,
                 segment=trial.segment,
                 fraction=trial.fraction,
-                time=event["time"],
+                time=event.time,
             )
         )
-        trial.decision, trial.decision_reason = event["decision"], event["reason"]
-        trial.decision_kind = event["kind"]
+        trial.decision = event.decision
         trial.restart = None
 
-    def _end(self, trial: Trial, event: Event) -> None:
-        outcome, kind = event["outcome"], event["kind"]
-        trial.reason, trial.kind, trial.ended = event["reason"], kind, event["time"]
-        trial.of = event.get("of", trial.of)
-        # Ledgers of earlier versions do not have it.
-        trial.unreported_seconds += event.get("seconds", 0.0)
+    def _end(self, trial: Trial, event: Ended) -> None:
+        trial.status, trial.reason, trial.cause = event.status, event.reason, event.cause
+        trial.ended = event.time
+        trial.of = trial.of if event.of is None else event.of
+        trial.unreported_seconds += event.seconds
         trial.active_since = None
         self.running.pop(trial.id, None)
         self._unwait(trial)
-        trial.status = status_after(event)
-        if outcome == "interrupted":
-            trial.losses += kind == "lost"
-            if trial.status is Status.INTERRUPTED:
-                self._wait(trial)
-        elif trial.status is not Status.DUPLICATE:
+        if trial.status is Status.INTERRUPTED:
+            trial.losses += trial.cause is Cause.LOST
+            self._wait(trial)
+        elif trial.status.final and trial.status is not Status.DUPLICATE:
             self.session_ends.append(trial)
 
     def _wait(self, trial: Trial) -> None:

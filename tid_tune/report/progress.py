@@ -4,136 +4,90 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tid_tune import console
-from tid_tune.ledger.file import number
-from tid_tune.ledger.records import status_after
-from tid_tune.results.costs import Cost, devices
+from tid_tune.ledger.events import Changed, Ended, Event, Reported
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.report.tables import plain_table
+from tid_tune.results.costs import device_name
+from tid_tune.results.ranking import best_trial, is_full_search_trial, order
+from tid_tune.search.engine import Search
 from tid_tune.search.stages.budget import Budget
-from tid_tune.searchfile.model import SearchSpec
 
 RUNNING_ROWS = 8
 QUIET_SECONDS = 60.0
-"""Off a terminal: after so long without a line, a report is worth one."""
-
-
-@dataclass
-class RunningTrial:
-    """The line of a running trial."""
-
-    trial: str
-    label: str
-    epochs: int
-    epoch: float = 0.0
-    value: float | None = None
+"""Off a terminal: print a line at the next report after so long without one."""
 
 
 class Progress:
-    """Counts what happened from ledger events; constant work per event, whatever their number."""
+    """Counts, costs and the best trial of a running search, kept up to date event by event.
 
-    def __init__(self, spec: SearchSpec, planned: int) -> None:
-        self.objective = spec.first_objective
-        self._spec = spec
-        self._budget = Budget(spec, 0)
+    A view of the search's own state: constant work per event, however many trials there are.
+
+    Args:
+        search: the search to follow.
+        planned: trainings it will do at most.
+    """
+
+    def __init__(self, search: Search, planned: int) -> None:
+        self.search = search
         self.planned = planned
-        self.outcomes: Counter[str] = Counter()
-        self.running: dict[str, RunningTrial] = {}
-        self.epochs = 0.0
-        self.seconds = 0.0
-        self.best: tuple[float, str] | None = None
-        self._labels: dict[str, tuple[str, int]] = {}
-        self._last: dict[str, tuple[float, float]] = {}
-        self._fractions: dict[str, float] = {}
+        trials = search.state.trials.values()
+        self.ended = Counter(trial.status for trial in trials if trial.status.final)
+        self.best: Trial | None = best_trial(search.state, search.spec)
+        """The best search trial of full length, ranked as in the leaderboard."""
+        self._budget = Budget(search.spec, 0)
 
-    def apply(self, event: Mapping[str, Any]) -> None:
-        """Take in one ledger event."""
-        kind, trial = event["event"], event.get("trial", "")
-        if kind == "suggest":
-            self._labels[trial] = (_label(event), event["epochs"])
-            fraction = event.get("fraction", 1.0)
-            if fraction != self._fractions.get(trial, 1.0):
-                self._last.pop(trial, None)  # more data: its epochs begin again
-            self._fractions[trial] = fraction
-        elif kind == "start":
-            label, epochs = self._labels.get(trial, ("", self._spec.epochs))
-            epoch, value = self._last.get(trial, (0.0, None))
-            self.running[trial] = RunningTrial(trial, label, epochs, epoch, value)
-        elif kind == "report":
-            self._report(event)
-        elif kind == "end":
-            self._end(event)
-
-    def _report(self, event: Mapping[str, Any]) -> None:
-        trial, epoch = event["trial"], number(event["epoch"])
-        value = number(event["metrics"].get(self.objective, "nan"))
-        self.seconds += number(event["seconds"])
-        if event.get("repeated"):
+    def apply(self, event: Event, trial: Trial | None) -> None:
+        """Take in an event that the search has taken in already."""
+        if not isinstance(event, Ended) or trial is None or not trial.status.final:
             return
-        fraction = self._fractions.get(trial, 1.0)
-        self.epochs += fraction * (epoch - self._last.get(trial, (0.0, 0.0))[0])
-        self._last[trial] = (epoch, value)
-        if trial in self.running:
-            self.running[trial].epoch, self.running[trial].value = epoch, value
-        full = (
-            fraction == 1.0 and epoch >= self._labels.get(trial, ("", self._spec.epochs))[1] - 1e-6
-        )
-        if full and (self.best is None or self._spec.sign * value > self._spec.sign * self.best[0]):
-            self.best = (value, trial)
+        self.ended[trial.status] += 1
+        if is_full_search_trial(trial):
+            spec = self.search.spec
+            rivals = [trial] if self.best is None else [self.best, trial]
+            self.best = min(rivals, key=lambda one: order(one, spec))
 
-    def _end(self, event: Mapping[str, Any]) -> None:
-        self.running.pop(event["trial"], None)
-        self.outcomes[event["outcome"]] += 1
-        if event["outcome"] != "interrupted":
-            self._labels.pop(event["trial"], None)
-            self._last.pop(event["trial"], None)
-            self._fractions.pop(event["trial"], None)
+    @property
+    def running(self) -> list[Trial]:
+        """The trials that run now."""
+        state = self.search.state
+        # A copy first: the control loop may start a trial while the view's thread draws.
+        return [state.trials[name] for name in list(state.running)]
 
     def device_hours(self) -> float:
-        """GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""
-        return self.seconds * devices(self._spec.resources) / 3600
+        """Return the GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""
+        return self.search.spent.device_hours(self.search.spec.resources)
 
-    def device(self) -> str:
-        """The unit `device_hours` counts."""
-        return "GPU" if self._spec.resources.gpus else "CPU"
-
-    def remaining_seconds(self, concurrent: int, elapsed: float = 0.0) -> float | None:
-        """A rough time to the end; None before the first trial has ended.
+    def remaining_seconds(self, concurrent: int) -> float | None:
+        """Return a rough time to the end; None before the first trial has ended.
 
         From the mean cost of an ended trial, or to the end of the budget if that comes earlier.
 
         Args:
             concurrent: trials that run at once.
-            elapsed: seconds this command has taken.
         """
-        ended = sum(self.outcomes.values()) - self.outcomes["interrupted"]
-        if not ended or not self.epochs:
+        spent, ended = self.search.spent, sum(self.ended.values())
+        if not ended or not spent.epochs:
             return None
-        left = max(self.planned - ended, 0) * self.seconds / ended
-        spent = Cost(epochs=self.epochs, seconds=self.seconds)
-        room = self._budget.room(spent, elapsed, concurrent)
-        return min(left, room * self.seconds / self.epochs) / max(concurrent, 1)
-
-
-def _label(event: Mapping[str, Any]) -> str:
-    label, stage = event.get("label", ""), event["stage"]
-    return f"{stage} {label}" if label and stage == "confirm" else str(label or stage)
+        left = max(self.planned - ended, 0) * spent.seconds / ended
+        room = self._budget.room(spent, self.search.wall_seconds(), concurrent)
+        return min(left, room * spent.seconds / spent.epochs) / max(concurrent, 1)
 
 
 class View:
-    """Shows a Progress while the search runs. Subscribe `on_event` to the ledger."""
+    """Shows a Progress while the search runs. Let it observe the search: `search.observe(view)`."""
 
     def __init__(self, progress: Progress, concurrent: Callable[[], int]) -> None:
         self._progress = progress
+        self._objective = progress.search.spec.first_objective
         self._concurrent = concurrent
-        self._started = self._spoken = time.monotonic()
+        self._started = self._last_line = time.monotonic()
         self._live: Live | None = None
 
     def __enter__(self) -> View:
@@ -146,73 +100,83 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def on_event(self, event: Mapping[str, Any]) -> None:
-        """Update the counts; off a terminal, say a line per ended trial, or now and then."""
-        name = event.get("trial", "")
-        trial = self._progress.running.get(name)
-        goes_on = event["event"] == "suggest" and bool(event.get("checkpoint"))
-        self._progress.apply(event)
-        if self._live is not None:
+    def __call__(self, event: Event, trial: Trial | None) -> None:
+        """Update the counts; off a terminal, print a line per ended trial, or now and then."""
+        self._progress.apply(event, trial)
+        if self._live is not None or trial is None:
             return
-        quiet = time.monotonic() - self._spoken > QUIET_SECONDS
-        if event["event"] == "end":
-            console.say(self._line(event, trial))
-        elif goes_on:
-            console.say(f"  {name} goes on: {event['origin']}")
-        elif event["event"] == "report" and quiet:
-            console.say(f"  {self._running_line()}   {self.summary()}")
-        else:
-            return
-        self._spoken = time.monotonic()
+        quiet = time.monotonic() - self._last_line > QUIET_SECONDS
+        match event:
+            case Ended():
+                console.say(self._ended_line(trial))
+            case Changed(checkpoint=str()):
+                console.say(f"  {trial.id} continues: {event.origin}")
+            case Reported() if quiet:
+                console.say(f"  {self._running_line()}   {self.summary()}")
+            case _:
+                return
+        self._last_line = time.monotonic()
 
     def _running_line(self) -> str:
-        """The running trials in a line: `running: t0004 at epoch 3/12 0.213, t0005 ...`."""
-        rows = list(self._progress.running.values())
-        shown = [
-            f"{row.trial} at epoch {row.epoch:g}/{row.epochs}"
-            + ("" if row.value is None else f" {row.value:.3f}")
-            for row in rows[:RUNNING_ROWS]
-        ]
-        more = [f"{len(rows) - RUNNING_ROWS} more"] if len(rows) > RUNNING_ROWS else []
+        """Return the running trials: `running: t0004 at epoch 3/12 0.213, t0005 ...`."""
+        trials = self._progress.running
+        shown = [f"{trial.id} at epoch {self._length(trial)}" for trial in trials[:RUNNING_ROWS]]
+        more = [f"{len(trials) - RUNNING_ROWS} more"] if len(trials) > RUNNING_ROWS else []
         return "running: " + ", ".join([*shown, *more])
 
-    def _line(self, event: Mapping[str, Any], trial: RunningTrial | None) -> str:
-        name = f"{event['trial']} {trial.label}" if trial else str(event["trial"])
-        at = ""
-        if trial is not None and trial.value is not None:
-            at = f" at epoch {trial.epoch:g}: {self._progress.objective} {trial.value:.3f}"
-        reason = event.get("reason")
-        why = f" ({str(reason).splitlines()[-1]})" if reason else ""
-        return f"  {name} {status_after(event)}{at}{why}   {self.summary()}"
+    def _length(self, trial: Trial) -> str:
+        value = self._value(trial)
+        return f"{trial.epoch_here:g}/{trial.epochs}" + (f" {value}" if value else "")
+
+    def _ended_line(self, trial: Trial) -> str:
+        value, at = self._value(trial), ""
+        if value:
+            at = f" at epoch {trial.epoch_here:g}: {self._objective} {value}"
+        why = f" ({trial.reason.splitlines()[-1]})" if trial.reason else ""
+        return f"  {trial.id} {_label(trial)} {trial.status}{at}{why}   {self.summary()}"
+
+    def _value(self, trial: Trial) -> str:
+        last = trial.last_here
+        value = None if last is None else last.metrics.get(self._objective)
+        return "" if value is None else f"{value:.3f}"
 
     def summary(self) -> str:
-        """One line: counts, cost, time left."""
-        p = self._progress
-        parts = [f"{p.outcomes['completed']} completed", f"{p.outcomes['stopped']} stopped early"]
-        if p.outcomes["failed"]:
-            parts.append(f"{p.outcomes['failed']} failed")
-        parts.append(f"{p.epochs:g} epochs, {p.device_hours():.2f} {p.device()}-hours")
-        left = p.remaining_seconds(self._concurrent(), time.monotonic() - self._started)
+        """Return one line: counts, cost, time left."""
+        progress = self._progress
+        ended, spec = progress.ended, progress.search.spec
+        parts = [
+            f"{ended[Status.COMPLETED]} completed",
+            f"{ended[Status.STOPPED]} stopped early",
+            *([f"{ended[Status.FAILED]} failed"] if ended[Status.FAILED] else []),
+            f"{progress.search.spent.epochs:g} epochs",
+            f"{progress.device_hours():.2f} {device_name(spec.resources)}-hours",
+        ]
+        left = progress.remaining_seconds(self._concurrent())
         if left is not None:
             parts.append(f"about {_duration(left)} left")
         return ", ".join(parts)
 
     def render(self) -> Group:
-        """The live table."""
-        p = self._progress
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("trial", "what", "epoch", p.objective):
-            table.add_column(column, justify="left" if column in ("trial", "what") else "right")
-        # A copy: the control loop may start a trial while the view's thread draws.
-        for row in list(p.running.values())[:RUNNING_ROWS]:
-            value = "" if row.value is None else f"{row.value:.3f}"
-            table.add_row(row.trial, row.label, f"{row.epoch:g}/{row.epochs}", value)
-        if p.best is not None:
-            table.add_row(p.best[1], "best so far", "", f"{p.best[0]:.3f}", style="bold green")
+        """Return the live table."""
+        table = plain_table(
+            "trial", "what", "epoch", self._objective, right=("epoch", self._objective)
+        )
+        running, best = self._progress.running, self._progress.best
+        for trial in running[:RUNNING_ROWS]:
+            length = f"{trial.epoch_here:g}/{trial.epochs}"
+            table.add_row(trial.id, _label(trial), length, self._value(trial))
+        if best is not None:
+            table.add_row(best.id, "best so far", "", self._value(best), style="bold green")
         elapsed = _duration(time.monotonic() - self._started)
-        more = len(p.running) - RUNNING_ROWS
+        more = len(running) - RUNNING_ROWS
         extra = f", {more} more running" if more > 0 else ""
         return Group(table, Text(f"{elapsed}: {self.summary()}{extra}", style="dim"))
+
+
+def _label(trial: Trial) -> str:
+    if trial.stage == "confirm":
+        return f"confirm {trial.label}"
+    return trial.label or trial.stage
 
 
 def _duration(seconds: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.table import Table
 
@@ -15,14 +14,14 @@ from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
-from tid_tune.results.costs import devices, total_cost, trial_cost
+from tid_tune.results.costs import device_name, devices, total_cost, trial_cost
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.verdict import Group, Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
 
 SHOWN = 12
-LEADERBOARD, CONFIRMATION, PICTURE = "leaderboard.txt", "confirmation.txt", "best_so_far.png"
 LEVEL_NAMES = {NONE: "no distillation"}
 """How a level is called in a picture, where its label would not explain itself."""
 TEACHER = "teacher/"
@@ -34,7 +33,7 @@ class Result:
     """The end of a search: `levels` are reference values, `best` the winner's value and gain."""
 
     spec: SearchSpec
-    run_dir: Path
+    run: RunFolder
     rows: list[Row]
     best: Row | None
     levels: dict[str, float]
@@ -63,8 +62,10 @@ class Result:
     @property
     def artifacts(self) -> list[str]:
         """Files of the run folder that go with the parent run."""
-        names = (LEADERBOARD, CONFIRMATION, PICTURE, "best/config.py", "best/checkpoint.pth")
-        return [str(self.run_dir / name) for name in names if (self.run_dir / name).is_file()]
+        run = self.run
+        texts = (run.leaderboard_text, run.confirmation_text, run.picture)
+        files = (*texts, run.best / "config.py", run.best / "checkpoint.pth")
+        return [str(path) for path in files if path.is_file()]
 
     def show(self, seconds: float) -> None:
         """Print the leaderboard and what to open next."""
@@ -72,7 +73,7 @@ class Result:
         teacher = self.levels.get("teacher")
         if teacher is not None:
             console.say(f"teacher: {teacher:.3f}")
-        device = "GPU" if self.spec.resources.gpus else "CPU"
+        device = device_name(self.spec.resources)
         console.say(
             f"{self.spec.name}: {len(self.rows)} trials, {self.epochs:g} epochs, "
             f"{self.hours:.2f} {device}-hours; this command took {seconds:.0f} s"
@@ -90,30 +91,33 @@ class Result:
             gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
             console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
             for row in self._unbeaten():
-                console.say(f"  but {row.label} ({row.trial}) is better, the search fell short")
-        place = console.shown_path(self.run_dir)
-        console.say(f"  student      {place}/best/checkpoint.pth with {place}/best/config.py")
-        console.say(f"  picture      {place}/{PICTURE}")
+                console.say(
+                    f"  warning: the untuned {row.label} ({row.trial}) score higher; "
+                    "the search did not improve on them"
+                )
+        best = console.shown_path(self.run.best)
+        console.say(f"  student      {best}/checkpoint.pth with {best}/config.py")
+        console.say(f"  picture      {console.shown_path(self.run.picture)}")
         tracking = self.spec.tracking
         if tracking.enabled:
             here = "mlflow ui   (in this folder, then open the address it prints)"
             console.say(f"  curves       {tracking.uri or here}")
 
     def _unbeaten(self) -> list[Row]:
-        """The baselines that rank before the best trial."""
+        """Return the baselines that rank before the best trial."""
         last = 0 if self.best is None or self.best.rank is None else self.best.rank
         return [r for r in self.rows if r.stage == "baseline" and r.rank and r.rank < last]
 
 
-def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
-    """Write the tables, the picture and best/ into `run_dir`."""
+def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
+    """Write the tables, the picture and best/ into the run folder."""
     rows = leaderboard(state, spec)
     winner, best = winning_trial(state, spec), winning_row(rows, state, spec)
     held = devices(spec.resources)
     cost = total_cost(trial_cost(trial) for trial in state.trials.values())
     result = Result(
         spec=spec,
-        run_dir=run_dir,
+        run=run,
         rows=rows,
         best=best,
         levels=reference_levels(state, spec),
@@ -126,15 +130,15 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
         ended="" if state.closed in (None, ALL_DONE) else f"ended: {state.closed}",
     )
     table = leaderboard_table(rows, spec, width=200)
-    (run_dir / LEADERBOARD).write_text(to_text(table), encoding="utf-8")
+    run.leaderboard_text.write_text(to_text(table), encoding="utf-8")
     if result.confirmation is not None:
         text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
-        (run_dir / CONFIRMATION).write_text(text, encoding="utf-8")
+        run.confirmation_text.write_text(text, encoding="utf-8")
     objective = spec.first_objective
     ended = ended_trials(state, objective, held)
     if ended:
         best_so_far(
-            run_dir / PICTURE,
+            run.picture,
             ended,
             {LEVEL_NAMES.get(label, label): value for label, value in result.levels.items()},
             objective=objective,
@@ -142,12 +146,12 @@ def write_result(state: RunState, spec: SearchSpec, run_dir: Path) -> Result:
             title=spec.name,
         )
     if winner is not None:
-        keep_best(winner, spec, run_dir)
+        keep_best(winner, spec, run)
     return result
 
 
 def _confirmed_figures(group: Group) -> dict[str, float]:
-    """The mean over the confirmation's seeds and the gain over each reference, with intervals."""
+    """Return the mean over the seeds and the gain over each reference, with intervals."""
     known = {"confirmed": group.estimate}
     for comparison in group.comparisons:
         # MLflow takes no brackets in a metric's name.
@@ -163,7 +167,7 @@ def _confirmed_figures(group: Group) -> dict[str, float]:
 
 
 def reference_levels(state: RunState, spec: SearchSpec) -> dict[str, float]:
-    """Full-length values of the baseline trials, and the teacher's, by their label."""
+    """Return the full-length values of the baselines, and the teacher's, by their label."""
     objective = spec.first_objective
     levels: dict[str, float] = {}
     for trial in state.trials.values():
@@ -178,7 +182,7 @@ def reference_levels(state: RunState, spec: SearchSpec) -> dict[str, float]:
 
 
 def ended_trials(state: RunState, objective: str, held: float) -> list[EndedTrial]:
-    """The ended trials in order, with what the search had cost by then."""
+    """Return the ended trials in order, with what the search had cost by then."""
     ended = [t for t in state.trials.values() if t.ended is not None and t.reports]
     points, epochs, seconds = [], 0.0, 0.0
     for trial in sorted(ended, key=lambda t: t.ended or 0.0):
@@ -191,21 +195,17 @@ def ended_trials(state: RunState, objective: str, held: float) -> list[EndedTria
     return points
 
 
-def keep_best(winner: Trial, spec: SearchSpec, run_dir: Path) -> None:
-    """Put the winner's last checkpoint and its resolved config into `run_dir`/best."""
+def keep_best(winner: Trial, spec: SearchSpec, run: RunFolder) -> None:
+    """Put the winner's last checkpoint and its resolved config into the run folder's best/."""
     from tid_tune.openmmlab.configs import load_config
 
-    last = winner.last
-    if last is None or last.checkpoint is None:
+    source = run.checkpoint(winner)
+    if source is None:
         return
-    source = run_dir / last.checkpoint
-    if not source.is_file():
-        return
-    best = run_dir / "best"
-    best.mkdir(exist_ok=True)
-    shutil.copyfile(source, best / "checkpoint.part")
-    (best / "checkpoint.part").replace(best / "checkpoint.pth")
-    load_config(spec.trial, winner.edits, imports=False).dump(best / "config.py")
+    run.best.mkdir(exist_ok=True)
+    shutil.copyfile(source, run.best / "checkpoint.part")
+    (run.best / "checkpoint.part").replace(run.best / "checkpoint.pth")
+    load_config(spec.trial, winner.edits, imports=False).dump(run.best / "config.py")
 
 
 def _why_nothing(rows: list[Row]) -> str:

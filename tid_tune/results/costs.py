@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tid_tune.ledger.file import Event
+from tid_tune.ledger.events import Ended, Reported
 from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.searchfile.model import Resources, SearchSpec
@@ -73,6 +73,32 @@ def cost_table(state: RunState) -> dict[tuple[str, str], Cost]:
     return table
 
 
+@dataclass(frozen=True)
+class CostRow:
+    """What was spent on one stage with one outcome; `stage` is `all` in the last row."""
+
+    stage: str
+    outcome: str
+    trials: int
+    epochs: float
+    device_hours: float
+
+
+def cost_rows(state: RunState, spec: SearchSpec) -> list[CostRow]:
+    """Return the costs by stage and outcome, and their sum."""
+    costs = cost_table(state)
+    rows = [(stage, outcome, cost) for (stage, outcome), cost in costs.items()]
+    return [
+        CostRow(stage, outcome, cost.trials, cost.epochs, cost.device_hours(spec.resources))
+        for stage, outcome, cost in [*rows, ("all", "", total_cost(costs.values()))]
+    ]
+
+
+def device_name(resources: Resources) -> str:
+    """Return the unit of `Cost.device_hours`: `GPU`, or `CPU` where a trial asks for no GPU."""
+    return "GPU" if resources.gpus else "CPU"
+
+
 def total_cost(costs: Iterable[Cost]) -> Cost:
     """Return the sum of `costs`."""
     total = Cost()
@@ -89,17 +115,17 @@ class Meter:
     reports: float = 0.0
     """How many; on a fraction of the training images, each counts as that fraction."""
 
-    def apply(self, event: Event, trial: Trial) -> None:
+    def apply(self, event: Reported | Ended, trial: Trial) -> None:
         """Take in an event of a trial, after it has been folded into `trial`."""
-        match event["event"]:
-            case "report" if not event["repeated"]:
-                before = trial.reports[-2] if len(trial.reports) > 1 else None
-                last = trial.reports[-1]
-                self.spent.add(Cost(0, trained_epochs(before, last), last.seconds, last.images))
-                self.reports += last.fraction
-            case "report" | "end":
-                # Time without a result: a report that was repeated, or one that never came.
-                self.spent.seconds += event.get("seconds", 0.0)
+        if isinstance(event, Ended) or event.repeated:
+            # Time without a result: a report that was repeated, or one that never came.
+            self.spent.seconds += event.seconds
+            return
+        before = trial.reports[-2] if len(trial.reports) > 1 else None
+        last = trial.reports[-1]
+        epochs = trained_epochs(before, last)
+        self.spent.add(Cost(epochs=epochs, seconds=last.seconds, images=last.images))
+        self.reports += last.fraction
 
     def interval(self, spec: SearchSpec) -> float:
         """Return how many epochs a report stands for; in iterations, as known so far."""

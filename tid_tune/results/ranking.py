@@ -44,13 +44,11 @@ def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
 
     Confirmation reruns are left out: they are means, see `verdict`.
     """
-    sign = spec.sign
-    first = spec.first_objective
     chosen = [t for t in state.trials.values() if t.stage != "confirm" and _is_listed(t)]
     full = [t for t in chosen if t.status is Status.COMPLETED]
-    full.sort(key=lambda t: (-sign * _finite(t.value(first), sign), t.number))
+    full.sort(key=lambda trial: order(trial, spec))
     rest = [t for t in chosen if t.status is not Status.COMPLETED]
-    rest.sort(key=lambda t: (-_length(t), -sign * _finite(t.value(first), sign), t.number))
+    rest.sort(key=lambda trial: (-_length(trial), *order(trial, spec)))
     front = pareto_front(full, spec)
     baselines = [t for t in state.trials.values() if t.stage != "search" and t.label == "none"]
     rows = []
@@ -62,13 +60,15 @@ def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
 
 def best_trial(state: RunState, spec: SearchSpec) -> Trial | None:
     """Return the full-length search trial with the best first objective."""
-    return next(iter(ranked_full_length(state, spec)), None)
+    full = filter(is_full_search_trial, state.trials.values())
+    return min(full, key=lambda trial: order(trial, spec), default=None)
 
 
 def winning_trial(state: RunState, spec: SearchSpec) -> Trial | None:
     """Return the search trial that was confirmed as the best; before that, the best one so far."""
-    name = state.stages.get("result", {}).get("winner")
-    return state.trials[name] if name else best_trial(state, spec)
+    if state.result is not None and state.result.winner is not None:
+        return state.trials[state.result.winner]
+    return best_trial(state, spec)
 
 
 def winning_row(rows: Iterable[Row], state: RunState, spec: SearchSpec) -> Row | None:
@@ -79,11 +79,19 @@ def winning_row(rows: Iterable[Row], state: RunState, spec: SearchSpec) -> Row |
 
 def ranked_full_length(state: RunState, spec: SearchSpec) -> list[Trial]:
     """Return the search trials of full length, best first objective first."""
-    first, sign = spec.first_objective, spec.sign
-    full = [
-        t for t in state.trials.values() if t.stage == "search" and t.status is Status.COMPLETED
-    ]
-    return sorted(full, key=lambda t: (-sign * _finite(t.value(first), sign), t.number))
+    full = filter(is_full_search_trial, state.trials.values())
+    return sorted(full, key=lambda trial: order(trial, spec))
+
+
+def is_full_search_trial(trial: Trial) -> bool:
+    """Return whether a trial can be the best one: searched, and trained to its full length."""
+    return trial.stage == "search" and trial.status is Status.COMPLETED
+
+
+def order(trial: Trial, spec: SearchSpec) -> tuple[float, int]:
+    """Return the sort key of trials of equal length: the better first objective comes first."""
+    value = trial.value(spec.first_objective)
+    return -spec.sign * _finite(value, spec.sign), trial.number
 
 
 def pareto_front(trials: Iterable[Trial], spec: SearchSpec) -> set[str]:

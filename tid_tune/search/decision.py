@@ -1,10 +1,26 @@
-"""What the search tells its executor: what to run next, and whether to go on with a trial."""
+"""What the search answers its executor: what to run next, and whether a trial goes on."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
 from typing import Any
+
+from tid_tune.ledger.decisions import CONTINUE, Continue, Decision, Fail, Pause, Stop, Suspend
+
+__all__ = [
+    "CONTINUE",
+    "FINISHED",
+    "WAIT",
+    "Assignment",
+    "Continue",
+    "Decision",
+    "Fail",
+    "Pause",
+    "Signal",
+    "Stop",
+    "Suspend",
+]
 
 
 @dataclass(frozen=True)
@@ -25,16 +41,18 @@ class Assignment:
     edits: dict[str, Any]
     seed: int
     epochs: int
+    fraction: float = 1.0
+    """Of the training images to use."""
     checkpoint: str | None = None
     """Where to continue from; None: from scratch."""
     step: int = 0
-    """Reports that need not be repeated."""
+    """The report interval that `checkpoint` was written after."""
     segment: int = 0
     """Counts the runs of this trial: 0, then one more for each continuation."""
 
 
 class Signal(enum.Enum):
-    """The answers of `next()` that are no work."""
+    """The answers of `next()` besides an Assignment."""
 
     WAIT = "wait"
     """Nothing to start now; ask again after the next report or end."""
@@ -44,33 +62,3 @@ class Signal(enum.Enum):
 
 WAIT = Signal.WAIT
 FINISHED = Signal.FINISHED
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The answer to a report: a `Continue`, `Stop` or `Pause`."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Continue(Decision):
-    """The trial goes on."""
-
-
-@dataclass(frozen=True)
-class Stop(Decision):
-    """The trial has ended as far as the search is concerned: free what it holds."""
-
-
-@dataclass(frozen=True)
-class Pause(Stop):
-    """A stop that is not the end: the trial may come back from `next()`, from its checkpoint.
-
-    `kind`: `scheduler` (waits at a rung), `budget` or `halted` (goes on if the search does).
-    """
-
-    kind: str = "scheduler"
-
-
-CONTINUE = Continue()

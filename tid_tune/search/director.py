@@ -8,13 +8,24 @@ then new ones. Baseline and search overlap. 4. When all of these have ended: the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from tid_tune.ledger.file import Event
+from tid_tune.ledger.decisions import CONTINUE, Cause, Decision, Suspend
+from tid_tune.ledger.events import (
+    Closed,
+    ConfirmationPlanned,
+    Ended,
+    Event,
+    Reported,
+    ResultDecided,
+    Started,
+    Suggested,
+)
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import ALL_DONE
 from tid_tune.results.costs import Cost, Meter
 from tid_tune.results.ranking import best_trial
-from tid_tune.search.decision import CONTINUE, FINISHED, WAIT, Assignment, Decision, Pause, Signal
+from tid_tune.search.decision import FINISHED, WAIT, Assignment, Signal
 from tid_tune.search.journal import Journal
 from tid_tune.search.samplers.base import rng_for
 from tid_tune.search.schedulers import Continuation
@@ -59,28 +70,38 @@ class Director:
 
     def apply(self, event: Event, trial: Trial | None) -> None:
         """Take in an event that has been folded into the state already."""
-        if event["event"] == "stage" and event["stage"] == "confirm":
+        if isinstance(event, ConfirmationPlanned):
             self._confirm = confirm_plan(self.state, self.spec)
         if trial is None:
             return
-        match event["event"]:
-            case "suggest" if trial.segment < 0:
+        match event:
+            case Suggested():
                 self._planned.add(trial.identity)
                 self._keys.setdefault(config_key(trial.edits, trial.seed), trial.id)
-            case "end" if trial.status is Status.FAILED and trial.kind == "lost":
-                # Nothing is known about these values: they may be tried again.
-                self._keys.pop(config_key(trial.edits, trial.seed), None)
-            case "end" if trial.status is Status.COMPLETED and trial.stage == "search":
-                self._any_completed = True
-            case "start":
+            case Started():
                 self._workers = max(self._workers, len(self.state.running))
-        self._meter.apply(event, trial)
-        if event["event"] == "end" and trial.status.final:
-            # What has been paid need not be kept any more.
-            self._budget.confirm_runs -= trial.identity in self._baseline_reruns
+            case Reported() | Ended():
+                self._meter.apply(event, trial)
+                if isinstance(event, Ended):
+                    self._ended(trial)
         stream = self.streams.get(trial.method)
         if trial.stage == "search" and stream is not None:
             stream.apply(event, trial)
+
+    @property
+    def spent(self) -> Cost:
+        """What the search has cost so far."""
+        return self._meter.spent
+
+    def _ended(self, trial: Trial) -> None:
+        if trial.status is Status.FAILED and trial.cause is Cause.LOST:
+            # Nothing is known about these values: they may be tried again.
+            self._keys.pop(config_key(trial.edits, trial.seed), None)
+        if trial.status is Status.COMPLETED and trial.stage == "search":
+            self._any_completed = True
+        if trial.status.final and trial.identity in self._baseline_reruns:
+            # It has been paid for: no budget need be kept for it any more.
+            self._budget.confirm_runs -= 1
 
     def next(self) -> Assignment | Signal:
         """Return work, WAIT, or FINISHED (the search has been closed)."""
@@ -104,19 +125,17 @@ class Director:
             return CONTINUE
         return stream.decide(trial, epoch, metrics)
 
-    def hold(self, trial: Trial, epoch: float, seconds: float) -> Pause | None:
+    def hold(self, trial: Trial, epoch: float, seconds: float) -> Suspend | None:
         """Return why a trial that is about to report, and would go on, may not."""
         halted = halt_reason(self.state.session_ends)
         if halted is not None:
-            return Pause(halted, kind="halted")
-        last = trial.last
-        gone = last.epoch if last is not None and last.fraction == trial.fraction else 0.0
-        now = Cost(epochs=(epoch - gone) * trial.fraction, seconds=seconds)
+            return Suspend(halted, Cause.HALTED)
+        now = Cost(epochs=(epoch - trial.epoch_here) * trial.fraction, seconds=seconds)
         now.add(self._meter.spent)
         # What the others are at, and this trial's next interval.
         share = trial.stage == "search" and not self._is_first_result(running=1)
         reason = self._spent(share, now, self._in_flight())
-        return None if reason is None else Pause(reason, kind="budget")
+        return None if reason is None else Suspend(reason, Cause.BUDGET)
 
     def _work(self) -> Trial | None:
         spent = {s: self._spent_by_one_more(s) for s in ("baseline", "search", "confirm")}
@@ -210,14 +229,15 @@ class Director:
         trial = self._journal.suggest(planned, self.spec.epochs, fraction)
         if twin is None:
             return trial
-        self._journal.end(trial, "duplicate", f"the same values and seed as {twin}", of=twin)
+        reason = f"the same values and seed as {twin}"
+        self._journal.end(trial, Status.DUPLICATE, reason, of=twin)
         return None
 
     def _close_paused(self) -> bool:
         """End the paused trials that nobody will continue; whether there were any."""
         closings = [c for stream in self.streams.values() for c in stream.scheduler.closings()]
         for closing in closings:
-            self._journal.end(self.state.trials[closing.trial], "stopped", closing.reason)
+            self._journal.end(self.state.trials[closing.trial], Status.STOPPED, closing.reason)
         return bool(closings)
 
     def _confirming(self) -> bool:
@@ -227,13 +247,17 @@ class Director:
         if self.spec.confirm is None:
             return None
         if not self._confirming():
-            stage = confirm_stage(self.state, self.spec)
-            known = self.state.stages.get("confirm", {})
-            if any(known.get(key) != value for key, value in stage.items()):
-                self._journal.stage("confirm", **stage)
-        if not self.state.stages["confirm"]["candidates"] or not self._affords_a_rerun():
+            planned = confirm_stage(self.state, self.spec)
+            known = self.state.confirmation
+            if known is None or planned != replace(known, time=planned.time):
+                self._journal.record(planned)
+        if not self._has_candidates() or not self._affords_a_rerun():
             return None
         return self._suggest_first(self._missing(self._confirm))
+
+    def _has_candidates(self) -> bool:
+        planned = self.state.confirmation
+        return planned is not None and bool(planned.candidates)
 
     def _affords_a_rerun(self) -> bool:
         """Whether the budget covers one more full training besides those that run."""
@@ -273,13 +297,14 @@ class Director:
         best = best_trial(self.state, self.spec)
         winner = verdict.winner if verdict is not None else None
         reason = halted or self._unfinished() or self._exhausted() or ALL_DONE
-        self._journal.stage(
-            "result",
-            winner=winner or (None if best is None else best.id),
-            confirmed=winner is not None,
-            text=verdict.text if verdict is not None else "",
+        self._journal.record(
+            ResultDecided(
+                winner=winner or (None if best is None else best.id),
+                confirmed=winner is not None,
+                text=verdict.text if verdict is not None else "",
+            )
         )
-        self._journal.ledger.append("close", reason=reason)
+        self._journal.record(Closed(reason=reason))
         return FINISHED
 
     def _unfinished(self) -> str | None:
@@ -287,7 +312,7 @@ class Director:
         ended = all(trial.status.final for trial in self.state.trials.values())
         if not ended or any(stream.open for stream in self.streams.values()):
             return self._spent_by_one_more("search")
-        if self.state.stages.get("confirm", {}).get("candidates") and self._missing(self._confirm):
+        if self._has_candidates() and self._missing(self._confirm):
             # A rerun begins only if all of it fits.
             return self._spent(False, self._meter.spent, ahead=self.spec.epochs)
         return None

@@ -12,9 +12,19 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from tid_tune.ledger.file import Event, Ledger
+from tid_tune.ledger.decisions import Cause
+from tid_tune.ledger.events import (
+    VERSION,
+    Opened,
+    Placed,
+    Proved,
+    Reported,
+    Transferred,
+)
+from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status, Trial, missing_objectives, reached
-from tid_tune.ledger.state import VERSION, RunState
+from tid_tune.ledger.state import RunState
+from tid_tune.results.costs import Cost
 from tid_tune.search.decision import (
     CONTINUE,
     FINISHED,
@@ -22,12 +32,14 @@ from tid_tune.search.decision import (
     Assignment,
     Continue,
     Decision,
+    Fail,
     Pause,
     Signal,
     Stop,
+    Suspend,
 )
 from tid_tune.search.director import Director
-from tid_tune.search.journal import Journal, recorded
+from tid_tune.search.journal import Follower, Journal
 from tid_tune.search.resume import check_resumable, describe_resume
 from tid_tune.search.stream import StartPoint, check_points
 from tid_tune.search.transfer import (
@@ -46,10 +58,12 @@ __all__ = [
     "Assignment",
     "Continue",
     "Decision",
+    "Fail",
     "Pause",
     "Search",
     "Signal",
     "Stop",
+    "Suspend",
 ]
 
 MAX_LOSSES = 3
@@ -66,7 +80,7 @@ class Search:
         notes: what resuming or transferring does with which trial, for the user.
     """
 
-    def __init__(self, spec: SearchSpec, ledger: Ledger, transfer: Event | None) -> None:
+    def __init__(self, spec: SearchSpec, ledger: Ledger, transfer: Transferred | None) -> None:
         self.notes: list[str] = []
         start: dict[str, list[StartPoint]] = {}
         if transfer is not None and spec.transfer is not None:
@@ -79,10 +93,11 @@ class Search:
         self.state = RunState()
         self._journal = Journal(ledger, self.state)
         self._director = Director(spec, self._journal, start)
+        self._journal.follow([self._director.apply])
 
     @classmethod
     def open(cls, spec: SearchSpec, ledger: Ledger) -> Search:
-        """Start a search on an empty ledger, or go on with the one it holds.
+        """Start a search on an empty ledger, or resume the one it holds.
 
         Raises:
             UsageError: the spec has changed so that it cannot continue this ledger, the run it
@@ -94,45 +109,61 @@ class Search:
         if before.trials:
             check_resumable(before, spec)
             notes = describe_resume(before, spec)
-        transfer = before.stages.get("transfer")
         fresh = None
-        stale = not before.trials or not is_current(transfer, spec)
+        stale = not before.trials or not is_current(before.transfer, spec)
         if spec.transfer is not None and stale:
-            fresh = {"event": "stage", "stage": "transfer", **read_transfer(spec)}
-        search = cls(spec, ledger, fresh or transfer)
+            fresh = read_transfer(spec)
+        search = cls(spec, ledger, fresh or before.transfer)
         check_points(search.spec)
         search.notes = [*notes, *_config_note(before, spec), *search.notes]
         for event in ledger.events():
-            search._apply(event)
-        ledger.subscribe(search._apply, guarded=False)
+            search._journal.take_in(event)
         search._begin(spec, fresh)
         return search
 
-    def _begin(self, spec: SearchSpec, transfer: Event | None) -> None:
-        with self.ledger.batch():
-            self.ledger.append(
-                "open",
-                spec=spec.model_dump(mode="json"),
-                version=VERSION,
-                run_id=self.state.run_id or uuid.uuid4().hex[:12],
-                config_hash=_fingerprint(spec.trial),
+    def _begin(self, spec: SearchSpec, transfer: Transferred | None) -> None:
+        with self._journal.batch():
+            self._journal.record(
+                Opened(
+                    spec=spec.model_dump(mode="json"),
+                    version=VERSION,
+                    run_id=self.state.run_id or uuid.uuid4().hex[:12],
+                    config_hash=_fingerprint(spec.trial),
+                )
             )
             if transfer is not None:
-                self.ledger.append(**transfer)
+                self._journal.record(transfer)
             self._finish_decided()
+
+    @property
+    def spent(self) -> Cost:
+        """What the search has cost so far."""
+        return self._director.spent
+
+    def wall_seconds(self) -> float:
+        """Return how long drivers have run this search."""
+        return self.state.wall_seconds(self.ledger.clock())
+
+    def follow(self, follower: Follower) -> None:
+        """Call `follower(event, trial)` after each event from now on; its errors end the search."""
+        self._journal.follow([follower])
+
+    def observe(self, observer: Follower) -> None:
+        """Call `observer(event, trial)` after each event from now on; its errors are logged."""
+        self._journal.observe(observer)
 
     def next(self) -> Assignment | Signal:
         """Return the next piece of work, WAIT (ask again later) or FINISHED."""
-        with self.ledger.batch():
+        with self._journal.batch():
             return self._director.next()
 
     def started(self, trial: str, node: str) -> None:
         """Record where a trial runs."""
-        self.ledger.append("place", trial=trial, node=node)
+        self._journal.record(Placed(trial=trial, node=node))
 
     def proved(self, trial: str, effective: Mapping[str, object]) -> None:
         """Record the values in effect, read back from the live objects of a trial."""
-        self.ledger.append("proof", trial=trial, effective=effective)
+        self._journal.record(Proved(trial=trial, effective=dict(effective)))
 
     def report(
         self,
@@ -158,93 +189,95 @@ class Search:
         record = self.state.trials[trial]
         if record.status is not Status.RUNNING:
             return Stop(f"{trial} has ended: {record.reason or record.status}")
-        last = record.last
-        repeated = last is not None and last.fraction == record.fraction and step <= last.step
+        last = record.last_here
+        repeated = last is not None and step <= last.step
         decision = CONTINUE if repeated else self._decide(record, epoch, metrics, seconds)
-        with self.ledger.batch():
-            self.ledger.append(
-                "report",
-                trial=trial,
-                step=step,
-                epoch=epoch,
-                metrics=metrics,
-                seconds=seconds,
-                images=images,
-                checkpoint=checkpoint,
-                repeated=repeated,
-                **recorded(decision),
+        with self._journal.batch():
+            self._journal.record(
+                Reported(
+                    trial=trial,
+                    step=step,
+                    epoch=epoch,
+                    metrics=metrics,
+                    seconds=seconds,
+                    images=images,
+                    checkpoint=checkpoint,
+                    repeated=repeated,
+                    decision=decision,
+                )
             )
-            if not repeated:
-                self._act(record)
+            self._carry_out(decision, record)
         return decision
 
     def complete(self, trial: str) -> None:
-        """The trial says it is done. After a stop or pause this does nothing."""
+        """Record that the trial says it is done. After a stop or pause this does nothing."""
         record = self.state.trials[trial]
         if record.status is not Status.RUNNING:
             return
         if record.last is None:
-            objectives = ", ".join(self.spec.objectives)
-            self._journal.end(record, "failed", f"it ended without reporting {objectives}", "user")
+            reason = f"it ended without reporting {', '.join(self.spec.objectives)}"
+            self._journal.end(record, Status.FAILED, reason, Cause.USER)
         elif not record.full_length:
             reason = f"it ended by itself at epoch {record.epoch:g} of {record.epochs}"
-            self._journal.end(record, "stopped", reason)
+            self._journal.end(record, Status.STOPPED, reason)
         else:
-            self._journal.end(record, "completed")
+            self._journal.end(record, Status.COMPLETED)
 
-    def fail(self, trial: str, kind: str, message: str) -> None:
-        """The trial failed. Kind `lost` (infrastructure) is tried again, at most 3 times."""
+    def fail(self, trial: str, cause: Cause | str, message: str) -> None:
+        """Record that the trial failed. `lost` (infrastructure) is tried again, at most 3 times."""
         record = self.state.trials[trial]
         if record.status is not Status.RUNNING:
             return
-        message = message[:MESSAGE_LENGTH]
-        if kind == "lost" and record.losses < MAX_LOSSES:
-            self._journal.end(record, "interrupted", message, kind)
-        else:
-            self._journal.end(record, "failed", message, kind)
+        cause, message = Cause(cause), message[:MESSAGE_LENGTH]
+        again = cause is Cause.LOST and record.losses < MAX_LOSSES
+        status = Status.INTERRUPTED if again else Status.FAILED
+        self._journal.end(record, status, message, cause)
 
     def interrupt(self, trial: str) -> None:
-        """The trial's run is being ended from outside; it goes on at its last checkpoint."""
+        """Record that the trial's run is ended from outside; it resumes at its last checkpoint."""
         record = self.state.trials[trial]
         if record.status is Status.RUNNING:
-            self._journal.end(record, "interrupted", "the search was interrupted", "signal")
-
-    def _apply(self, event: Event) -> None:
-        self._director.apply(event, self.state.apply(event))
+            reason = "the search was interrupted"
+            self._journal.end(record, Status.INTERRUPTED, reason, Cause.SIGNAL)
 
     def _decide(
         self, trial: Trial, epoch: float, metrics: dict[str, float], seconds: float
     ) -> Decision:
         missing = missing_objectives(metrics, self.spec.objectives)
         if missing:
-            return Stop(_missing_message(missing, metrics, epoch))
+            return Fail(_missing_message(missing, metrics, epoch))
         if trial.fraction == 1.0 and reached(epoch, trial.epochs):
             return CONTINUE
         decision = self._director.decide(trial, epoch, metrics)
-        if isinstance(decision, Stop):
+        if not isinstance(decision, Continue):
             return decision
         return self._director.hold(trial, epoch, seconds) or decision
 
-    def _act(self, trial: Trial) -> None:
-        """Carry out the decision recorded with the trial's last report."""
-        last, reason = trial.last, trial.decision_reason
-        if last is not None and missing_objectives(last.metrics, self.spec.objectives):
-            self._journal.end(trial, "failed", reason, "nan")
-        elif trial.decision == "stop":
-            self._journal.end(trial, "stopped", reason)
-        elif trial.decision == "pause":
-            self._journal.end(trial, "interrupted", reason, trial.decision_kind)
+    def _carry_out(self, decision: Decision, trial: Trial) -> None:
+        """End the trial's run if the decision on its last report says so."""
+        match decision:
+            case Fail():
+                self._journal.end(trial, Status.FAILED, decision.reason, decision.cause)
+            case Stop():
+                self._journal.end(trial, Status.STOPPED, decision.reason)
+            case Pause():
+                self._journal.end(trial, Status.PAUSED, decision.reason)
+            case Suspend():
+                self._journal.end(trial, Status.INTERRUPTED, decision.reason, decision.cause)
 
     def _finish_decided(self) -> None:
-        """End the trials whose fate was recorded before the driver could record their end."""
+        """End the trials whose outcome was recorded before the driver could record their end."""
         for _, name in list(self.state.waiting):
             trial = self.state.trials[name]
-            if trial.kind != "driver" or trial.last is None:
+            if trial.cause is not Cause.DRIVER or trial.last is None:
                 continue
-            if trial.decision != "continue":
-                self._act(trial)
-            elif trial.full_length:
-                self._journal.end(trial, "completed")
+            if isinstance(trial.decision, Continue) and trial.full_length:
+                self._journal.end(trial, Status.COMPLETED)
+            elif missing_objectives(trial.last.metrics, self.spec.objectives):
+                # In ledgers of version 1 such a failure is recorded as a stop.
+                self._carry_out(Fail(trial.decision.reason), trial)
+            else:
+                self._carry_out(trial.decision, trial)
 
 
 def _fingerprint(path: Path) -> str | None:

@@ -1,40 +1,85 @@
-"""How the engine's decisions become events."""
+"""How the engine's decisions become events, and how events reach what follows them."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
+from tid_tune.ledger.decisions import Cause
+from tid_tune.ledger.events import Changed, Ended, Event, Started, Suggested
 from tid_tune.ledger.file import Ledger
-from tid_tune.ledger.records import Report, Trial
+from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.ledger.state import RunState
-from tid_tune.search.decision import Assignment, Decision, Pause, Stop
+from tid_tune.search.decision import Assignment
 from tid_tune.search.stages.plan import Planned
-from tid_tune.space.space import FRACTION_KEY
+
+Follower = Callable[[Event, Trial | None], None]
+"""Takes in an event that the state has taken in already, with the trial it belongs to."""
+logger = logging.getLogger(__name__)
 
 
 class Journal:
-    """Writes events; `state` has taken each one in when the method returns."""
+    """Writes events. Each is on disk, then in `state`, then in the followers, in their order.
+
+    Args:
+        ledger: where events are written.
+        state: folds every event first.
+    """
 
     def __init__(self, ledger: Ledger, state: RunState) -> None:
         self.ledger = ledger
         self.state = state
+        self._followers: list[Follower] = []
+        self._observers: list[Follower] = []
+
+    def follow(self, followers: Sequence[Follower]) -> None:
+        """Add parts of the search, which must take in every event; their errors end the search."""
+        self._followers += followers
+
+    def observe(self, observer: Follower) -> None:
+        """Add somebody who only looks on; what it raises is logged, and the search goes on."""
+        self._observers.append(observer)
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Sync the ledger once for all events recorded inside."""
+        return self.ledger.batch()
+
+    def record(self, event: Event) -> None:
+        """Write an event and take it in."""
+        recorded = self.ledger.append(event)
+        trial = self.take_in(recorded)
+        for observer in self._observers:
+            try:
+                observer(recorded, trial)
+            except Exception:
+                logger.exception("an observer failed on %r; the search goes on", event.event)
+
+    def take_in(self, event: Event) -> Trial | None:
+        """Fold an event that is in the ledger already; return the trial it belongs to."""
+        trial = self.state.apply(event)
+        for follower in self._followers:
+            follower(event, trial)
+        return trial
 
     def suggest(self, planned: Planned, epochs: int, fraction: float = 1.0) -> Trial:
         """Record a new trial."""
         name = f"t{len(self.state.trials) + 1:04d}"
-        self.ledger.append(
-            "suggest",
-            trial=name,
-            stage=planned.stage,
-            label=planned.label,
-            params=planned.params,
-            edits=_with_fraction(planned.edits, fraction),
-            seed=planned.seed,
-            origin=planned.origin,
-            method=planned.method,
-            epochs=epochs,
-            fraction=fraction,
-            of=planned.of,
+        self.record(
+            Suggested(
+                trial=name,
+                stage=planned.stage,
+                label=planned.label,
+                params=planned.params,
+                edits=planned.edits,
+                seed=planned.seed,
+                origin=planned.origin,
+                method=planned.method,
+                epochs=epochs,
+                fraction=fraction,
+                of=planned.of,
+            )
         )
         return self.state.trials[name]
 
@@ -48,32 +93,24 @@ class Journal:
         fraction: float | None = None,
         restart: Report | None = None,
     ) -> None:
-        """Record that a paused trial goes on with other values, data, or checkpoint."""
-        fraction = trial.fraction if fraction is None else fraction
-        self.ledger.append(
-            "suggest",
-            trial=trial.id,
-            stage=trial.stage,
-            label=trial.label,
-            params=trial.params if params is None else params,
-            edits=_with_fraction(trial.edits if edits is None else edits, fraction),
-            seed=trial.seed,
-            origin=origin,
-            method=trial.method,
-            epochs=trial.epochs,
-            fraction=fraction,
-            of=trial.of,
-            checkpoint=None if restart is None else restart.checkpoint,
-            step=0 if restart is None else restart.step,
+        """Record that a paused trial goes on with other values, data, or weights."""
+        self.record(
+            Changed(
+                trial=trial.id,
+                params=trial.params if params is None else params,
+                edits=trial.edits if edits is None else edits,
+                origin=origin,
+                fraction=trial.fraction if fraction is None else fraction,
+                checkpoint=None if restart is None else restart.checkpoint,
+                step=0 if restart is None else restart.step,
+            )
         )
 
     def start(self, trial: Trial) -> Assignment:
         """Record that a trial is handed out, and return it as work."""
         checkpoint, step = trial.resume_point()
         segment = trial.segment + 1
-        self.ledger.append(
-            "start", trial=trial.id, segment=segment, node="", checkpoint=checkpoint, step=step
-        )
+        self.record(Started(trial=trial.id, segment=segment, checkpoint=checkpoint, step=step))
         return Assignment(
             trial=trial.id,
             stage=trial.stage,
@@ -82,43 +119,31 @@ class Journal:
             edits=dict(trial.edits),
             seed=trial.seed,
             epochs=trial.epochs,
+            fraction=trial.fraction,
             checkpoint=checkpoint,
             step=step,
             segment=segment,
         )
 
     def end(
-        self, trial: Trial, outcome: str, reason: str = "", kind: str = "", of: str | None = None
+        self,
+        trial: Trial,
+        status: Status,
+        reason: str = "",
+        cause: Cause | None = None,
+        of: str | None = None,
     ) -> None:
-        """Record that a trial's run is over, and how long it has run since it last reported."""
-        fields: dict[str, Any] = {} if of is None else {"of": of}
-        if trial.active_since is not None:
-            fields["seconds"] = max(0.0, self.ledger.clock() - trial.active_since)
-        self.ledger.append(
-            "end",
-            trial=trial.id,
-            outcome=outcome,
-            reason=reason,
-            kind=kind,
-            epoch=trial.epoch,
-            **fields,
+        """Record that a run of a trial is over, and how long it has run since it last reported."""
+        since = trial.active_since
+        seconds = 0.0 if since is None else max(0.0, self.ledger.clock() - since)
+        self.record(
+            Ended(
+                trial=trial.id,
+                status=status,
+                reason=reason,
+                cause=cause,
+                epoch=trial.epoch,
+                seconds=seconds,
+                of=of,
+            )
         )
-
-    def stage(self, stage: str, **fields: Any) -> None:
-        """Record what a stage decided."""
-        self.ledger.append("stage", stage=stage, **fields)
-
-
-def recorded(decision: Decision) -> dict[str, str]:
-    """Return a decision as the fields of a report event."""
-    match decision:
-        case Pause():
-            return {"decision": "pause", "reason": decision.reason, "kind": decision.kind}
-        case Stop():
-            return {"decision": "stop", "reason": decision.reason, "kind": ""}
-    return {"decision": "continue", "reason": "", "kind": ""}
-
-
-def _with_fraction(edits: dict[str, Any], fraction: float) -> dict[str, Any]:
-    rest = {key: value for key, value in edits.items() if key != FRACTION_KEY}
-    return rest if fraction == 1.0 else {**rest, FRACTION_KEY: fraction}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tid_tune.ledger.file import Event
+from tid_tune.ledger.events import Ended, Event, Reported
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.search.engine import Search
 
@@ -17,9 +17,9 @@ KEEP_BEST = 3
 
 
 class Retention:
-    """Follows a search and tells which checkpoints it will never need again.
+    """Follows a search and finds the checkpoints that it will never need again.
 
-    Create it right after `Search.open`; checkpoints from before a resume are told again.
+    Create it before the search goes on; checkpoints from before a resume are returned again.
 
     Args:
         search: the search to follow.
@@ -41,7 +41,7 @@ class Retention:
             for report in trial.reports:
                 self._hold(trial, report.checkpoint, report.epoch)
             self._rank(trial)
-        search.ledger.subscribe(self._apply, guarded=False)
+        search.follow(self._apply)
 
     def drain(self) -> list[str]:
         """Return the checkpoints that may be deleted now; each is returned once."""
@@ -62,15 +62,15 @@ class Retention:
         """Return the checkpoints that are still held."""
         return {checkpoint for held in self._held.values() for checkpoint in held}
 
-    def _apply(self, event: Event) -> None:
-        trial = self._search.state.trials.get(event.get("trial", ""))
+    def _apply(self, event: Event, trial: Trial | None) -> None:
         if trial is None:
             return
-        if event["event"] == "report":
-            self._hold(trial, event["checkpoint"], event["epoch"])
-        elif event["event"] == "end":
-            self._rank(trial)
-            self._touched[trial.id] = None
+        match event:
+            case Reported():
+                self._hold(trial, event.checkpoint, event.epoch)
+            case Ended():
+                self._rank(trial)
+                self._touched[trial.id] = None
 
     def _hold(self, trial: Trial, checkpoint: str | None, epoch: float) -> None:
         if checkpoint is not None:
@@ -78,7 +78,7 @@ class Retention:
             self._touched[trial.id] = None
 
     def _rank(self, trial: Trial) -> None:
-        """Let a completed search trial into the best ones; whoever drops out is looked at again."""
+        """Take in a completed search trial; those that drop out of the best are checked again."""
         value = trial.value(self._objective)
         if trial.stage != "search" or trial.status is not Status.COMPLETED or value is None:
             return
@@ -100,7 +100,8 @@ class Retention:
     def _is_kept(self, trial: Trial) -> bool:
         if trial.status is not Status.COMPLETED:
             return False
-        candidates = self._search.state.stages.get("confirm", {}).get("candidates", [])
+        confirmation = self._search.state.confirmation
+        candidates = () if confirmation is None else confirmation.candidates
         best = (name for _, _, name in self._top.get(trial.method, []))
         return trial.stage != "search" or trial.id in candidates or trial.id in best
 

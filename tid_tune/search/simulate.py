@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tid_tune.ledger.file import Ledger
-from tid_tune.search.decision import FINISHED, WAIT, Assignment, Stop
+from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue
 from tid_tune.search.engine import Search
 from tid_tune.searchfile.model import SearchSpec
 
@@ -120,7 +120,7 @@ class Simulator:
         )
         if run.step >= assignment.epochs:
             self.search.complete(assignment.trial)
-        elif not isinstance(decision, Stop):
+        elif isinstance(decision, Continue):
             self._schedule(assignment, run.step)
 
 

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tid_tune.ledger.file import Event
+from tid_tune.ledger.decisions import Decision
+from tid_tune.ledger.events import Changed, Ended, Event, Reported, Started, Suggested
 from tid_tune.ledger.records import Status, Trial, missing_objectives
 from tid_tune.results.costs import trained_epochs
-from tid_tune.search.decision import Decision
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.samplers.base import Taken
 from tid_tune.search.samplers.observations import Length, Observation, Observations, signed
@@ -89,23 +89,26 @@ class Stream:
 
     def apply(self, event: Event, trial: Trial) -> None:
         """Take in an event of a trial of this stream, after it has been folded into `trial`."""
-        match event["event"]:
-            case "suggest":
+        match event:
+            case Suggested():
                 self._suggested(trial)
-            case "start":
+            case Changed():
+                self._remember(trial)
+            case Started():
                 self.scheduler.started(trial)
-            case "report":
-                if not event["repeated"]:
-                    self._reported(trial)
-            case "end":
+            case Reported(repeated=False):
+                self._reported(trial)
+            case Ended():
                 self._ended(trial)
 
     def _suggested(self, trial: Trial) -> None:
-        if trial.segment < 0:
-            self.count += 1
-            self._asked += 1
-            self._origins.add(trial.origin)
-            self.scheduler.suggested(trial)
+        self.count += 1
+        self._asked += 1
+        self._origins.add(trial.origin)
+        self.scheduler.suggested(trial)
+        self._remember(trial)
+
+    def _remember(self, trial: Trial) -> None:
         if self.space.contains(trial.params):
             self.known.suggested(trial.number, trial.params)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.errors import UsageError
+from tid_tune.ledger.events import Transferred, TransferredPoint
 from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import ranked_full_length
@@ -29,14 +30,14 @@ from tid_tune.searchfile.model import (
     Uniform,
 )
 from tid_tune.space.distributions import contains, size, value_at
-from tid_tune.space.space import broken_constraint, describe
+from tid_tune.space.space import Params, broken_constraint, describe
 
 MARGIN = 0.1
 """`narrow` leaves this part of the old range on both sides of the transferred values."""
 
 
-def read_transfer(spec: SearchSpec) -> dict[str, Any]:
-    """Return the fields of the `transfer` stage event for the run that `spec` starts from.
+def read_transfer(spec: SearchSpec) -> Transferred:
+    """Return the best trials of the run that `spec` starts from.
 
     Raises:
         UsageError: there is no such run, or it has no full-length trial with this objective that
@@ -59,62 +60,65 @@ def read_transfer(spec: SearchSpec) -> dict[str, Any]:
             f"start_from: none of the {len(trials)} full-length trials of {path} satisfies "
             f"`require: {rules}`; drop start_from, or change the rule"
         )
-    points = [
-        {"trial": t.id, "value": t.value(objective), "params": t.params, "method": t.method}
+    points = (
+        TransferredPoint(trial=t.id, value=value, params=t.params, method=t.method)
         for t in lawful[: spec.transfer.top]
-    ]
-    return {"run": str(run), "run_id": state.run_id, "top": spec.transfer.top, "points": points}
+        if (value := t.value(objective)) is not None
+    )
+    return Transferred(
+        run=str(run), run_id=state.run_id, top=spec.transfer.top, points=tuple(points)
+    )
 
 
-def is_current(stage: Mapping[str, Any] | None, spec: SearchSpec) -> bool:
+def is_current(stage: Transferred | None, spec: SearchSpec) -> bool:
     """Whether a recorded transfer is the one `spec` asks for (or neither exists)."""
     if spec.transfer is None or stage is None:
         return spec.transfer is None and stage is None
-    return bool(stage["run"] == str(spec.transfer.run) and stage["top"] == spec.transfer.top)
+    return stage.run == str(spec.transfer.run) and stage.top == spec.transfer.top
 
 
-def lawful_points(stage: Mapping[str, Any], spec: SearchSpec) -> list[dict[str, Any]]:
-    """Return the recorded points that keep to `require`, which may have changed since."""
-    return [p for p in stage["points"] if broken_constraint(spec.require, p["params"]) is None]
+def lawful_points(stage: Transferred, spec: SearchSpec) -> list[Params]:
+    """Return the recorded points that satisfy `require`, which may have changed since."""
+    return [p.params for p in stage.points if broken_constraint(spec.require, p.params) is None]
 
 
 def start_points(
-    stage: Mapping[str, Any], spec: SearchSpec
+    stage: Transferred, spec: SearchSpec
 ) -> tuple[dict[str, list[StartPoint]], list[str]]:
     """Return the starting points by method, and notes on values that could not be taken over."""
     points: dict[str, list[StartPoint]] = {method: [] for method in methods(spec)}
     notes = []
-    for point in stage["points"]:
-        broken = broken_constraint(spec.require, point["params"])
+    for point in stage.points:
+        broken = broken_constraint(spec.require, point.params)
         if broken is not None:
             notes.append(
-                f"start_from: {point['trial']} of {stage['run']} is left out, since it breaks "
+                f"start_from: {point.trial} of {stage.run} is left out, since it breaks "
                 f"`require: {describe(broken)}`"
             )
             continue
         kept = {
             name: value
-            for name, value in point["params"].items()
+            for name, value in point.params.items()
             if name in spec.space and contains(spec.space[name], value)
         }
-        lost = [name for name in point["params"] if name not in kept]
+        lost = [name for name in point.params if name not in kept]
         if lost:
             notes.append(
-                f"start_from: {point['trial']} of {stage['run']} is taken without "
+                f"start_from: {point.trial} of {stage.run} is taken without "
                 f"{', '.join(lost)}, which this space does not hold"
             )
-        origin = f"transfer {point['trial']} of {stage['run']} ({point['value']:.4g})"
+        origin = f"transfer {point.trial} of {stage.run} ({point.value:.4g})"
         for method, mine in points.items():
-            if point["method"] in ("", method) or method == "":
-                mine.append(StartPoint(kept, origin, point["trial"]))
+            if point.method in ("", method) or method == "":
+                mine.append(StartPoint(kept, origin, point.trial))
     return points, notes
 
 
 def narrowed(
-    space: Mapping[str, Distribution], points: Iterable[Mapping[str, Any]]
+    space: Mapping[str, Distribution], points: Iterable[Params]
 ) -> dict[str, Distribution]:
     """Return `space` with each range shrunk to the values of `points` and a margin of 10 %."""
-    params = [point["params"] for point in points]
+    params = list(points)
     return {
         name: _narrow(dist, [p[name] for p in params if name in p and contains(dist, p[name])])
         for name, dist in space.items()

@@ -16,8 +16,6 @@ from tid_tune.space.distributions import canonical, contains, decode, same
 
 Params = dict[str, Any]
 METHOD_PATH = "model.distillation.method"
-FRACTION_KEY = "train_fraction"
-"""An edit that is no path of the config: the part of the training images to use."""
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -130,8 +128,7 @@ def broken_constraint(rules: Iterable[Constraint], params: Mapping[str, Any]) ->
 
 def config_key(edits: Mapping[str, Any], seed: int) -> str:
     """Return the key under which two trials with the same effect are equal."""
-    values = {key: value for key, value in edits.items() if key != FRACTION_KEY}
-    return json.dumps([seed, values], sort_keys=True, separators=(",", ":"))
+    return json.dumps([seed, edits], sort_keys=True, separators=(",", ":"))
 
 
 def method_edits(method: str) -> dict[str, Any]:

@@ -17,8 +17,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from ruamel.yaml import YAML
 
-from tid_tune.ledger.file import number
-from tid_tune.ledger.records import Status, status_after
+from tid_tune.ledger.events import (
+    Changed,
+    Closed,
+    Ended,
+    Event,
+    Reported,
+    ResultDecided,
+    Started,
+    Suggested,
+)
+from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import Fixed, SearchSpec
 
 RUN_TAG = "tid_tune.run"
@@ -96,35 +105,36 @@ class Mirror:
             if not token:
                 return
 
-    def apply(self, event: Mapping[str, Any]) -> None:
+    def apply(self, event: Event) -> None:
         """Bring MLflow up to date with one event; events already there are skipped."""
-        match event["event"]:
-            case "suggest":
+        match event:
+            case Suggested():
                 self._suggest(event)
-            case "start":
+            case Changed():
+                self._change(event)
+            case Started():
                 self._reopen(event)
-            case "report":
+            case Reported():
                 self._report(event)
-            case "end":
+            case Ended():
                 self._end(event)
-            case "stage" if event["stage"] == "result":
-                self._failed = event["winner"] is None
-            case "close":
-                self._close_parent(event)
+            case ResultDecided():
+                self._failed = event.winner is None
+            case Closed():
+                self._close_parent()
 
-    def _suggest(self, event: Mapping[str, Any]) -> None:
-        trial = event["trial"]
-        self._fractions[trial] = event.get("fraction", 1.0)
+    def _suggest(self, event: Suggested) -> None:
+        trial = event.trial
+        self._fractions[trial] = event.fraction
         if trial in self._children:
-            self._change(event)
             return
         tags = {
             RUN_TAG: self._run_id,
             TRIAL_TAG: trial,
             PARENT_TAG: self._parent,
-            "tid_tune.stage": event["stage"],
-            "tid_tune.seed": str(event["seed"]),
-            ORIGIN_TAG: str(event.get("origin", ""))[:PARAM_LENGTH],
+            "tid_tune.stage": event.stage,
+            "tid_tune.seed": str(event.seed),
+            ORIGIN_TAG: event.origin[:PARAM_LENGTH],
         }
         run = self._client.create_run(
             self.experiment_id,
@@ -134,42 +144,42 @@ class Mirror:
         )
         self._children[trial] = run.info.run_id
         self._copied[trial] = (0.0, 0)
-        params = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in event["params"].items()]
+        params = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in event.params.items()]
         if params:
             self._client.log_batch(run.info.run_id, params=params)
 
-    def _change(self, event: Mapping[str, Any]) -> None:
-        """A trial goes on with other values or data: as tags, since MLflow's params are final."""
-        if self._position(event) < self._copied[event["trial"]]:
+    def _change(self, event: Changed) -> None:
+        """Record other values or data of a trial as tags, since MLflow's params are final."""
+        self._fractions[event.trial] = event.fraction
+        if (event.fraction, event.step) < self._copied[event.trial]:
             return
-        run = self._children[event["trial"]]
-        values = {f"now.{key}": str(value)[:PARAM_LENGTH] for key, value in event["params"].items()}
-        tags = {ORIGIN_TAG: str(event.get("origin", ""))[:PARAM_LENGTH], **values}
+        run = self._children[event.trial]
+        values = {f"now.{key}": str(value)[:PARAM_LENGTH] for key, value in event.params.items()}
+        tags = {ORIGIN_TAG: event.origin[:PARAM_LENGTH], **values}
         self._client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def _position(self, event: Mapping[str, Any]) -> tuple[float, int]:
-        return self._fractions.get(event["trial"], 1.0), int(event.get("step", 0))
+    def _position(self, event: Started | Reported) -> tuple[float, int]:
+        return self._fractions[event.trial], event.step
 
-    def _reopen(self, event: Mapping[str, Any]) -> None:
-        """A trial that was paused or interrupted goes on in the run it had."""
-        trial = event["trial"]
+    def _reopen(self, event: Started) -> None:
+        """Continue a trial that was paused or interrupted in the run it had."""
+        trial = event.trial
         interrupted = trial in self._ended and self._position(event) >= self._copied[trial]
         if trial in self._paused or interrupted:
             self._client.update_run(self._children[trial], status="RUNNING")
             self._paused.discard(trial)
             self._ended.discard(trial)
 
-    def _report(self, event: Mapping[str, Any]) -> None:
-        trial, position = event["trial"], self._position(event)
-        if position <= self._copied[trial] or event.get("repeated"):
+    def _report(self, event: Reported) -> None:
+        trial, position = event.trial, self._position(event)
+        if position <= self._copied[trial] or event.repeated:
             return
-        at, epoch = _milliseconds(event), round(event["epoch"])
-        # The ledger holds NaN and infinities as strings; MLflow's charts have no use for them.
-        values = {key: number(value) for key, value in event["metrics"].items()}
-        values = {key: value for key, value in values.items() if math.isfinite(value)}
+        at, epoch = _milliseconds(event), round(event.epoch)
+        # MLflow's charts have no use for NaN and infinities.
+        values = {key: value for key, value in event.metrics.items() if math.isfinite(value)}
         # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
-        rungs = {f"rungs/{k}_{event['epoch']:g}": values[k] for k in self._objectives(values)}
-        values |= {**rungs, "seconds": event["seconds"]}
+        rungs = {f"rungs/{k}_{event.epoch:g}": values[k] for k in self._objectives(values)}
+        values |= {**rungs, "seconds": event.seconds}
         fraction, step = position
         # An epoch of a part of the data is no point of the same curve.
         part = "" if fraction == 1.0 else f"data_{fraction:.3g}/"
@@ -181,22 +191,21 @@ class Mirror:
     def _objectives(self, values: Mapping[str, float]) -> list[str]:
         return [key for key in self._spec.objectives if key in values]
 
-    def _end(self, event: Mapping[str, Any]) -> None:
-        trial = event["trial"]
-        if trial in self._ended or trial not in self._children:
+    def _end(self, event: Ended) -> None:
+        trial, status = event.trial, STATUS[event.status]
+        if trial in self._ended:
             return
         run = self._children[trial]
-        if event.get("reason"):
-            self._client.set_tag(run, "tid_tune.reason", str(event["reason"])[:PARAM_LENGTH])
-        status = status_after(event)
-        if status is Status.PAUSED:
-            self._client.update_run(run, status=STATUS[status])
+        if event.reason:
+            self._client.set_tag(run, "tid_tune.reason", event.reason[:PARAM_LENGTH])
+        if event.status is Status.PAUSED:
+            self._client.update_run(run, status=status)
             self._paused.add(trial)
             return
-        self._client.set_terminated(run, status=STATUS[status], end_time=_milliseconds(event))
+        self._client.set_terminated(run, status=status, end_time=_milliseconds(event))
         self._ended.add(trial)
 
-    def _close_parent(self, event: Mapping[str, Any]) -> None:
+    def _close_parent(self) -> None:
         self._client.set_terminated(self._parent, "FAILED" if self._failed else "FINISHED")
 
     def log_result(self, metrics: Mapping[str, float], artifacts: Iterable[str]) -> None:
@@ -208,24 +217,24 @@ class Mirror:
             self._client.log_artifact(self._parent, path)
 
 
-def child_name(event: Mapping[str, Any], fixed: Container[str] = ()) -> str:
-    """`t0007 key_weight=0.31 lr=0.002`: the trial and what differs; `fixed` parameters do not."""
-    if event["stage"] == "confirm":
-        return f"{event['trial']} confirm {event['label']} seed {event['seed']}"
-    if event["stage"] == "baseline":
-        return f"{event['trial']} {event['label']}"
-    params = {key: value for key, value in event["params"].items() if key not in fixed}
+def child_name(event: Suggested, fixed: Container[str] = ()) -> str:
+    """Return `t0007 key_weight=0.31 lr=0.002`: the trial, and its values except `fixed` ones."""
+    if event.stage == "confirm":
+        return f"{event.trial} confirm {event.label} seed {event.seed}"
+    if event.stage == "baseline":
+        return f"{event.trial} {event.label}"
+    params = {key: value for key, value in event.params.items() if key not in fixed}
     values = [f"{key.rsplit('.', 1)[-1]}={_short(v)}" for key, v in params.items()]
     # The label of a search trial is its method, where several are compared.
-    return " ".join([event["trial"], *filter(None, [event.get("label")]), *values])[:250]
+    return " ".join([event.trial, *filter(None, [event.label]), *values])[:250]
 
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _milliseconds(event: Mapping[str, Any]) -> int:
-    return int(event["time"] * 1000)
+def _milliseconds(event: Event) -> int:
+    return int(event.time * 1000)
 
 
 def _plain_yaml(spec: SearchSpec) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tid_tune.ledger.events import Event
+from tid_tune.ledger.file import LedgerTail
+from tid_tune.ledger.records import Trial
 from tid_tune.searchfile.model import SearchSpec
 
 if TYPE_CHECKING:
@@ -22,26 +24,8 @@ DEFAULT_DATABASE = "mlflow.db"
 
 
 def tracking_uri(spec: SearchSpec, root: Path) -> str:
-    """The spec's tracking URI; by default, MLflow's own default: a database in `root`."""
+    """Return the spec's tracking URI; by default, MLflow's own default: a database in `root`."""
     return spec.tracking.uri or f"sqlite:///{root / DEFAULT_DATABASE}"
-
-
-class LedgerTail:
-    """Yields the complete events appended to a ledger since the last call."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def new_events(self) -> Iterator[dict[str, Any]]:
-        """Advance past an event only after the consumer has come back for the next."""
-        with self._path.open("rb") as stream:
-            stream.seek(self._offset)
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    return
-                yield json.loads(line)
-                self._offset += len(line)
 
 
 class Tracker:
@@ -62,8 +46,8 @@ class Tracker:
         """Connect and copy in the background."""
         self._thread.start()
 
-    def notify(self, event: Mapping[str, Any]) -> None:
-        """Something was appended to the ledger. Returns at once."""
+    def notify(self, event: Event, trial: Trial | None) -> None:
+        """Wake the thread: something was appended to the ledger. Returns at once."""
         self._news.set()
 
     def finish(
@@ -92,7 +76,7 @@ class Tracker:
             except Exception as error:
                 # Whatever a tracking server or its client raises must not reach the search.
                 if not self._complained:
-                    log.warning("MLflow at %s: %s. Training goes on; retrying.", self._uri, error)
+                    log.warning("MLflow at %s: %s. Training continues; retrying.", self._uri, error)
                     self._complained = True
                 self._mirror = None
                 self._news.set()
@@ -106,7 +90,7 @@ class Tracker:
 
 
 def connect(spec: SearchSpec, run_id: str, uri: str) -> Mirror:
-    """A connected Mirror. The first call makes the database, and takes seconds."""
+    """Return a connected Mirror. The first call makes the database, and takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from tid_tune.tracking.mlflow_sync import Mirror
 

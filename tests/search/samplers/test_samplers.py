@@ -279,7 +279,7 @@ def test_the_search_needs_neither_ray_nor_torch_nor_mlflow():
         "for name in ('tpe', 'gp', 'cmaes', 'qmc', 'nsga2'):\n"
         "    spec = make_spec(sampler=Sampler(type=name, startup_trials=2), confirm=Confirm())\n"
         "    simulate(spec, learning_curve, workers=2)\n"
-        "import tid_tune.results.export, tid_tune.search.retention\n"
+        "import tid_tune.results.optuna_study, tid_tune.search.retention\n"
         "print([m for m in ('ray', 'torch', 'mlflow', 'mmdet', 'pandas') if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

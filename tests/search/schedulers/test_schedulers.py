@@ -33,8 +33,7 @@ def a_trial(number=0):
 def arrive(scheduler, trial, epoch, value):
     """Decide on a report and record it, as the engine does."""
     decision = scheduler.decide(trial, epoch, value)
-    trial.decision = {Continue: "continue", Stop: "stop", Pause: "pause"}[type(decision)]
-    trial.decision_kind = getattr(decision, "kind", "")
+    trial.decision = decision
     scheduler.reported(trial, epoch, value)
     return decision
 
@@ -239,7 +238,7 @@ def test_rungs_of_the_data_train_from_scratch_on_growing_fractions():
     search = Search.open(scheduler_spec("asha", "data", trials=1), Ledger.in_memory())
     fractions = []
     while isinstance(work := search.next(), Assignment):
-        fractions.append(work.edits.get("train_fraction", 1.0))
+        fractions.append(work.fraction)
         assert (work.step, work.checkpoint, work.epochs) == (0, None, 9)
         for step in range(1, 10):
             decision = search.report(

@@ -94,7 +94,7 @@ def test_a_trial_held_by_the_budget_continues_when_the_budget_is_extended(tmp_pa
         Status.COMPLETED,
         Status.INTERRUPTED,
     ]
-    assert held.trials["t0003"].kind == "budget"
+    assert held.trials["t0003"].cause == "budget"
     longer = first.model_copy(update={"budget": Budget(epochs=100)})
     with Ledger.open(path, clock=clock) as ledger:
         search = Search.open(longer, ledger)
@@ -111,7 +111,7 @@ def test_a_reserve_for_the_confirmation_does_not_leave_it_without_a_candidate(wo
     stages = Counter(t.stage for t in search.state.trials.values() if t.full_length)
     assert stages["search"] == 1
     assert stages["confirm"] >= 1
-    assert search.state.stages["result"]["winner"] is not None
+    assert search.state.result.winner is not None
     assert spent_epochs(search) <= 50
 
 

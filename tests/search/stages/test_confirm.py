@@ -105,12 +105,12 @@ def test_a_lucky_seed_does_not_win():
         return {OBJECTIVE: value + 0.001 * assignment.seed}
 
     search = confirmed(lucky, scheduler=Scheduler(type="none"))
-    plan = search.state.stages["confirm"]["candidates"]
+    plan = search.state.confirmation.candidates
     assert plan[0] == "t0003"
     verdict = judge(search.state, search.spec)
     assert verdict.winner == plan[1]
-    assert search.state.stages["result"]["winner"] == plan[1]
-    assert search.state.stages["result"]["confirmed"] is True
+    assert search.state.result.winner == plan[1]
+    assert search.state.result.confirmed is True
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_without_a_completed_trial_nothing_is_confirmed():
     search = confirmed(bad, trials=4)
     assert not [t for t in search.state.trials.values() if t.stage == "confirm"]
     assert judge_of(search).winner is None
-    assert "there was none" in search.state.stages["result"]["text"]
+    assert "there was none" in search.state.result.text
 
 
 def test_a_confirmation_cut_short_by_the_budget_still_compares_equals():
@@ -215,7 +215,7 @@ def test_a_lucky_trial_does_not_win_because_it_was_rerun_once_more(reruns):
 
     rules = {"trials": 4, "baseline": False, "scheduler": Scheduler(type="none")}
     search = confirmed(lucky, workers=1, budget=Budget(epochs=9 * (4 + reruns)), **rules)
-    first, second = search.state.stages["confirm"]["candidates"]
+    first, second = search.state.confirmation.candidates
     assert first == "t0001"
     values = [quality(search.state.trials[name].params) for name in (first, second)]
     assert values[0] < values[1]
@@ -248,7 +248,7 @@ def test_a_candidate_confirmed_before_stays_a_candidate_when_better_ones_come(tm
         spec = make_spec(confirm=Confirm(top=1, seeds=2), trials=trials)
         with Ledger.open(path, clock=VirtualClock()) as ledger:
             search = simulate(spec, learning_curve, ledger=ledger)
-        chosen.append(search.state.stages["confirm"]["candidates"])
+        chosen.append(search.state.confirmation.candidates)
     assert len(chosen[0]) == 1
     assert chosen[0][0] in chosen[1]
     assert len(chosen[1]) == 2
@@ -265,12 +265,12 @@ def test_equal_configurations_take_only_one_place_among_the_candidates():
         search.complete(work.trial)
     trials = list(search.state.trials.values())
     trials[1].edits = trials[0].edits
-    assert confirm_stage(search.state, search.spec)["candidates"] == ["t0001", "t0003"]
+    assert confirm_stage(search.state, search.spec).candidates == ("t0001", "t0003")
 
 
 def test_without_a_confirmation_the_result_says_so():
     search = simulate(make_spec(), learning_curve)
-    result = search.state.stages["result"]
-    assert result["confirmed"] is False
-    assert search.state.trials[result["winner"]].status is Status.COMPLETED
-    assert math.isfinite(search.state.trials[result["winner"]].value(OBJECTIVE))
+    result = search.state.result
+    assert result.confirmed is False
+    assert search.state.trials[result.winner].status is Status.COMPLETED
+    assert math.isfinite(search.state.trials[result.winner].value(OBJECTIVE))

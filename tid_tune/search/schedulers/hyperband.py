@@ -111,7 +111,7 @@ class Hyperband(Scheduler):
         """Add the value to the rungs that this report is the first to reach."""
         bracket = self._bracket_of[trial.id]
         arrived = bracket.ladder.arriving(trial, epoch)
-        paused = trial.decision == "pause" and trial.decision_kind == "scheduler"
+        paused = isinstance(trial.decision, Pause)
         for index in arrived:
             bracket.rungs[index].arrive(trial, value, waits=paused and index == arrived[-1])
         bracket.ladder.move(trial, epoch)

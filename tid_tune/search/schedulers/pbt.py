@@ -60,7 +60,7 @@ class Pbt(Scheduler):
         """Remember the value of a trial that waits at the level it is the first to reach."""
         arrived = self.ladder.arriving(trial, epoch)
         if arrived:
-            if trial.decision_kind == "scheduler":
+            if isinstance(trial.decision, Pause):
                 self._values[arrived[-1]][trial.id] = value
                 self._waiting[arrived[-1]][trial.id] = None
             self._live[self._passed[trial.id]] -= 1

@@ -28,4 +28,4 @@ def _failed(trial: Trial) -> bool:
 
 
 def _reason(what: str, last: Trial) -> str:
-    return f"{what}; {last.id} ({last.kind}): {last.reason}"
+    return f"{what}; {last.id} ({last.cause}): {last.reason}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tid_tune.ledger.events import ConfirmationPlanned
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import pareto_front, ranked_full_length
@@ -72,11 +73,11 @@ def baseline_reruns(spec: SearchSpec) -> set[tuple[str, str, int]]:
     return {("confirm", planned.label, seed) for planned in baseline_plan(spec) for seed in seeds}
 
 
-def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
-    """Return the fields of the `confirm` stage event: who is rerun, and with which seeds.
+def confirm_stage(state: RunState, spec: SearchSpec) -> ConfirmationPlanned:
+    """Return which trials are rerun to confirm them, and with which seeds.
 
     The best of each method by the first objective (with several objectives: of the Pareto front),
-    and whoever was confirmed before, so that nothing already known is lost.
+    and those that were confirmed before, so that nothing already known is lost.
     """
     assert spec.confirm is not None
     ranked = ranked_full_length(state, spec)
@@ -91,12 +92,12 @@ def confirm_stage(state: RunState, spec: SearchSpec) -> dict[str, Any]:
             if trial.method == method and key not in seen and len(seen) < spec.confirm.top:
                 seen.add(key)
                 chosen.append(trial.id)
-    before = state.stages.get("confirm", {"candidates": []})["candidates"]
-    return {
-        "candidates": [*chosen, *(name for name in before if name not in chosen)],
-        "baselines": [planned.label for planned in baseline_plan(spec)],
-        "seeds": _confirm_seeds(spec),
-    }
+    before = () if state.confirmation is None else state.confirmation.candidates
+    return ConfirmationPlanned(
+        candidates=(*chosen, *(name for name in before if name not in chosen)),
+        baselines=tuple(planned.label for planned in baseline_plan(spec)),
+        seeds=tuple(_confirm_seeds(spec)),
+    )
 
 
 def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
@@ -104,13 +105,15 @@ def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
 
     In this order a confirmation that the budget cuts short still compares equals.
     """
-    stage = state.stages["confirm"]
+    stage = state.confirmation
+    if stage is None:
+        return []
     baselines = {planned.label: planned for planned in baseline_plan(spec)}
     plan = []
-    for seed in stage["seeds"]:
-        candidates = [_rerun(state.trials[name], seed) for name in stage["candidates"]]
+    for seed in stage.seeds:
+        candidates = [_rerun(state.trials[name], seed) for name in stage.candidates]
         # A baseline may have left the spec since the stage was recorded.
-        kept = [baselines[label] for label in stage["baselines"] if label in baselines]
+        kept = [baselines[label] for label in stage.baselines if label in baselines]
         again = [replace(one, stage="confirm", seed=seed, of=one.label) for one in kept]
         plan += [*candidates[:1], *again, *candidates[1:]]
     return plan

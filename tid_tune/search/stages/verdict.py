@@ -11,10 +11,11 @@ baselines too: they tell what distillation adds from what tuning the other value
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tid_tune.ledger.file import Event
+from tid_tune.ledger.events import ConfirmationPlanned
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.search.stages.plan import NONE
@@ -84,14 +85,14 @@ class Verdict:
 
 def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     """Return the verdict on the latest confirmation, or None where none was planned."""
-    plan = state.stages.get("confirm")
+    plan = state.confirmation
     if plan is None:
         return None
     trials = [t for t in state.trials.values() if t.stage == "confirm"]
-    baselines = tuple(_group(name, "", trials, spec) for name in plan["baselines"])
+    baselines = tuple(_group(name, "", trials, spec) for name in plan.baselines)
     sign = spec.sign
-    groups = [_group(n, state.trials[n].method, trials, spec) for n in plan["candidates"]]
-    shared = _shared_seeds(plan["candidates"], trials)
+    groups = [_group(n, state.trials[n].method, trials, spec) for n in plan.candidates]
+    shared = _shared_seeds(plan.candidates, trials)
     groups.sort(key=lambda g: _standing(g, shared, sign), reverse=True)
     tuned = [group for group in groups if group.method == NONE]
     level = 1 - (1 - LEVEL) / max(1, len(groups) - len(tuned))
@@ -123,7 +124,7 @@ def _group(name: str, method: str, trials: list[Trial], spec: SearchSpec) -> Gro
     return Group(name, method, values, failures, known)
 
 
-def _shared_seeds(candidates: list[str], trials: list[Trial]) -> set[int]:
+def _shared_seeds(candidates: Sequence[str], trials: list[Trial]) -> set[int]:
     """Return the seeds that every candidate has been rerun with, or all where there is none."""
     ended = [{t.seed for t in trials if t.label == name and t.status.final} for name in candidates]
     return set.intersection(*ended) or set.union(*ended) if ended else set()
@@ -157,10 +158,10 @@ def _word(gap: Estimate) -> str:
     return REAL_GAIN if gap.low > 0.0 else WORSE
 
 
-def _text(winner: Group | None, spec: SearchSpec, plan: Event) -> str:
+def _text(winner: Group | None, spec: SearchSpec, plan: ConfirmationPlanned) -> str:
     if winner is None or winner.estimate is None:
         return "no candidate could be confirmed: " + (
-            "there was none" if not plan["candidates"] else "none of their reruns completed"
+            "there was none" if not plan.candidates else "none of their reruns completed"
         )
     objective, mean = spec.first_objective, winner.estimate
     method = f" ({winner.method})" if winner.method else ""

@@ -1,8 +1,7 @@
-"""A ledger for other tools: a CSV table, or an Optuna study for its dashboard."""
+"""The search trials as an Optuna study, for its dashboard."""
 
 from __future__ import annotations
 
-import csv
 import json
 import sqlite3
 from collections.abc import Mapping
@@ -13,8 +12,6 @@ from typing import Any
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
-from tid_tune.results.costs import trial_cost
-from tid_tune.results.ranking import Row, leaderboard
 from tid_tune.searchfile.model import (
     Choice,
     Distribution,
@@ -25,34 +22,7 @@ from tid_tune.searchfile.model import (
     SearchSpec,
 )
 
-_COLUMNS = (
-    "rank trial stage label method status reason epoch fraction gain seconds epochs_trained seed"
-)
-
 _LEFT_OUT = {Status.PENDING, Status.RUNNING, Status.DUPLICATE}
-
-
-def write_csv(state: RunState, spec: SearchSpec, path: Path) -> None:
-    """Write one line per trial: its standing, objectives, cost and values; UTF-8, comma.
-
-    Confirmation reruns and duplicates follow the leaderboard. Values that are no numbers are
-    written as JSON.
-    """
-    names = list(dict.fromkeys(name for trial in state.trials.values() for name in trial.params))
-    rows = {row.trial: row for row in leaderboard(state, spec)}
-    order = [*rows, *(name for name in state.trials if name not in rows)]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*_COLUMNS.split(), *spec.objectives, *names])
-        for name in order:
-            trial = state.trials[name]
-            writer.writerow(
-                [
-                    *_standing(trial, rows.get(name)),
-                    *(trial.value(objective) for objective in spec.objectives),
-                    *(_cell(trial.params, parameter) for parameter in names),
-                ]
-            )
 
 
 def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
@@ -101,31 +71,6 @@ def _storage(path: Path) -> Any:
         return connection
 
     return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
-
-
-def _standing(trial: Trial, row: Row | None) -> list[Any]:
-    cost = trial_cost(trial)
-    return [
-        None if row is None else row.rank,
-        trial.id,
-        trial.stage,
-        trial.label,
-        trial.method,
-        trial.status.value,
-        trial.reason,
-        trial.epoch,
-        trial.last.fraction if trial.last else trial.fraction,
-        None if row is None else row.gain,
-        cost.seconds,
-        cost.epochs,
-        trial.seed,
-    ]
-
-
-def _cell(params: Mapping[str, Any], name: str) -> Any:
-    """Return a value as a cell; empty only where the parameter does not apply to the trial."""
-    value = params.get(name, "")
-    return json.dumps(value) if isinstance(value, list | dict | bool | None) else value
 
 
 def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, Any]) -> Any:

@@ -1,0 +1,80 @@
+"""The answers to a report: what becomes of the trial that sent it.
+
+A scheduler returns one, the ledger records it, and the trial's record holds it: one object all the
+way.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Literal
+
+
+class Cause(enum.StrEnum):
+    """Why a trial failed, or why its run ended before it was over."""
+
+    USER = "user"
+    """Failed: the config or the code of the trial is wrong."""
+    NAN = "nan"
+    """Failed: an objective is missing or not finite."""
+    OOM = "oom"
+    """Failed: out of memory."""
+    CRASH = "crash"
+    """Failed: any other error."""
+    LOST = "lost"
+    """Its process or node was lost. Interrupted and tried again; failed after several losses."""
+    DRIVER = "driver"
+    """Interrupted: the driver was killed."""
+    SIGNAL = "signal"
+    """Interrupted: the driver was asked to stop."""
+    BUDGET = "budget"
+    """Interrupted: the budget is spent."""
+    HALTED = "halted"
+    """Interrupted: too many trials have failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The trial goes on."""
+
+    reason: str = ""
+    answer: Literal["continue"] = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The trial is over: free what it holds."""
+
+    reason: str = ""
+    answer: Literal["stop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The trial waits at a rung: free what it holds. The scheduler may continue it later."""
+
+    reason: str = ""
+    answer: Literal["pause"] = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """The search may not go on now: free what the trial holds. It goes on if the search does."""
+
+    reason: str = ""
+    cause: Cause = Cause.BUDGET
+    answer: Literal["suspend"] = "suspend"
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The report makes the trial a failure: free what it holds."""
+
+    reason: str = ""
+    cause: Cause = Cause.NAN
+    answer: Literal["fail"] = "fail"
+
+
+Decision = Continue | Stop | Pause | Suspend | Fail
+CONTINUE = Continue()

@@ -1,0 +1,54 @@
+"""One row a run: its state, its trials, its best one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tid_tune.errors import UsageError
+from tid_tune.results.costs import total_cost, trial_cost
+from tid_tune.results.ranking import leaderboard, winning_row
+from tid_tune.results.run_folder import RunFolder
+from tid_tune.search.stages.verdict import judge, seed_count
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run in the list of runs. After a confirmation, value and gain are means over its seeds."""
+
+    run: str
+    standing: str
+    trials: int
+    epochs: float
+    best: str | None
+    value: float | None
+    gain: float | None
+    confirmed: str
+    """How many seeds, and what the confirmation found; empty without one."""
+
+
+def run_row(run: RunFolder) -> RunRow:
+    """Return the row of one run. One whose ledger is damaged has a row, too, that says so."""
+    try:
+        state = run.state
+    except UsageError as error:
+        return RunRow(str(run.path), f"unreadable: {error}", 0, 0.0, None, None, None, "")
+    epochs = total_cost(map(trial_cost, state.trials.values())).epochs
+    best, value, gain, confirmed = _best(run)
+    return RunRow(
+        str(run.path), run.standing(), len(state.trials), epochs, best, value, gain, confirmed
+    )
+
+
+def _best(run: RunFolder) -> tuple[str | None, float | None, float | None, str]:
+    state, spec = run.state, run.spec
+    verdict = judge(state, spec) if state.result is not None else None
+    if verdict is not None and verdict.best is not None and verdict.best.estimate is not None:
+        known = verdict.best.estimate
+        against = verdict.best.comparisons[:1]
+        gain = against[0].difference.mean if against else None
+        words = ": ".join([seed_count(known.count), *(c.verdict for c in against)])
+        return verdict.best.name, known.mean, gain, words
+    row = winning_row(leaderboard(state, spec), state, spec)
+    if row is None:
+        return None, None, None, ""
+    return row.trial, row.values[spec.first_objective], row.gain, ""

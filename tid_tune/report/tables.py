@@ -1,0 +1,103 @@
+"""Rows of `tid_tune.results` as terminal tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+
+from tid_tune.ledger.events import Changed, Suggested
+from tid_tune.ledger.records import Trial
+from tid_tune.ledger.state import RunState
+from tid_tune.report.leaderboard import short_names, short_value
+from tid_tune.report.overview import RunRow
+from tid_tune.results.costs import CostRow, device_name
+from tid_tune.results.one_trial import ProofRow
+from tid_tune.searchfile.model import Resources, SearchSpec
+
+
+def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """Return an empty table without lines; the columns in `right` are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
+
+
+def list_table(rows: Iterable[RunRow]) -> Table:
+    """Draw one line a run."""
+    names = ("run", "state", "trials", "epochs", "best", "value", "gain", "confirmed")
+    table = plain_table(*names, right=("trials", "epochs"))
+    for row in rows:
+        table.add_row(
+            row.run,
+            row.standing,
+            str(row.trials),
+            f"{row.epochs:g}",
+            row.best or "",
+            "" if row.value is None else f"{row.value:.3f}",
+            "" if row.gain is None else f"{row.gain:+.3f}",
+            row.confirmed,
+        )
+    return table
+
+
+def cost_table(rows: Sequence[CostRow], resources: Resources) -> Table:
+    """Draw what was spent on which stage and with which outcome."""
+    numbers = ("trials", "epochs", f"{device_name(resources)}-hours")
+    table = plain_table("stage", "outcome", *numbers, right=numbers)
+    for row in rows:
+        figures = (str(row.trials), f"{row.epochs:g}", f"{row.device_hours:.2f}")
+        style = "bold" if row is rows[-1] else None
+        table.add_row(row.stage, row.outcome, *figures, style=style)
+    return table
+
+
+def running_table(state: RunState, spec: SearchSpec) -> Table:
+    """Draw the trials that run now."""
+    objective = spec.first_objective
+    table = plain_table("running", "what", "node", "epoch", objective)
+    for name in state.running:
+        trial = state.trials[name]
+        value = trial.value(objective)
+        shown = "" if value is None else f"{value:.3f}"
+        what = f"{trial.stage} {trial.label}".rstrip()
+        table.add_row(name, what, trial.node, f"{trial.epoch:g}/{trial.epochs}", shown)
+    return table
+
+
+def changes_table(trial: Trial, changes: Sequence[Suggested | Changed]) -> Table:
+    """Draw the values and data that a trial had in turn."""
+    parts = any(event.fraction != 1.0 for event in changes)
+    names = short_names([path for path in trial.params if path in changes[0].params])
+    columns = ("by", *(["data"] if parts else []), *names.values())
+    table = plain_table(*columns, right=columns[1:])
+    for event in changes:
+        data = [f"{event.fraction:.3g}"] if parts else []
+        params = event.params
+        values = [short_value(params[path]) if path in params else "" for path in names]
+        table.add_row(event.origin, *data, *values)
+    return table
+
+
+def proof_table(rows: Iterable[ProofRow]) -> Table:
+    """Draw sampled values beside the ones that were read back from the live objects."""
+    table = plain_table("value", "sampled", "in effect")
+    for row in rows:
+        table.add_row(row.path, repr(row.sampled), row.effective or "not started")
+    return table
+
+
+def report_table(trial: Trial, spec: SearchSpec) -> Table:
+    """Draw the reported epochs: objectives, the method's terms and the cost."""
+    logged = [name for name in (trial.last.metrics if trial.last else ()) if "distill" in name]
+    chosen = [*spec.objectives, *[n for n in logged if n.endswith(("_raw", "ratio"))]]
+    parts = any(report.fraction != 1.0 for report in trial.reports)
+    names = (*(["data"] if parts else []), "epoch", *chosen, "seconds")
+    columns = [name.removeprefix("train/") for name in names]
+    table = plain_table(*columns, right=columns)
+    for report in trial.reports:
+        data = [f"{report.fraction:.3g}"] if parts else []
+        values = [f"{report.metrics[n]:.4g}" if n in report.metrics else "" for n in chosen]
+        table.add_row(*data, f"{report.epoch:g}", *values, f"{report.seconds:.1f}")
+    return table

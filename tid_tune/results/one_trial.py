@@ -1,0 +1,51 @@
+"""The rows of one trial's tables: the values it had in turn, its proof, its reports, its config."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tid_tune.ledger.events import Changed, Suggested
+from tid_tune.ledger.file import read_events
+from tid_tune.ledger.records import Trial
+
+
+@dataclass(frozen=True)
+class ProofRow:
+    """A value that was set, and what was read back from the live objects; None: not started."""
+
+    path: str
+    sampled: Any
+    effective: str | None
+
+
+def changes(ledger: Path, trial: Trial) -> list[Suggested | Changed]:
+    """Return how a trial was suggested and what changed since, in order."""
+    return [
+        event
+        for event in read_events(ledger)
+        if isinstance(event, Suggested | Changed) and event.trial == trial.id
+    ]
+
+
+def proof_rows(trial: Trial) -> list[ProofRow]:
+    """Return the sampled values beside the effective ones, as they are written in Python."""
+    known = trial.effective or {}
+    return [
+        ProofRow(path, value, repr(known[path]) if path in known else None)
+        for path, value in trial.edits.items()
+    ]
+
+
+def config_diff(trial: Trial, config: Path) -> Iterator[str]:
+    """Yield the trial's resolved config as a unified diff against `config`, that of the search."""
+    from tid_tune.openmmlab.configs import load_config
+
+    before = load_config(config, imports=False).pretty_text
+    after = load_config(config, trial.edits, imports=False).pretty_text
+    yield from difflib.unified_diff(
+        before.splitlines(), after.splitlines(), config.name, trial.id, n=1, lineterm=""
+    )

@@ -1,0 +1,162 @@
+"""The folder of one search: where its files are, what state it is in, which trials it has."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from tid_tune.errors import UsageError, nearest
+from tid_tune.ledger.file import LEDGER_NAME
+from tid_tune.ledger.lock import FileLock, Holder, holder_of, lock_path
+from tid_tune.ledger.records import Trial
+from tid_tune.ledger.state import RunState
+from tid_tune.results.ranking import Row, leaderboard, winning_trial
+from tid_tune.results.table import TrialRow, trial_rows
+from tid_tune.searchfile.model import SearchSpec
+
+BEST = "best"
+"""Names the winning trial where a trial is asked for, and its folder."""
+
+
+class RunFolder:
+    """A run folder: `runs/NAME`.
+
+    `state` and `spec` are read from the ledger when they are first asked for; make a new RunFolder
+    to read again.
+
+    Args:
+        path: the folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.ledger = self.path / LEDGER_NAME
+        self.trials = self.path / "trials"
+        """One folder a trial, with its checkpoints."""
+        self.best = self.path / BEST
+        """The winner's `checkpoint.pth` and `config.py`."""
+        self.leaderboard_text = self.path / "leaderboard.txt"
+        self.confirmation_text = self.path / "confirmation.txt"
+        self.picture = self.path / "best_so_far.png"
+        self.ray = self.path / "ray"
+        """Tune's own files while a search runs."""
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """Return the run folder at `path`, which may be running.
+
+        Raises:
+            UsageError: there is no ledger in it; the message names the nearest run folder.
+        """
+        folder = cls(path)
+        if not folder.exists:
+            raise UsageError(f"{path} is no run folder: it has no {LEDGER_NAME}{folder._hint()}")
+        return folder
+
+    @classmethod
+    def all_in(cls, runs: Path | str) -> list[RunFolder]:
+        """Return the run folders below `runs`, by name."""
+        return [cls(ledger.parent) for ledger in sorted(Path(runs).glob(f"*/{LEDGER_NAME}"))]
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a ledger."""
+        return self.ledger.is_file()
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the search's unless it was renamed."""
+        return self.path.name
+
+    @cached_property
+    def state(self) -> RunState:
+        """The search as recorded. Trials that a killed driver left running are interrupted."""
+        state = RunState.read(self.ledger)
+        if self.holder() is None:
+            state.interrupt_running()
+        return state
+
+    @cached_property
+    def spec(self) -> SearchSpec:
+        """The spec that the search was last run with."""
+        return SearchSpec.model_validate(self.state.spec)
+
+    def holder(self) -> Holder | None:
+        """Return the driver that runs the search now, or None."""
+        return holder_of(self.ledger)
+
+    def standing(self) -> str:
+        """Return `running (...)`, `finished: REASON`, `failed: REASON` or `interrupted`."""
+        holder = self.holder()
+        if holder is not None:
+            return f"running ({holder})"
+        if self.state.closed is None:
+            return "interrupted"
+        found = self.state.result is not None and self.state.result.winner is not None
+        return (
+            f"finished: {self.state.closed}" if found else f"failed: no result; {self.state.closed}"
+        )
+
+    def trial(self, name: str = BEST) -> Trial:
+        """Return the trial called `name` (as t0007), or the winning one for `best`.
+
+        Raises:
+            UsageError: there is none; the message names the trials there are.
+        """
+        found = self.winner if name == BEST else self.state.trials.get(name)
+        if found is None:
+            known = list(self.state.trials)
+            shown = ", ".join(known if len(known) < 8 else [*known[:3], "...", known[-1]])
+            what = "no trial of full length yet" if name == BEST else f"no trial {name}"
+            raise UsageError(f"{self.path} has {what}; its trials: {shown or 'none'}")
+        return found
+
+    @property
+    def winner(self) -> Trial | None:
+        """The search trial that was confirmed as the best; before that, the best one so far."""
+        return winning_trial(self.state, self.spec)
+
+    def checkpoint(self, trial: Trial) -> Path | None:
+        """Return the file of the trial's last checkpoint, or None where it is not kept."""
+        last = trial.last
+        if last is None or last.checkpoint is None:
+            return None
+        path = self.path / last.checkpoint
+        return path if path.is_file() else None
+
+    def leaderboard(self) -> list[Row]:
+        """Return baseline and search trials, best first; see `results.ranking.leaderboard`."""
+        return leaderboard(self.state, self.spec)
+
+    def rows(self) -> list[TrialRow]:
+        """Return one dictionary a trial, for `pandas.DataFrame(run.rows())`."""
+        return trial_rows(self.state, self.spec)
+
+    def move_aside(self) -> Path | None:
+        """Rename the folder to NAME.1, NAME.2, ... and return the new path; None if there is none.
+
+        Raises:
+            UsageError: a driver is running the search.
+        """
+        if not self.path.exists():
+            return None
+        lock = FileLock(lock_path(self.ledger))
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
+            number += 1
+        self.path.rename(aside)
+        lock.release()
+        return aside
+
+    def _hint(self) -> str:
+        inside = RunFolder(Path("runs") / self.path)
+        if inside.exists:
+            return f"; did you mean {inside.path}?"
+        siblings = [run.path.name for run in RunFolder.all_in(self.path.parent)]
+        near = nearest(self.path.name, siblings)
+        if near is not None:
+            return f"; did you mean {self.path.parent / near}?"
+        return "; `tid-tune list` shows the runs"
