@@ -21,8 +21,7 @@ from tid_tune.shipped.own_data import OwnData, read_own_data
 from tid_tune.shipped.search_text import search_text
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
-
+    from tid_tune.openmmlab.configs import Config
     from tid_tune.searchfile.model import SearchSpec
 
 DEMO, GENERAL = "digits_gfl_tid", "coco_gfl_r50_tid"

@@ -14,7 +14,7 @@ from tid_tune.openmmlab.configs import load_config
 from tid_tune.searchfile.checks.config import is_distiller
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    from tid_tune.openmmlab.configs import Config
 
 DATA_FILE = "data.py"
 
