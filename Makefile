@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-all lint clean lock
+.PHONY: setup demo test lint docs clean lock
 
 setup: $(STAMP)
 
@@ -36,16 +36,17 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# With the tests that `make test` leaves out because they are slow.
-test-all: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m ""
+# The documentation as a site, in build/site. A warning is an error.
+docs: setup
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/site
+	@echo "open build/site/index.html"
 
 # Refresh the pinned versions from pyproject.toml.
 lock: $(BIN)/uv
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --extra dev --no-header --no-annotate --no-emit-index-url \
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --extra dev --extra docs --no-header --no-annotate --no-emit-index-url \
 	  --output-file requirements.lock pyproject.toml
 
 # What the two commands made; your own data and runs stay.
 clean:
-	rm -rf $(VENV) data/digits runs/digits-gfl-tid runs/teacher-digits-gfl *.egg-info build
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data/digits runs/digits-gfl-tid runs/teacher-digits-gfl *.egg-info
+	rm -rf build/site .pytest_cache .mypy_cache .ruff_cache .hypothesis
