@@ -6,9 +6,12 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmengine.config import Config
+
 from tid_tune.errors import ConfigError
 from tid_tune.export.student import student_model
-from tid_tune.openmmlab.configs import READ_BY_RUNNER, Config
+from tid_tune.openmmlab.configs import READ_BY_RUNNER
+from tid_tune.openmmlab.setup import prepare
 
 OURS = "tid_tune"
 _OF_ONE_RUN = frozenset(("experiment_name", "launcher", "load_from", "resume", "work_dir"))
@@ -87,7 +90,8 @@ def dataset_classes(config: Config) -> tuple[str, ...]:
 
 
 def _classes_of_type(name: str) -> tuple[str, ...] | None:
-    from tid_tune.openmmlab.registries import DATASETS
+    prepare()
+    from mmdet.registry import DATASETS
 
     metainfo = getattr(DATASETS.get(name), "METAINFO", {})
     return metainfo.get("classes")
@@ -112,7 +116,8 @@ def _drop_our_imports(kept: dict[str, Any]) -> None:
 
 
 def _drop_our_hooks(kept: dict[str, Any]) -> None:
-    from tid_tune.openmmlab.registries import HOOKS
+    prepare()
+    from mmdet.registry import HOOKS
 
     def ours(hook: Any) -> bool:
         name = hook.get("type") if isinstance(hook, Mapping) else None

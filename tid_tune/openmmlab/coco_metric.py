@@ -14,11 +14,12 @@ from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 from numpy.typing import NDArray
 
-from tid_tune.openmmlab.registries import METRICS
-from tid_tune.openmmlab.setup import mmdet_ready
+from tid_tune.openmmlab.setup import prepare
 
-with mmdet_ready():
-    from mmdet.evaluation import CocoMetric
+prepare()  # mmdet does not import before it
+
+from mmdet.evaluation import CocoMetric  # noqa: E402
+from mmdet.registry import METRICS  # noqa: E402
 
 __all__ = ["CocoMetric", "FastCocoMetric"]
 

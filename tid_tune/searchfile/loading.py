@@ -25,7 +25,7 @@ from tid_tune.searchfile.space import read_space
 from tid_tune.searchfile.tree import Node
 
 if TYPE_CHECKING:
-    from tid_tune.openmmlab.configs import Config
+    from mmengine.config import Config
 
 Space = dict[str, Distribution]
 

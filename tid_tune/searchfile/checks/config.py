@@ -20,7 +20,7 @@ from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import Node
 
 if TYPE_CHECKING:
-    from tid_tune.openmmlab.configs import Config
+    from mmengine.config import Config
 
 Space = dict[str, Distribution]
 
