@@ -13,7 +13,7 @@ import pytest
 from support.small_trials import CONFIGS, ROOT
 
 from tid_tune import searchfile
-from tid_tune.distill.settings import METHODS
+from tid_tune.distill.registry import METHODS
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock

@@ -7,12 +7,12 @@ import pytest
 import torch
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
-from support.tiny_detectors import HEADS, detector
 from support.tiny_distiller import batch, build, run, total
 from torch import Tensor
 
 from tid_tune.distill.distiller import Distiller, export_student_state
 from tid_tune.errors import ConfigError
+from tid_tune.testing.detectors import HEADS, detector
 
 
 def gradients(model: Any) -> dict[str, Tensor]:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from support.reference_boxes import Side
 from support.reference_tid import Batch, tid
-from support.tiny_detectors import CLASSES, HEADS, STRIDES, detector, images, samples
 from torch import nn
 
 from tid_tune.distill.distiller import Distiller
+from tid_tune.testing.detectors import CLASSES, HEADS, STRIDES, detector, images, samples
 
 BOXES = [
     [[3.2, 5.1, 20.7, 24.3], [30.6, 20.9, 60.2, 61.4], [40.3, 50.2, 57.7, 90.1]],

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 
 import torch
-from support.tiny_detectors import detector
 from support.tiny_distiller import batch
 
 from tid_tune.distill.distiller import Distiller
+from tid_tune.testing.detectors import detector
 
 
 def test_ignored_objects_are_ignored_in_the_detectors_own_losses() -> None:

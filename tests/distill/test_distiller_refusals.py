@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from support.tiny_detectors import detector
 from support.tiny_distiller import build, run
 
 from tid_tune.distill.distiller import Distiller
 from tid_tune.distill.teacher import check_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import save_state
+from tid_tune.testing.detectors import detector
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from support.reference_boxes import Side
 from support.reference_tid import Batch
-from support.tiny_detectors import CLASSES, STRIDES, detector, samples
 from tid_tune.detectors.heads import HeadAdapter, adapt_head
 from tid_tune.distill.context import Context, View
 from tid_tune.distill.methods.tid.loss import TID
-from tid_tune.distill.settings import TIDSettings
+from tid_tune.distill.methods.tid.settings import TIDSettings
+from tid_tune.testing.detectors import CLASSES, STRIDES, detector, samples
 
 CHANNELS = 8
 

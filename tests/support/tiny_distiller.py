@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from support.tiny_detectors import detector, images, samples
 from tid_tune.distill.distiller import Distiller
+from tid_tune.testing.detectors import detector, images, samples
 
 BOXES = [[[3.2, 5.1, 30.7, 40.3], [10.6, 20.9, 60.2, 61.4]], [[8.1, 2.2, 44.3, 33.9]]]
 SHAPES = [(64, 64), (50, 40)]

@@ -32,7 +32,7 @@ class GroundTruth:
 
     @classmethod
     def of(cls, instances: Sequence[Any], device: torch.device) -> GroundTruth:
-        """From mmdet's `gt_instances` (`bboxes` as a tensor or mmdet box type, and `labels`)."""
+        """Read mmdet's `gt_instances` (`bboxes` as a tensor or mmdet box type, and `labels`)."""
         boxes = [getattr(item.bboxes, "tensor", item.bboxes).float() for item in instances]
         spare = torch.zeros(1, 4, device=device)
         padded = pad_sequence([*boxes, spare], batch_first=True)[:-1]
@@ -46,13 +46,13 @@ class GroundTruth:
 
 
 def iou(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of boxes (..., 4) and (..., 4), broadcast against each other; 0 where both are empty."""
+    """Return the IoU of boxes (..., 4), broadcast against each other; 0 where both are empty."""
     shared, union = _shared_and_union(first, second)
     return shared / union.clamp(min=TINY)
 
 
 def giou(first: Tensor, second: Tensor) -> Tensor:
-    """Generalized IoU (Rezatofighi et al., CVPR 2019), in [-1, 1]; broadcast and empty as `iou`.
+    """Return the generalized IoU, in [-1, 1] (Rezatofighi et al., CVPR 2019); otherwise like `iou`.
 
     Not torchvision's, whose loss indexes by a mask and so waits for the device at every step.
     """
@@ -64,7 +64,7 @@ def giou(first: Tensor, second: Tensor) -> Tensor:
 
 
 def best_match(boxes: Tensor, truth: GroundTruth) -> tuple[Tensor, Tensor]:
-    """For every box the highest IoU over the image's objects, and the object that has it.
+    """Find for every box the highest IoU over the image's objects, and the object that has it.
 
     Args:
         boxes: (N, P, 4).
@@ -87,6 +87,11 @@ def best_match(boxes: Tensor, truth: GroundTruth) -> tuple[Tensor, Tensor]:
         best = torch.where(better, high, best)
         index = torch.where(better, where + start, index)
     return best, index
+
+
+def centers(boxes: Tensor) -> Tensor:
+    """Return the centers (..., 2) of boxes (..., 4)."""
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
 
 
 def _shared_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

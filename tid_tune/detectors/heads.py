@@ -1,32 +1,49 @@
 """Dense heads of mmdet seen alike: at every point, classes, boxes, and what counts as positive.
 
-One adapter per family of heads; a method asks the adapter and never the head. Points are ordered
-level by level and row by row, A boxes a point. Strides are square and in pixels of the padded
-input.
+One adapter per family of heads, each in a module of its own; a method asks the adapter and never
+the head. Points are ordered level by level and row by row, A boxes a point. Strides are square and
+in pixels of the padded input.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from tid_tune.detectors.boxes import GroundTruth
-from tid_tune.detectors.iou_rules import Anchors, IoURuleSource, allowed_border, rule_source
-from tid_tune.distill.methods.tid.importance import IoURule
+from tid_tune.detectors.iou_rules import (
+    Anchors,
+    IoURule,
+    IoURuleSource,
+    allowed_border,
+    rule_source,
+)
 from tid_tune.errors import ConfigError
+from tid_tune.plugins import Registry
 
 Outputs = Sequence[Sequence[Tensor]]
-"""What a head's forward returns: per kind of output, a map (N, channels, H, W) per level."""
+"""What a head's forward returns: per kind of output, a map (N, channels, H, W) per level. Classes
+come first, boxes second."""
 
 
-class HeadAdapter(ABC):
-    """A dense head with its geometry; holds no parameters and does not own the head."""
+class HeadAdapter:
+    """A dense head with its geometry; holds no parameters and does not own the head.
+
+    As it is, it fits a head that shifts and scales anchors by its box coder. Others override
+    `decode_level` and, where they have them, `reg_max` and `score_factor`; those whose towers can
+    be run in parts derive from `towers.TowerHead`.
+
+    Args:
+        head: an mmdet dense head with a `prior_generator`.
+    """
+
+    score_factor: ClassVar[str | None] = None
+    """What the third output means, if the head multiplies its sigmoid into the class scores."""
 
     def __init__(self, head: Any) -> None:
         self.head = head
@@ -42,41 +59,67 @@ class HeadAdapter(ABC):
         """The head's class name."""
         return type(self.head).__name__
 
-    def predict(self, outputs: Outputs) -> Prediction:
-        """The dense prediction behind the head's outputs; detached, float32."""
-        return Prediction(self, outputs)
-
-    def class_logits(self, outputs: Outputs) -> Sequence[Tensor]:
-        """Per level (N, A * K, H, W); K is the classes, and one for background under softmax."""
-        return outputs[0]
-
     @property
     def uses_sigmoid(self) -> bool:
         """Whether classes are independent; otherwise softmax with the background last."""
         return bool(self.head.use_sigmoid_cls)
 
+    @property
+    def reg_max(self) -> int | None:
+        """The largest distance in strides of a head that predicts a distribution per edge.
+
+        The distributions have `reg_max + 1` bins. None for a head that predicts boxes directly.
+        """
+        return None
+
+    def predict(self, outputs: Outputs) -> Prediction:
+        """Return the dense prediction behind the head's outputs; detached, float32."""
+        return Prediction(self, outputs)
+
+    def class_logits(self, outputs: Outputs) -> Sequence[Tensor]:
+        """Return (N, A * K, H, W) per level; K is the classes, plus background under softmax."""
+        return outputs[0]
+
     def anchors(self, sizes: Sequence[tuple[int, int]], device: torch.device) -> list[Tensor]:
-        """Per level the anchor boxes (H * W * A, 4) or points (H * W, 2), float32."""
+        """Return per level the anchor boxes (H * W * A, 4) or points (H * W, 2), float32."""
         priors: list[Tensor] = self.head.prior_generator.grid_priors(list(sizes), device=device)
         return priors
 
     def decode(self, outputs: Outputs) -> Tensor:
-        """Decoded boxes (N, P, A, 4) of all points, float32, not clipped to the image; detached."""
+        """Return the boxes (N, P, A, 4) of all points, float32, not clipped; detached."""
         return self.decode_maps([item.detach() for item in outputs[1]])
 
     def decode_maps(self, maps: Sequence[Tensor]) -> Tensor:
-        """The same from the box maps alone, and with their gradient."""
-        sizes = [(item.shape[2], item.shape[3]) for item in maps]
+        """Return the same as `decode` from the box maps alone, and with their gradient."""
+        rows = self.decode_rows(maps)
+        return rows.view(len(rows), -1, self.boxes_per_point, 4)
+
+    def decode_rows(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the same boxes as (N, P * A, 4); can be traced for batches of any size."""
+        sizes = [(int(item.shape[2]), int(item.shape[3])) for item in maps]
         priors = self.anchors(sizes, maps[0].device)
         boxes = []
         for level, (item, prior) in enumerate(zip(maps, priors, strict=True)):
             images = item.shape[0]
             raw = item.float().permute(0, 2, 3, 1)
             raw = raw.reshape(images * len(prior), -1)
-            decoded = self._decode_level(level, prior.repeat(images, 1), raw)
+            decoded = self.decode_level(level, prior.repeat(images, 1), raw)
             boxes.append(getattr(decoded, "tensor", decoded).view(images, -1, 4))
-        joined = torch.cat(boxes, dim=1)
-        return joined.view(len(joined), -1, self.boxes_per_point, 4)
+        return torch.cat(boxes, dim=1)
+
+    def decode_level(self, level: int, priors: Tensor, raw: Tensor) -> Tensor:
+        """Decode one level, here by the head's box coder alone.
+
+        Args:
+            level: index of the level.
+            priors: anchors (M, 4) or points (M, 2).
+            raw: the head's regression outputs (M, channels) for them.
+
+        Returns:
+            Boxes (M, 4), as a tensor or as mmdet's box type.
+        """
+        boxes: Tensor = self.head.bbox_coder.decode(priors, raw)
+        return boxes
 
     def rule(
         self,
@@ -85,57 +128,36 @@ class HeadAdapter(ABC):
         valid: Sequence[Tensor],
         metas: Sequence[dict[str, Any]],
     ) -> IoURule:
-        """The head's own IoU rule for positive and negative samples, for these objects."""
+        """Return the head's own IoU rule for positive and negative samples, for these objects."""
         return self.rule_source.rule(truth, lambda: Anchors.of(self.head, sizes, valid, metas))
 
     @cached_property
-    def rule_key(self) -> tuple[Any, ...]:
+    def rule_key(self) -> tuple[IoURuleSource, float, str]:
         """Equal for heads whose rule gives the same thresholds."""
         return self.rule_source, allowed_border(self.head), repr(self.head.prior_generator)
 
-    @abstractmethod
-    def _decode_level(self, level: int, priors: Tensor, raw: Tensor) -> Any:
-        """Boxes (M, 4) from M priors and their raw regression outputs (M, channels)."""
+
+HEADS: Registry[type[HeadAdapter]] = Registry(
+    "head", package="tid_tune.detectors", group="tid_tune.heads"
+)
+"""Adapters by the exact class name of the head: a subclass may decode in another way."""
+
+Adapter = TypeVar("Adapter", bound=type[HeadAdapter])
 
 
-class AnchorDeltaAdapter(HeadAdapter):
-    """RetinaNet and ATSS: each anchor is shifted and scaled."""
+def register_head(*names: str) -> Callable[[Adapter], Adapter]:
+    """Decorate the adapter of the heads whose classes have these names, e.g. `GFLHead`."""
 
-    def _decode_level(self, level: int, priors: Tensor, raw: Tensor) -> Any:
-        return self.head.bbox_coder.decode(priors, raw)
+    def register(adapter: Adapter) -> Adapter:
+        for name in names:
+            HEADS.register(name, adapter)
+        return adapter
 
-
-class DistributionAdapter(HeadAdapter):
-    """GFL: the expected distances from the anchor's center to the four edges, in strides."""
-
-    def _decode_level(self, level: int, priors: Tensor, raw: Tensor) -> Any:
-        distances = self.head.integral(raw) * self.strides[level]
-        return self.head.bbox_coder.decode(self.head.anchor_center(priors), distances)
-
-
-class PointDistanceAdapter(HeadAdapter):
-    """FCOS: distances from the point to the four edges.
-
-    With `norm_on_bbox` they are in strides while the head trains, in pixels while it does not.
-    """
-
-    def _decode_level(self, level: int, priors: Tensor, raw: Tensor) -> Any:
-        in_strides = self.head.norm_on_bbox and self.head.training
-        distances = raw * self.strides[level] if in_strides else raw
-        return self.head.bbox_coder.decode(priors, distances)
-
-
-ADAPTERS: dict[str, type[HeadAdapter]] = {
-    "GFLHead": DistributionAdapter,
-    "ATSSHead": AnchorDeltaAdapter,
-    "RetinaHead": AnchorDeltaAdapter,
-    "FCOSHead": PointDistanceAdapter,
-}
-"""By exact class name: a subclass may decode differently without a sign of it."""
+    return register
 
 
 def adapt_head(detector: nn.Module, role: str) -> HeadAdapter:
-    """The adapter of a detector's head.
+    """Return the adapter of a detector's head.
 
     Args:
         detector: an mmdet single-stage detector.
@@ -145,17 +167,18 @@ def adapt_head(detector: nn.Module, role: str) -> HeadAdapter:
         ConfigError: the detector has no dense head, or one of an unsupported type.
     """
     head = getattr(detector, "bbox_head", None)
-    adapter = ADAPTERS.get(type(head).__name__)
+    adapter = HEADS.parts().get(type(head).__name__)
     if head is None or adapter is None:
         found = type(detector if head is None else head).__name__
-        supported = ", ".join(ADAPTERS)
-        raise ConfigError(f"the {role}'s head is {found}; supported heads are {supported}")
+        supported = ", ".join(HEADS.names())
+        text = f"the {role}'s head is {found}; supported heads are {supported}"
+        raise ConfigError("\n".join([text, *HEADS.failures()]))
     return adapter(head)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a head says at every point; see `importance.DensePrediction`. Nothing has a gradient."""
+    """What a head predicts at every point, before any filtering. Nothing has a gradient."""
 
     adapter: HeadAdapter
     outputs: Outputs
@@ -166,7 +189,10 @@ class Prediction:
         return self.adapter.decode(self.outputs)
 
     def probability(self, anchor: Tensor, label: Tensor) -> Tensor:
-        """Probability (N, P), float32, that box `anchor` (N, P) shows class `label` (N, P)."""
+        """Return the probability (N, P) that box `anchor` (N, P) shows class `label` (N, P).
+
+        The result is float32.
+        """
         maps = [item.detach().flatten(2) for item in self.adapter.class_logits(self.outputs)]
         width = maps[0].shape[1] // self.adapter.boxes_per_point
         channel = (anchor * width + label)[:, None]

@@ -14,13 +14,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tid_tune.detectors.boxes import GroundTruth, iou
-from tid_tune.distill.methods.tid.importance import IoURule
+from tid_tune.detectors.boxes import GroundTruth, centers, iou
 
 POSITIVE, NEGATIVE = 0.5, 0.4
 """For a detector without an IoU rule, such as FCOS."""
 LOWEST, HIGHEST = 0.05, 0.95
 """Bounds of an adaptive threshold: an object no anchor fits would make every box positive."""
+
+
+@dataclass(frozen=True)
+class IoURule:
+    """IoUs that separate positive from negative: (N, G) per object, or (1, 1) for all."""
+
+    positive: Tensor
+    negative: Tensor
+
+    @classmethod
+    def fixed(cls, positive: float, negative: float, device: torch.device) -> IoURule:
+        """Return the same two numbers for every object."""
+        return cls(
+            torch.full((1, 1), positive, device=device), torch.full((1, 1), negative, device=device)
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class Anchors:
         valid: Sequence[Tensor],
         metas: Sequence[dict[str, Any]],
     ) -> Anchors:
-        """From the head's generator; anchors at padding, or over the allowed border, are out.
+        """Make the anchors of a head; those at padding or over the allowed border are not usable.
 
         `valid` is (N, H, W) per level: the points that are not padding.
         """
@@ -68,7 +82,7 @@ class IoURuleSource(ABC):
 
     @abstractmethod
     def rule(self, truth: GroundTruth, anchors: Callable[[], Anchors]) -> IoURule:
-        """The thresholds for these objects; `anchors` is called only if they are needed."""
+        """Return the thresholds for these objects; `anchors` is called only if they are needed."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class FixedRule(IoURuleSource):
     negative: float = NEGATIVE
 
     def rule(self, truth: GroundTruth, anchors: Callable[[], Anchors]) -> IoURule:
-        """Two numbers for all objects."""
+        """Return two numbers for all objects."""
         return IoURule.fixed(self.positive, self.negative, truth.boxes.device)
 
 
@@ -94,31 +108,51 @@ class AdaptiveRule(IoURuleSource):
     topk: int
 
     def rule(self, truth: GroundTruth, anchors: Callable[[], Anchors]) -> IoURule:
-        """Thresholds (N, G) per object; those of padded slots mean nothing."""
+        """Return thresholds (N, G) per object; those of padded slots have no meaning."""
         grid = anchors()
-        found = [
-            self._candidates(truth.boxes, level, usable)
-            for level, usable in zip(grid.levels, grid.usable, strict=True)
-        ]
-        overlap = torch.cat([item[0] for item in found], dim=2)
-        weight = torch.cat([item[1] for item in found], dim=2).float()
-        count = weight.sum(dim=2)
-        mean = (overlap * weight).sum(dim=2) / count.clamp(min=1)
-        spread = ((overlap - mean[..., None]).square() * weight).sum(dim=2)
-        std = (spread / (count - 1).clamp(min=1)).sqrt()
+        overlaps, candidates = [], []
+        for level, usable in zip(grid.levels, grid.usable, strict=True):
+            index, candidate = nearest_anchors(truth.boxes, level, usable, self.topk)
+            overlaps.append(iou(level[index], truth.boxes[:, :, None]))
+            candidates.append(candidate)
+        mean, std = candidate_statistics(torch.cat(overlaps, dim=2), torch.cat(candidates, dim=2))
         return IoURule((mean + std).clamp(LOWEST, HIGHEST), mean.clamp(LOWEST, HIGHEST))
 
-    def _candidates(self, boxes: Tensor, level: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
-        """IoUs (N, G, k) of the nearest anchors of one level, and whether each is a candidate."""
-        anchors, objects = _centers(level), _centers(boxes)
-        distance = (objects[:, :, None] - anchors).square().sum(dim=-1)
-        distance = distance.masked_fill(~usable[:, None], torch.inf)
-        nearest = distance.topk(min(self.topk, len(level)), dim=2, largest=False)
-        return iou(level[nearest.indices], boxes[:, :, None]), nearest.values.isfinite()
+
+def nearest_anchors(
+    objects: Tensor, level: Tensor, usable: Tensor, topk: int
+) -> tuple[Tensor, Tensor]:
+    """Find the candidates of ATSS on one level: the usable anchors with the nearest centers.
+
+    Args:
+        objects: boxes (N, G, 4).
+        level: anchors (P, 4).
+        usable: (N, P) bool.
+        topk: number of candidates k; P if the level has fewer anchors.
+
+    Returns:
+        Indices (N, G, k) into the level, and (N, G, k) bool: false where too few are usable.
+    """
+    distance = (centers(objects)[:, :, None] - centers(level)).square().sum(dim=-1)
+    distance = distance.masked_fill(~usable[:, None], torch.inf)
+    nearest = distance.topk(min(topk, len(level)), dim=2, largest=False)
+    return nearest.indices, nearest.values.isfinite()
+
+
+def candidate_statistics(overlap: Tensor, candidate: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and (unbiased) standard deviation (N, G) of the IoUs of each object's candidates.
+
+    ATSS calls an anchor positive from their sum on. `overlap` and `candidate` are (N, G, anything).
+    """
+    weight = candidate.float()
+    count = weight.sum(dim=2)
+    mean = (overlap * weight).sum(dim=2) / count.clamp(min=1)
+    spread = ((overlap - mean[..., None]).square() * weight).sum(dim=2)
+    return mean, (spread / (count - 1).clamp(min=1)).sqrt()
 
 
 def rule_source(head: Any) -> IoURuleSource:
-    """The rule of a head by its assigner; a head without an IoU-based one gets 0.5 / 0.4."""
+    """Return the rule of a head's assigner; a head without an IoU-based one gets 0.5 / 0.4."""
     assigner: Any = getattr(head, "assigner", None)
     kind = type(assigner).__name__
     if kind == "ATSSAssigner":
@@ -131,22 +165,18 @@ def rule_source(head: Any) -> IoURuleSource:
 
 
 def allowed_border(head: Any) -> float:
-    """Pixels an anchor may leave the image by to be considered; any number if negative."""
+    """Return by how many pixels a usable anchor may leave the image; by any if negative."""
     return float((head.train_cfg or {}).get("allowed_border", -1))
 
 
 def padded_shape(meta: dict[str, Any]) -> tuple[int, int]:
-    """(height, width) of an image with its own padding, without that of larger batch mates."""
+    """Return (height, width) of an image with its own padding, not that of the whole batch."""
     height, width = meta.get("pad_shape", meta["img_shape"])[:2]
     return int(height), int(width)
 
 
-def _centers(boxes: Tensor) -> Tensor:
-    return (boxes[..., :2] + boxes[..., 2:]) / 2
-
-
 def _inside(level: Tensor, shapes: Tensor, border: float) -> Tensor:
-    """(N, anchors): the anchor leaves the image by less than `border` pixels on every side."""
+    """Tell per image (N, anchors) whether an anchor leaves it by less than `border` pixels."""
     height, width = shapes[:, :1], shapes[:, 1:]
     return (
         (level[:, 0] >= -border)

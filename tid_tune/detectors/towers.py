@@ -6,12 +6,13 @@ towers give midway, and the rest of the teacher's head applied to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.errors import ConfigError
@@ -25,19 +26,57 @@ class TowerFeatures:
     boxes: list[Tensor] = field(default_factory=list)
 
 
-def tower_stage(head: HeadAdapter, stage: int, role: str) -> int:
-    """`stage`, or the number of convolutions of the head's towers if that is smaller.
+class TowerHead(HeadAdapter, ABC):
+    """A head with a tower of convolutions for classes, one for boxes, and predictors after each."""
+
+    @property
+    def class_tower(self) -> Sequence[nn.Module]:
+        """The convolutions before the class predictor."""
+        layers: Sequence[nn.Module] = self.head.cls_convs
+        return layers
+
+    @property
+    def box_tower(self) -> Sequence[nn.Module]:
+        """The convolutions before the box predictor."""
+        layers: Sequence[nn.Module] = self.head.reg_convs
+        return layers
+
+    @property
+    def tower_channels(self) -> int:
+        """Channels of the maps inside the towers."""
+        return int(self.head.feat_channels)
+
+    @abstractmethod
+    def predict_level(self, level: int, classes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the predictors of one level on the maps that its two towers end with.
+
+        Returns:
+            The class map and the box map, as the head's own forward returns them.
+        """
+
+
+def require_towers(head: HeadAdapter, role: str) -> TowerHead:
+    """Return the head, known to have towers with at least one convolution each.
 
     Raises:
-        ConfigError: the towers have no convolution.
+        ConfigError: it has none, or its adapter does not say how to run them.
     """
-    length = min(len(head.head.cls_convs), len(head.head.reg_convs))
-    if length == 0:
+    if not isinstance(head, TowerHead):
+        raise ConfigError(
+            f"the {role}'s {head.name} cannot be run in parts; use a head whose adapter is a "
+            "TowerHead, or another distillation method"
+        )
+    if min(len(head.class_tower), len(head.box_tower)) == 0:
         raise ConfigError(
             f"the {role}'s {head.name} has no convolutions before its predictors "
             "(stacked_convs is 0), so there is nothing to pass on to the other head"
         )
-    return min(stage, length)
+    return head
+
+
+def tower_stage(head: TowerHead, stage: int) -> int:
+    """Return `stage`, or the number of convolutions of the shorter tower if that is smaller."""
+    return min(stage, len(head.class_tower), len(head.box_tower))
 
 
 class TowerRecorder:
@@ -48,94 +87,64 @@ class TowerRecorder:
     of the detector (as an EMA makes) has its own, empty recorder.
     """
 
-    def __init__(self, head: Any, stage: int) -> None:
+    def __init__(self, head: TowerHead, stage: int) -> None:
         self._kept = TowerFeatures()
-        head.register_forward_pre_hook(self._begin)
-        head.cls_convs[stage - 1].register_forward_hook(self._keep_classes)
-        head.reg_convs[stage - 1].register_forward_hook(self._keep_boxes)
+        head.head.register_forward_pre_hook(self._begin)
+        head.class_tower[stage - 1].register_forward_hook(self._keep_classes)
+        head.box_tower[stage - 1].register_forward_hook(self._keep_boxes)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         copied = type(self).__new__(type(self))
         copied._kept = TowerFeatures()
         memo[id(self)] = copied
         return copied
 
     def take(self) -> TowerFeatures:
-        """The features of the head's last pass; they are kept no longer."""
+        """Return the features of the head's last pass and keep them no longer."""
         kept, self._kept = self._kept, TowerFeatures()
         return kept
 
-    def _begin(self, head: Any, inputs: Any) -> None:
+    def _begin(self, head: nn.Module, inputs: object) -> None:
         self._kept = TowerFeatures()
 
-    def _keep_classes(self, conv: Any, inputs: Any, output: Tensor) -> None:
+    def _keep_classes(self, conv: nn.Module, inputs: object, output: Tensor) -> None:
         if conv.training or torch.is_grad_enabled():
             self._kept.classes.append(output)
 
-    def _keep_boxes(self, conv: Any, inputs: Any, output: Tensor) -> None:
+    def _keep_boxes(self, conv: nn.Module, inputs: object, output: Tensor) -> None:
         if conv.training or torch.is_grad_enabled():
             self._kept.boxes.append(output)
 
 
-def tower_features(head: Any, features: Sequence[Tensor], stage: int) -> TowerFeatures:
-    """What the towers of a head make of the pyramid's maps with their first `stage` layers."""
+def tower_features(head: TowerHead, features: Sequence[Tensor], stage: int) -> TowerFeatures:
+    """Run the first `stage` layers of both towers on the pyramid's maps."""
     return TowerFeatures(
-        [_through(head.cls_convs[:stage], item) for item in features],
-        [_through(head.reg_convs[:stage], item) for item in features],
+        [_through(head.class_tower[:stage], item) for item in features],
+        [_through(head.box_tower[:stage], item) for item in features],
     )
 
 
-def finish(head: Any, features: TowerFeatures, stage: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Class maps and box maps of a head whose towers go on after `stage` from `features`.
+def finish(
+    head: TowerHead, features: TowerFeatures, stage: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run what follows `stage` layers of both towers, from `features`.
 
-    As the head's own forward returns them, for the types in `heads.ADAPTERS`.
+    Returns:
+        Class maps and box maps per level, as the head's own forward returns them.
     """
-    predict = _PREDICTORS[type(head).__name__]
     classes, boxes = [], []
-    for level, (ours, theirs) in enumerate(zip(features.classes, features.boxes, strict=True)):
-        found = predict(
-            head,
+    for level, pair in enumerate(zip(features.classes, features.boxes, strict=True)):
+        found = head.predict_level(
             level,
-            _through(head.cls_convs[stage:], ours),
-            _through(head.reg_convs[stage:], theirs),
+            _through(head.class_tower[stage:], pair[0]),
+            _through(head.box_tower[stage:], pair[1]),
         )
         classes.append(found[0])
         boxes.append(found[1])
     return classes, boxes
 
 
-def _through(layers: Sequence[Any], item: Tensor) -> Tensor:
+def _through(layers: Sequence[nn.Module], item: Tensor) -> Tensor:
     for layer in layers:
         item = layer(item)
     return item
-
-
-Predictor = Callable[[Any, int, Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-def _gfl(head: Any, level: int, classes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    return head.gfl_cls(classes), head.scales[level](head.gfl_reg(boxes)).float()
-
-
-def _atss(head: Any, level: int, classes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    return head.atss_cls(classes), head.scales[level](head.atss_reg(boxes)).float()
-
-
-def _retina(head: Any, level: int, classes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    return head.retina_cls(classes), head.retina_reg(boxes)
-
-
-def _fcos(head: Any, level: int, classes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    distances = head.scales[level](head.conv_reg(boxes)).float()
-    if not head.norm_on_bbox:
-        return head.conv_cls(classes), distances.exp()
-    unit = 1 if head.training else head.strides[level]
-    return head.conv_cls(classes), distances.clamp(min=0) * unit
-
-
-_PREDICTORS: dict[str, Predictor] = {
-    "GFLHead": _gfl,
-    "ATSSHead": _atss,
-    "RetinaHead": _retina,
-    "FCOSHead": _fcos,
-}

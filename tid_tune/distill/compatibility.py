@@ -13,7 +13,7 @@ from tid_tune.errors import ConfigError
 
 
 def check_heads(student: HeadAdapter, teacher: HeadAdapter) -> None:
-    """Same classes, levels and strides; different widths and head types are fine.
+    """Check for the same classes and strides; different widths and head types are fine.
 
     Raises:
         ConfigError: naming what differs and both values.
@@ -31,7 +31,7 @@ def check_heads(student: HeadAdapter, teacher: HeadAdapter) -> None:
 
 
 def check_inputs(student: nn.Module, teacher: nn.Module) -> None:
-    """The teacher sees the student's preprocessed images, so both must expect the same.
+    """Check that both expect the same images: the teacher sees those prepared for the student.
 
     Raises:
         ConfigError: naming what differs and both values.
@@ -46,7 +46,7 @@ def check_inputs(student: nn.Module, teacher: nn.Module) -> None:
 
 
 def check_maps(student: View, teacher: View) -> None:
-    """The maps of a batch agree in number, size and with the channels the heads declare.
+    """Check that the maps of a batch agree in number and size.
 
     Raises:
         ConfigError: naming the level and both sizes.

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.heads import HeadAdapter, Outputs, Prediction
-from tid_tune.detectors.iou_rules import padded_shape
-from tid_tune.distill.methods.tid.importance import IoURule
+from tid_tune.detectors.iou_rules import IoURule, padded_shape
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Context:
     """Training steps done before this one, over the whole training."""
     epoch: int
     """Epochs done before this one, as mmengine counts them."""
-    _rules: dict[Any, IoURule] = field(default_factory=dict, init=False, repr=False)
+    _rules: dict[object, IoURule] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def truth(self) -> GroundTruth:
@@ -93,7 +92,7 @@ class Context:
         return torch.cat([item.flatten(1) for item in self.valid], dim=1)
 
     def iou_rule(self, view: View) -> IoURule:
-        """The IoU rule of a view's own detector for the objects of this batch.
+        """Return the IoU rule of a view's own detector for the objects of this batch.
 
         Detectors of the same anchors and assigner share it.
         """
@@ -103,11 +102,11 @@ class Context:
         return self._rules[key]
 
     def to_levels(self, points: Tensor) -> list[Tensor]:
-        """(N, P) as maps (N, H, W) per level."""
+        """Split (N, P) into maps (N, H, W) per level."""
         parts = torch.split(points, self.level_sizes, dim=1)
         return [part.unflatten(1, size) for part, size in zip(parts, self.sizes, strict=True)]
 
 
 def _reached(length: Tensor, stride: int, count: int) -> Tensor:
-    """(N, count) bool: the first ceil(length / stride) cells."""
+    """Return (N, count) bool: true for the first ceil(length / stride) cells."""
     return torch.arange(count, device=length.device) * stride < length[:, None]

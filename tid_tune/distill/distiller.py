@@ -14,8 +14,8 @@ from tid_tune.detectors.heads import adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
 from tid_tune.distill.context import Context, View
 from tid_tune.distill.method import Method, MethodOutput, NoMethod
-from tid_tune.distill.registry import build_method
-from tid_tune.distill.settings import NoneSettings, Settings, parse_settings
+from tid_tune.distill.registry import build_method, parse_settings
+from tid_tune.distill.settings import Settings
 from tid_tune.distill.student_state import export_student_state
 from tid_tune.distill.teacher import Teacher, build_teacher
 from tid_tune.errors import ConfigError
@@ -39,7 +39,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]
     Args:
         student: an mmdet single-stage detector, as a config.
         teacher: see `build_teacher`; not built, and may be None, with the method `none`.
-        distillation: `method` and its constants; see `tid_tune.distill.settings`.
+        distillation: `method` and its constants; see docs/methods.md.
         data_preprocessor: the student's, if its config has none.
 
     Raises:
@@ -69,7 +69,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]
     def _build_method(
         self, settings: Settings, teacher: Mapping[str, Any] | None
     ) -> Method | NoMethod:
-        if isinstance(settings, NoneSettings):
+        if not settings.needs_teacher:
             return NoMethod(settings)
         if teacher is None:
             raise ConfigError(f"the distillation method {settings.method} needs model.teacher")
@@ -99,7 +99,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]
         super()._set_device(device)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: list[Any]) -> dict[str, Any]:
-        """The student's own losses, the distillation terms, and values to log.
+        """Return the student's own losses, the distillation terms, and values to log.
 
         Returns:
             mmdet's losses; scalars `loss_distill_*`; detached scalars `distill/*`.
@@ -127,7 +127,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]
         return losses | result.losses | result.logs | self._compare(losses, result.losses)
 
     def _compare(self, own: dict[str, Any], added: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What distillation adds, and its ratio to the detector's own loss."""
+        """Log what distillation adds, and its ratio to the detector's own loss."""
         detector = self.parse_losses(own)[0].detach()
         weighted = self.parse_losses(added)[0].detach()
         return {
@@ -136,24 +136,24 @@ class Distiller(BaseDetector):  # type: ignore[misc]
         }
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """The student's feature maps."""
+        """Return the student's feature maps."""
         features: tuple[Tensor, ...] = self.student.extract_feat(batch_inputs)
         return features
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: list[Any], rescale: bool = True
     ) -> list[Any]:
-        """The student's detections."""
+        """Return the student's detections."""
         found: list[Any] = self.student.predict(batch_inputs, batch_data_samples, rescale=rescale)
         return found
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: list[Any] | None = None) -> Any:
-        """The student's raw outputs."""
+        """Return the student's raw outputs."""
         return self.student._forward(batch_inputs, batch_data_samples)
 
 
 def _idle(method: Method) -> dict[str, Tensor]:
-    """A zero that keeps the method's parameters in the graph: data-parallel training needs all."""
+    """Return a zero with the method's parameters in its graph: data-parallel training needs all."""
     parameters = list(method.parameters())
     if not parameters:
         return {}

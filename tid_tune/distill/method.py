@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -46,14 +46,28 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, context: Context) -> MethodOutput:
-        """The loss terms of this batch, weighted by `self.weight(context)`."""
+        """Return the loss terms of this batch, weighted by `self.weight(context)`."""
 
     def weight(self, context: Context) -> float:
-        """`loss_weight` times the warm-up factor of this step."""
+        """Return `loss_weight` times the warm-up factor of this step."""
         return self.settings.loss_weight * self.settings.ramp(context.iteration)
 
+    def weighted(self, context: Context, terms: Mapping[str, tuple[float, Tensor]]) -> MethodOutput:
+        """Return the output of a step from each term's own weight and its scalar.
+
+        Every term is logged before weighting, as `distill/<term>_raw`.
+        """
+        strength = self.weight(context)
+        return MethodOutput(
+            {
+                f"loss_distill_{name}": strength * weight * term
+                for name, (weight, term) in terms.items()
+            },
+            {f"distill/{name}_raw": term.detach() for name, (_, term) in terms.items()},
+        )
+
     def get_extra_state(self) -> Tensor:
-        """The step counter; a tensor, since checkpoints hold nothing else safely."""
+        """Return the step counter; a tensor, since checkpoints hold nothing else safely."""
         return torch.tensor(self.iteration)
 
     def set_extra_state(self, state: Any) -> None:
@@ -67,24 +81,3 @@ class NoMethod(nn.Module):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-
-
-class ChannelAdaptation(nn.Module):
-    """Brings the student's maps to the teacher's channels, level by level, by a 1x1 convolution.
-
-    Args:
-        student, teacher: channels of every level's map.
-        levels: number of levels.
-        always: a convolution even where the channels agree; otherwise the maps pass unchanged.
-    """
-
-    def __init__(self, student: int, teacher: int, levels: int, *, always: bool = False) -> None:
-        super().__init__()
-        needed = always or student != teacher
-        self.convs = nn.ModuleList(
-            nn.Conv2d(student, teacher, 1) if needed else nn.Identity() for _ in range(levels)
-        )
-
-    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Per level (N, student, H, W) to (N, teacher, H, W)."""
-        return [conv(item) for conv, item in zip(self.convs, features, strict=True)]

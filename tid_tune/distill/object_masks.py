@@ -16,7 +16,7 @@ from tid_tune.distill.context import Context
 
 
 def masks_by_size(context: Context, level_scale: float) -> list[Tensor]:
-    """Per level (N, H, W) bool: the cells of the objects that belong to the level.
+    """Mark per level (N, H, W) the cells of the objects that belong to the level.
 
     An object belongs to the coarsest level whose stride times `level_scale` does not exceed its
     size sqrt(w * h), or to the finest if there is none.
@@ -32,7 +32,7 @@ def masks_by_size(context: Context, level_scale: float) -> list[Tensor]:
 
 
 def assigned_levels(truth: GroundTruth, strides: Sequence[int], level_scale: float) -> Tensor:
-    """The level (N, G) of every object; that of padded slots means nothing."""
+    """Return the level (N, G) of every object; that of padded slots has no meaning."""
     size = (truth.boxes[..., 2:] - truth.boxes[..., :2]).clamp(min=0).prod(dim=-1).sqrt()
     level = torch.zeros_like(size, dtype=torch.long)
     for stride in strides[1:]:
@@ -41,7 +41,7 @@ def assigned_levels(truth: GroundTruth, strides: Sequence[int], level_scale: flo
 
 
 def smallest_areas(context: Context) -> list[Tensor]:
-    """Per level (N, H, W) float32: cells of the smallest object that covers the cell, else inf."""
+    """Count per level (N, H, W) the cells of the smallest object that covers a cell, else inf."""
     found = []
     for stride, size, valid in zip(context.strides, context.sizes, context.valid, strict=True):
         rows, columns = covered_spans(context.truth, stride, size)
@@ -58,7 +58,7 @@ def smallest_areas(context: Context) -> list[Tensor]:
 
 
 def covered_spans(truth: GroundTruth, stride: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Rows (N, G, H) and columns (N, G, W) that each object touches, bool; none for padding."""
+    """Mark rows (N, G, H) and columns (N, G, W) that each object touches; none for padding."""
     x1, y1, x2, y2 = truth.boxes[..., None, :].unbind(dim=-1)
     spans = []
     for low, high, count in ((y1, y2, size[0]), (x1, x2, size[1])):

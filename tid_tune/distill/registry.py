@@ -1,44 +1,127 @@
-"""Which class carries out the settings of which method."""
+"""The distillation methods by name, and their constants by key; without torch.
+
+A method is known once its settings are registered:
+
+    @register_method
+    class MySettings(Settings):
+        method = "mine"
+        implementation = "my_package.loss:Mine"
+
+Ours are the packages in `tid_tune.distill.methods`. Those of other packages are found by their
+entry points in the group `tid_tune.methods`, or registered by a module that runs before the model
+is built, as one in the `custom_imports` of a config.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import pkgutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from tid_tune.detectors.heads import HeadAdapter
-from tid_tune.distill.method import Method
-from tid_tune.distill.methods.crosskd.loss import CrossKD
-from tid_tune.distill.methods.defeat.loss import DeFeat
-from tid_tune.distill.methods.fgd.loss import FGD
-from tid_tune.distill.methods.frs.loss import FRS
-from tid_tune.distill.methods.ld.loss import LD
-from tid_tune.distill.methods.mimic.loss import Mimic
-from tid_tune.distill.methods.pkd.loss import PKD
-from tid_tune.distill.methods.tid.loss import TID
-from tid_tune.distill.rival_settings import (
-    CrossKDSettings,
-    DeFeatSettings,
-    FGDSettings,
-    FRSSettings,
-    LDSettings,
-    MimicSettings,
-    PKDSettings,
+from pydantic import Field, create_model
+
+from tid_tune.distill.settings import Option, Options, Settings
+from tid_tune.errors import ConfigError, nearest
+from tid_tune.plugins import Registry
+
+if TYPE_CHECKING:
+    from tid_tune.detectors.heads import HeadAdapter
+    from tid_tune.distill.method import Method
+
+METHODS: Registry[type[Settings]] = Registry(
+    "method", package="tid_tune.distill.methods", group="tid_tune.methods"
 )
-from tid_tune.distill.settings import Settings, TIDSettings
+"""Settings of every method, by the name used as `model.distillation.method`."""
+DEFAULT = "tid"
+"""The method of a config that names none."""
 
-METHOD_CLASSES: dict[type[Settings], Callable[[Any, HeadAdapter, HeadAdapter], Method]] = {
-    TIDSettings: TID,
-    MimicSettings: Mimic,
-    DeFeatSettings: DeFeat,
-    FGDSettings: FGD,
-    PKDSettings: PKD,
-    FRSSettings: FRS,
-    LDSettings: LD,
-    CrossKDSettings: CrossKD,
-}
-"""Every entry of `settings.METHODS` but `none`, which needs no teacher."""
+SettingsClass = TypeVar("SettingsClass", bound=type[Settings])
+
+
+def register_method(settings: SettingsClass) -> SettingsClass:
+    """Make a method known by its settings; usable as a decorator.
+
+    Raises:
+        UsageError: another method has this name.
+    """
+    METHODS.register(settings.method, settings)
+    return settings
+
+
+def methods_without_teacher() -> list[str]:
+    """Return the names of the methods that only train the student, as `none`."""
+    return [name for name, settings in METHODS.parts().items() if not settings.needs_teacher]
+
+
+def owners(key: str) -> list[str]:
+    """Return the names of the methods that have the option `key`.
+
+    Raises:
+        ConfigError: no method has it; the message names the nearest key.
+    """
+    methods = METHODS.parts()
+    found = [name for name, settings in methods.items() if key in settings.model_fields]
+    if not found:
+        known = {known for settings in methods.values() for known in settings.model_fields}
+        match = nearest(key, sorted(known | {"method"}))
+        hint = f"; did you mean {match!r}?" if match else ""
+        text = f"distillation.{key} is an option of no method{hint}"
+        raise ConfigError("\n".join([text, *METHODS.failures()]))
+    return found
+
+
+def option_for(key: str, method: str | None = None) -> Option:
+    """Return the option behind `model.distillation.<key>`; `method` itself is an option.
+
+    Args:
+        key: one key, without dots.
+        method: the method whose option is asked for; None takes the first method that has it.
+
+    Raises:
+        ConfigError: no method has the key, or `method` does not have it.
+    """
+    if key == "method":
+        names: Any = Literal[tuple(METHODS.names())]
+        field = (names, Field(DEFAULT, description="The distillation method."))
+        choice: type[Options] = create_model("MethodChoice", __base__=Options, method=field)
+        return choice.options()["method"]
+    found = owners(key)
+    if method is not None and method not in found:
+        raise ConfigError(f"distillation.{key} is no option of {method}, only of {found}")
+    return METHODS.get(method or found[0]).options()[key]
+
+
+def parse_settings(mapping: Mapping[str, Any]) -> Settings:
+    """Return the settings of `mapping["method"]` (default `tid`), every value checked.
+
+    A key that belongs only to another method is ignored, so that `method` can be searched.
+
+    Raises:
+        ConfigError: an unknown method or key (naming the nearest), or a bad value.
+    """
+    values = dict(mapping)
+    name = values.pop("method", DEFAULT)
+    if name not in METHODS.names():
+        known = f"it must be one of {', '.join(METHODS.names())}"
+        text = f"distillation.method is {name!r}; {known}"
+        raise ConfigError("\n".join([text, *METHODS.failures()]))
+    for key in values:
+        owners(key)
+    return METHODS.get(name).parse(values)
 
 
 def build_method(settings: Settings, student: HeadAdapter, teacher: HeadAdapter) -> Method:
-    """The method of these settings, for these heads."""
-    return METHOD_CLASSES[type(settings)](settings, student, teacher)
+    """Import the implementation of a method and build it for these heads.
+
+    Raises:
+        ConfigError: there is no such module or class, or the method cannot compare these heads.
+    """
+    try:
+        implementation = pkgutil.resolve_name(settings.implementation)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"the distillation method {settings.method} cannot be imported from "
+            f"{settings.implementation!r}: {error}"
+        ) from error
+    method: Method = implementation(settings, student, teacher)
+    return method

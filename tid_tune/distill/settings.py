@@ -1,184 +1,202 @@
-"""The constants of every distillation method, torch-free so that a spec is checked in milliseconds.
+"""Typed, documented constants: what a distillation method lets a user set, and in which range.
 
-A new method adds its `Settings` subclass to `METHODS` here and its module to
-`tid_tune.distill.registry`; nothing else has to know it.
+A method's constants are the fields of one pydantic model derived from `Settings`, each with a
+default and a description. Values in a config, dotted paths of a search space, the JSON schema and
+the tables in the documentation are all checked against, or made from, these fields. A field is
+strict: `float` takes numbers but not true, text, NaN or infinity; `int` takes whole numbers, also
+written as 100.0. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from tid_tune.distill.options import (
-    Option,
-    Settings,
-    choice,
-    nearest,
-    number,
-    require_order,
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
 )
-from tid_tune.distill.rival_settings import RIVALS
+
+from tid_tune.distill.allowed import allowed_values
 from tid_tune.errors import ConfigError
 
-__all__ = [
-    "METHODS",
-    "NoneSettings",
-    "Option",
-    "Settings",
-    "TIDSettings",
-    "option_for",
-    "owners",
-    "parse_settings",
+Normalize = Annotated[
+    Literal["channel", "none"],
+    Field(
+        description="Features compared at zero mean and unit variance per channel, or as they are."
+    ),
+]
+"""Without normalization a sensible weight depends on the scale of the features, which differs by
+orders of magnitude between detectors; the default weights are for normalized ones."""
+Adapt = Annotated[
+    Literal["auto", "conv"],
+    Field(
+        description="1x1 convolution from student to teacher channels: only where they differ, "
+        "or always."
+    ),
+]
+Temperature = Annotated[
+    float, Field(gt=0, description="Temperature of the edge distributions of boxes (GFL).")
+]
+LossWeight = Annotated[
+    float,
+    Field(ge=0, description="Weight of the whole distillation loss; 0 switches it off."),
 ]
 
 
 @dataclass(frozen=True)
-class NoneSettings(Settings):
-    """No distillation: the student is trained alone, no teacher is built."""
+class Option:
+    """One constant of a method, as messages, documentation and the checks of a search see it."""
 
-    method = "none"
-
-
-@dataclass(frozen=True)
-class TIDSettings(Settings):
-    """Task Integration Distillation (arXiv 2404.01699), in this project's reading."""
-
-    method = "tid"
-
-    loss_weight: float = number(3.0, "Weight of the whole distillation loss; 0 switches it off.")
-    key_weight: float = number(1.0, "Weight of the key area: the teacher is sure of both tasks.")
-    weak_weight: float = number(
-        1.0, "Weight of the weak area: the student is behind the teacher here."
-    )
-    rest_weight: float = number(1.0, "Weight of all other points.")
-
-    select: str = choice(
-        "threshold",
-        "How areas are taken from the scores: by a threshold, or as the top `quantile` of the "
-        "points of each image and level.",
-        "threshold",
-        "quantile",
-    )
-    key_threshold: float = number(3.0, "A point is key if the teacher's importance reaches this.")
-    weak_threshold: float = number(
-        1.0, "A point is weak if the teacher's importance is ahead by this much.", above=True
-    )
-    quantile: float = number(
-        0.1, "Fraction of the points of an image and level an area may have.", high=1.0, above=True
-    )
-    areas: str = choice(
-        "both",
-        "Areas in use; `none` is plain feature mimicking with `rest_weight`.",
-        "both",
-        "key",
-        "weak",
-        "none",
-    )
-    precedence: str = choice(
-        "weak", "The area that a point belongs to when it is key and weak.", "weak", "key"
-    )
-
-    tasks: str = choice(
-        "both",
-        "Sub-tasks that make up a point's importance; the missing score is 1.",
-        "both",
-        "classification",
-        "regression",
-    )
-    thresholds: str = choice(
-        "detector",
-        "IoU thresholds of the localization score: the detector's own rule for positive and "
-        "negative samples, or the fixed `pos_iou` and `neg_iou`.",
-        "detector",
-        "fixed",
-    )
-    pos_iou: float = number(0.5, "Fixed IoU from which a box scores high.", high=1.0)
-    neg_iou: float = number(0.4, "Fixed IoU up to which a box scores low.", high=1.0)
-    cls_pos: float = number(0.5, "Probability from which a class scores high.", high=1.0)
-    cls_neg: float = number(0.1, "Probability up to which a class scores low.", high=1.0)
-    score_high: float = number(2.0, "Score of a positive point, for each task.")
-    score_middle: float = number(1.5, "Score of a point between positive and negative.")
-    score_low: float = number(0.4, "Score of a negative point, or of one that overlaps no object.")
-
-    normalize: str = choice(
-        "channel",
-        "Features compared at zero mean and unit variance per channel, or as they are.",
-        "channel",
-        "none",
-    )
-    adapt: str = choice(
-        "auto",
-        "1x1 convolution from student to teacher channels: only where they differ, or always.",
-        "auto",
-        "conv",
-    )
-
-    def check(self) -> None:
-        """Raise ConfigError where lower bounds exceed upper ones."""
-        require_order(self, "neg_iou", "pos_iou")
-        require_order(self, "cls_neg", "cls_pos")
-        require_order(self, "score_low", "score_middle", "score_high")
+    key: str
+    default: Any
+    doc: str
+    schema: Mapping[str, Any]
+    """JSON schema of its values."""
+    owner: type[Options]
 
     @property
-    def highest_importance(self) -> float:
-        """The largest importance a point can have; a higher `key_threshold` selects nothing."""
-        return self.score_high**2 if self.tasks == "both" else self.score_high
+    def allowed(self) -> str:
+        """The allowed values in words, e.g. `a number in [0, 1]`."""
+        return allowed_values(self.schema)
 
     @property
-    def lowest_importance(self) -> float:
-        """The importance of a point that overlaps no object."""
-        return self.score_low**2 if self.tasks == "both" else self.score_low
+    def is_integer(self) -> bool:
+        """Whether it takes whole numbers only."""
+        kinds = [self.schema, *self.schema.get("anyOf", [])]
+        return any(kind.get("type") == "integer" for kind in kinds)
+
+    def check(self, value: Any) -> None:
+        """Raise ConfigError, naming key, value and range, if the value is not allowed."""
+        try:
+            self.owner.model_validate({self.key: value})
+        except ValidationError as error:
+            # Contradictions with other constants have no key; those are not asked for here.
+            found = [text for key, text in self.owner.problems(error) if key == self.key]
+            if found:
+                raise ConfigError(found[0]) from None
 
 
-_ALL: tuple[type[Settings], ...] = (NoneSettings, TIDSettings, *RIVALS)
+class Options(BaseModel):
+    """Constants with strict types; see the module."""
 
-METHODS: dict[str, type[Settings]] = {settings.method: settings for settings in _ALL}
-"""Settings of every method, by the name used as `model.distillation.method`."""
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read 100.0 as 100 where an int is wanted; refuse ints that no float can hold."""
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise ValueError("the number is too large")
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        kinds = (wanted, *get_args(wanted))
+        whole = isinstance(value, float) and value.is_integer()
+        return int(value) if whole and int in kinds and float not in kinds else value
+
+    @classmethod
+    @functools.cache
+    def options(cls) -> Mapping[str, Option]:
+        """Return every constant by key, in the order of declaration."""
+        schema = cls.model_json_schema()
+        return {
+            key: Option(key, field.default, field.description or "", schema["properties"][key], cls)
+            for key, field in cls.model_fields.items()
+        }
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Return settings from checked values; keys that are no constants of these are ignored.
+
+        Raises:
+            ConfigError: a value of the wrong type or out of range, or values that contradict
+                each other.
+        """
+        try:
+            return cls.model_validate(
+                {key: values[key] for key in cls.model_fields if key in values}
+            )
+        except ValidationError as error:
+            raise ConfigError("; ".join(text for _, text in cls.problems(error))) from None
+
+    @classmethod
+    def problems(cls, error: ValidationError) -> list[tuple[str, str]]:
+        """Return (key, message) of everything pydantic found; no key for contradictions."""
+        options = cls.options()
+        found: dict[str, str] = {}
+        for item in error.errors():
+            key = str(item["loc"][0]) if item["loc"] else ""
+            reason = item["msg"].removeprefix("Value error, ")
+            if key in options:
+                text = f"distillation.{key} is {item['input']!r}"
+                if len(item["loc"]) == 1:
+                    text += f"; it must be {options[key].allowed}"
+                if item["type"] == "value_error":
+                    text += f" ({reason})"
+                found.setdefault(key, text)
+            else:
+                found[key] = reason
+        return list(found.items())
 
 
-def owners(key: str) -> list[str]:
-    """Names of the methods that have the option `key`.
+class Settings(Options):
+    """Constants every method has: how strong it is, and when."""
+
+    method: ClassVar[str]
+    """The name used as `model.distillation.method`."""
+    implementation: ClassVar[str]
+    """The `Method` that uses the settings, as `module:Class`; imported only to train."""
+    needs_teacher: ClassVar[bool] = True
+    """Whether there is a teacher to learn from."""
+
+    loss_weight: LossWeight = 1.0
+    warmup_iters: int = Field(
+        0,
+        ge=0,
+        description="The weight grows linearly from 0 to loss_weight over this many iterations.",
+    )
+    stop_epoch: int | None = Field(
+        None,
+        ge=0,
+        description="No distillation from this epoch on (the first epoch is 0); the teacher is "
+        "not run then.",
+    )
+    stop_iter: int | None = Field(
+        None, ge=0, description="No distillation from this iteration on (the first is 0)."
+    )
+
+    def active(self, iteration: int, epoch: int) -> bool:
+        """Return whether there is any distillation at this point of the training."""
+        ended = self.stop_iter is not None and iteration >= self.stop_iter
+        ended = ended or (self.stop_epoch is not None and epoch >= self.stop_epoch)
+        return self.loss_weight > 0 and not ended
+
+    def ramp(self, iteration: int) -> float:
+        """Return the linear warm-up factor in [0, 1] at `iteration`, which counts from 0."""
+        return min(1.0, iteration / self.warmup_iters) if self.warmup_iters else 1.0
+
+    def values(self) -> dict[str, Any]:
+        """Return all constants as plain values, with the method's name."""
+        return {"method": self.method, **self.model_dump()}
+
+
+def require_order(settings: Options, *keys: str) -> None:
+    """Check that the values of `keys` do not decrease; for a validator of the whole model.
 
     Raises:
-        ConfigError: no method has it; the message names the nearest key.
+        ValueError: they do; the message has both names and values.
     """
-    found = [name for name, settings in METHODS.items() if key in settings.options()]
-    if not found:
-        known = {known for settings in METHODS.values() for known in settings.options()}
-        hint = nearest(key, sorted(known | {"method"}))
-        raise ConfigError(f"distillation.{key} is an option of no method{hint}")
-    return found
-
-
-def option_for(key: str, method: str | None = None) -> Option:
-    """The option behind `model.distillation.<key>`; `method` itself is an option.
-
-    Args:
-        key: one key, without dots.
-        method: the method whose option is asked for; None takes the first method that has it.
-
-    Raises:
-        ConfigError: no method has the key, or `method` has not.
-    """
-    if key == "method":
-        return Option("choice", "tid", "The distillation method.", choices=tuple(METHODS))
-    found = owners(key)
-    if method is not None and method not in found:
-        raise ConfigError(f"distillation.{key} is no option of {method}, only of {found}")
-    return METHODS[method or found[0]].options()[key]
-
-
-def parse_settings(mapping: Mapping[str, Any]) -> Settings:
-    """The settings of `mapping["method"]` (default `tid`), every value checked.
-
-    A key that belongs only to another method is ignored, so that `method` can be searched.
-
-    Raises:
-        ConfigError: an unknown method or key (naming the nearest), or a bad value.
-    """
-    values = dict(mapping)
-    name = option_for("method").check("method", values.pop("method", "tid"))
-    for key in values:
-        owners(key)
-    return METHODS[name].parse(values)
+    values = [getattr(settings, key) for key in keys]
+    if any(left > right for left, right in itertools.pairwise(values)):
+        names = " <= ".join(f"distillation.{key}" for key in keys)
+        received = ", ".join(f"{value:g}" for value in values)
+        raise ValueError(f"{names} must hold; received {received}")

@@ -12,12 +12,12 @@ PREFIX = "student."
 
 
 def has_student(state_dict: Mapping[str, Tensor]) -> bool:
-    """Whether these are the weights of a distiller rather than of a plain detector."""
+    """Return whether these are the weights of a distiller rather than of a plain detector."""
     return any(name.startswith(PREFIX) for name in state_dict)
 
 
 def export_student_state(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The student's weights under the names a plain mmdet detector gives them.
+    """Return the student's weights under the names a plain mmdet detector gives them.
 
     Raises:
         ConfigError: the state dict has no student.

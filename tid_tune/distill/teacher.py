@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from tid_tune.detectors.heads import adapt_head
 from tid_tune.distill.context import View
+from tid_tune.distill.model_config import is_distiller, student_config
 from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
-from tid_tune.openmmlab.checkpoints import load_weights
+from tid_tune.openmmlab.checkpoints import load_into, load_weights
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.openmmlab.setup import prepare
+from tid_tune.openmmlab.models import build_model
 
 
 class Teacher:
@@ -35,7 +35,7 @@ class Teacher:
 
     @torch.no_grad()
     def view(self, inputs: Tensor, *, outputs: bool = True) -> View:
-        """Its pass over a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck."""
+        """Run it on a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck."""
         detector: Any = self.detector
         features = detector.extract_feat(inputs)
         found = detector.bbox_head(features) if outputs else ()
@@ -49,12 +49,12 @@ def check_teacher(config: Path) -> None:
         ConfigError: as `build_teacher`.
     """
     model = load_config(config).get("model") or {}
-    if model.get("type") == "Distiller" and model.get("teacher"):
+    if is_distiller(model) and model.get("teacher"):
         build_teacher(model["teacher"])
 
 
 def build_teacher(source: Mapping[str, Any]) -> Teacher:
-    """The teacher of `model.teacher`.
+    """Build the teacher of `model.teacher`.
 
     Args:
         source: `config`, the path of an mmdet config, or `model`, a model as a dict; and
@@ -76,40 +76,12 @@ def build_teacher(source: Mapping[str, Any]) -> Teacher:
     model = load_config(source["config"]).get("model") if "config" in source else source["model"]
     if not isinstance(model, Mapping) or "type" not in model:
         raise ConfigError(f"the teacher's config {source.get('config', '')} has no `model`")
-    detector = _build_detector(model)
+    detector = build_model(student_config(model))
     if checkpoint is not None:
-        _load(detector, checkpoint)
-    return Teacher(detector)
-
-
-def _build_detector(model: Mapping[str, Any]) -> nn.Module:
-    prepare()
-    from mmdet.registry import MODELS
-
-    inner = model["student"] if model["type"] == "Distiller" else model
-    detector: nn.Module = MODELS.build(ConfigDict(inner))
-    return detector
-
-
-def _load(detector: nn.Module, checkpoint: str | Path) -> None:
-    weights = load_weights(checkpoint)
-    if has_student(weights):
-        weights = export_student_state(weights)
-    own = detector.state_dict()
-    misfits = {n for n, v in own.items() if n in weights and weights[n].shape != v.shape}
-    # Through the model, which knows the names its weights had in earlier versions of mmdet.
-    found = detector.load_state_dict(
-        {name: value for name, value in weights.items() if name not in misfits}, strict=False
-    )
-    problems = [f"{name} is missing" for name in found.missing_keys if name not in misfits]
-    problems += [f"{name} is not in the model" for name in found.unexpected_keys]
-    problems += [
-        f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in sorted(misfits)
-    ]
-    if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ConfigError(
-            f"the checkpoint {checkpoint} does not fit the teacher's model: "
-            f"{', '.join(problems[:3])}{more}"
+        weights = load_weights(checkpoint)
+        if has_student(weights):
+            weights = export_student_state(weights)
+        load_into(
+            detector, weights, source=f"the checkpoint {checkpoint}", target="the teacher's model"
         )
+    return Teacher(detector)

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from tid_tune import __version__
+from tid_tune.distill.model_config import is_distiller
 from tid_tune.errors import UsageError
 from tid_tune.export import run_without_ops
 from tid_tune.export.onnx import Onnx, Size, export_onnx
@@ -21,7 +22,6 @@ from tid_tune.export.student import (
     as_config,
     build_student,
     checkpoint_meta,
-    is_distiller,
     student_weights,
 )
 from tid_tune.export.transforms import input_size
@@ -108,6 +108,6 @@ def _meta(
     }
     meta["dataset_meta"] = {"classes": tuple(classes or dataset_classes(source))}
     meta["tid_tune"] = {"version": __version__, **provenance}
-    if is_distiller(source):
+    if is_distiller(source.get("model")):
         meta["tid_tune"]["distillation"] = dict(source.model.get("distillation") or {})
     return meta

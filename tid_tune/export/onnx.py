@@ -5,12 +5,12 @@ fixed. Outputs, for the P boxes of all levels and points, level by level and row
 
 - `boxes` [N, P, 4]: left, top, right, bottom in pixels of the input, not clipped to the image.
 - `scores` [N, P, K]: probability of each class.
-- `centerness` [N, P]: for heads that have one (ATSS, FCOS); the final score is score * centerness.
+- the head's score factor [N, P], if it has one (`centerness` of ATSS and FCOS): the final score is
+  score * factor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def export_onnx(detector: nn.Module, path: Path, size: Size) -> Onnx:
     """Write the graph of `detector`, which must be in evaluation mode on the CPU.
 
     Raises:
-        ConfigError: the head is none of GFL, ATSS, RetinaNet and FCOS.
+        ConfigError: the head is not a supported one.
         UsageError: the package `onnx` is not installed.
     """
     try:
@@ -70,48 +70,30 @@ class DenseGraph(nn.Module):
         super().__init__()
         adapter = adapt_head(detector, "student")
         self.detector = detector
-        self.head = detector.bbox_head
-        self.strides = adapter.strides
-        self.softmax = not adapter.uses_sigmoid
-        factors = ("centerness",) if type(self.head).__name__ in ("ATSSHead", "FCOSHead") else ()
+        self.adapter = adapter
+        factors = (adapter.score_factor,) if adapter.score_factor else ()
         self.outputs = ("boxes", "scores", *factors)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the tensors named by `outputs`."""
-        maps = self.head(self.detector.extract_feat(images))
-        boxes, scores, factors = [], [], []
-        for level, prior in enumerate(self._priors(maps[0])):
-            boxes.append(self._boxes(level, maps[1][level], prior))
-            scores.append(self._scores(maps[0][level], len(prior)))
-            if "centerness" in self.outputs:
-                factors.append(_rows(maps[2][level], len(prior)).sigmoid().squeeze(-1))
-        found = [torch.cat(boxes, dim=1), torch.cat(scores, dim=1)]
-        return (*found, torch.cat(factors, dim=1)) if factors else tuple(found)
+        classes, boxes, *others = self.detector.bbox_head(self.detector.extract_feat(images))
+        anchors = self.adapter.boxes_per_point
+        found = (
+            self.adapter.decode_rows(boxes),
+            torch.cat([self._scores(_rows(item, anchors)) for item in classes], dim=1),
+        )
+        if self.adapter.score_factor is None:
+            return found
+        factors = [_rows(item, anchors).sigmoid().squeeze(-1) for item in others[0]]
+        return *found, torch.cat(factors, dim=1)
 
-    def _priors(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        sizes = [(int(item.shape[2]), int(item.shape[3])) for item in maps]
-        priors: list[Tensor] = self.head.prior_generator.grid_priors(sizes, device=maps[0].device)
-        return priors
-
-    def _scores(self, item: Tensor, count: int) -> Tensor:
-        logits = _rows(item, count)
-        return logits.softmax(dim=-1)[..., :-1] if self.softmax else logits.sigmoid()
-
-    def _boxes(self, level: int, item: Tensor, prior: Tensor) -> Tensor:
-        """Return the boxes [N, H * W * A, 4] of one level with H * W * A priors."""
-        count = len(prior)
-        raw = _rows(item, count)
-        if type(self.head).__name__ == "GFLHead":
-            raw = self.head.integral(raw) * self.strides[level]
-            prior = self.head.anchor_center(prior)
-        # mmdet's coders take one prior a row.
-        priors = prior.repeat(item.shape[0], 1)
-        decoded = self.head.bbox_coder.decode(priors, raw.reshape(-1, 4))
-        boxes: Tensor = getattr(decoded, "tensor", decoded)
-        return boxes.reshape(-1, count, 4)
+    def _scores(self, logits: Tensor) -> Tensor:
+        if self.adapter.uses_sigmoid:
+            return logits.sigmoid()
+        return logits.softmax(dim=-1)[..., :-1]
 
 
-def _rows(item: Tensor, count: int) -> Tensor:
-    """Turn a map [N, A * C, H, W] into rows [N, count, C], count = H * W * A."""
-    width = int(item.shape[1] * item.shape[2] * item.shape[3]) // count
-    return item.permute(0, 2, 3, 1).reshape(-1, count, width)
+def _rows(item: Tensor, anchors: int) -> Tensor:
+    """Turn a map [N, A * C, H, W] into rows [N, H * W * A, C]."""
+    count = int(item.shape[2]) * int(item.shape[3]) * anchors
+    return item.permute(0, 2, 3, 1).reshape(-1, count, int(item.shape[1]) // anchors)

@@ -11,28 +11,21 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from tid_tune.distill.model_config import student_config
 from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError, UsageError
-from tid_tune.openmmlab.checkpoints import load_state, load_weights
+from tid_tune.openmmlab.checkpoints import load_into, load_state, load_weights
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.openmmlab.setup import prepare, quiet
+from tid_tune.openmmlab.models import build_model
+from tid_tune.openmmlab.setup import quiet
 
 _PARALLEL = "module."
 """What data-parallel wrappers put before every name."""
-
-_COUNTER = "num_batches_tracked"
-"""Batch norm's step counter: old checkpoints lack it, and evaluation does not read it."""
 
 
 def as_config(config: Config | Path | str) -> Config:
     """Return the config, loaded if it is a path; raises ConfigError."""
     return config if isinstance(config, Config) else load_config(config)
-
-
-def is_distiller(config: Config) -> bool:
-    """Whether the config's model is a Distiller, with the student inside."""
-    model = config.get("model") or {}
-    return isinstance(model.get("student"), Mapping)
 
 
 def student_model(config: Config) -> Any:
@@ -43,7 +36,7 @@ def student_model(config: Config) -> Any:
     model = config.get("model")
     if not isinstance(model, Mapping) or "type" not in model:
         raise ConfigError(f"{config.filename or 'the config'} has no `model` with a `type`")
-    inner: Any = copy.deepcopy(model["student"] if is_distiller(config) else model)
+    inner: Any = copy.deepcopy(student_config(model))
     preprocessor = model.get("data_preprocessor") or config.get("data_preprocessor")
     if not inner.get("data_preprocessor") and preprocessor:
         inner["data_preprocessor"] = copy.deepcopy(preprocessor)
@@ -80,20 +73,17 @@ def build_student(
     `named` is what an error calls the weights. Raises ConfigError if they do not fit the model,
     UsageError if there is no such device.
     """
-    prepare()
-    from mmdet.registry import MODELS
     from mmengine.model import revert_sync_batchnorm
 
     try:
         with quiet():
-            detector: nn.Module = MODELS.build(student_model(config))
+            built = build_model(student_model(config))
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
             f"cannot build the model of {config.filename or 'the config'}: {error}"
         ) from error
-    _check_fit(detector, weights, named or "the checkpoint")
-    detector.load_state_dict(dict(weights), strict=False)
-    detector = revert_sync_batchnorm(detector)
+    load_into(built, weights, source=named or "the checkpoint")
+    detector: nn.Module = revert_sync_batchnorm(built)
     return detector.to(pick_device(device)).eval()
 
 
@@ -111,22 +101,3 @@ def pick_device(device: str) -> torch.device:
         reason = str(error).strip().split("\n", 1)[0]
         raise UsageError(f"device {device!r} cannot be used here: {reason}") from None
     return chosen
-
-
-def _check_fit(detector: nn.Module, weights: Mapping[str, Tensor], named: str) -> None:
-    own = detector.state_dict()
-    problems = [
-        f"{name} is missing" for name in own if name not in weights and not name.endswith(_COUNTER)
-    ]
-    problems += [f"{name} is not in the model" for name in weights if name not in own]
-    problems += [
-        f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ConfigError(
-            f"{named} does not fit the model: {', '.join(problems[:3])}{more}. "
-            "Is it the checkpoint of another config?"
-        )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tid_tune.errors import ConfigError
 
@@ -54,6 +54,40 @@ def load_weights(path: Path | str) -> dict[str, Tensor]:
     if weights and all(name.startswith("module.") for name in weights):
         return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     return dict(weights)
+
+
+def load_into(
+    model: nn.Module, weights: Mapping[str, Tensor], *, source: str, target: str = "the model"
+) -> None:
+    """Load the weights into the model, which must have exactly these names and shapes.
+
+    Args:
+        model: renames weights of earlier mmdet versions itself; step counters of batch norm, which
+            old checkpoints lack and evaluation does not read, may be missing.
+        weights: tensors by name.
+        source, target: what the error calls the weights and the model.
+
+    Raises:
+        ConfigError: naming the first weights that are missing, superfluous or of another shape.
+    """
+    own = model.state_dict()
+    misfits = {n for n, v in own.items() if n in weights and weights[n].shape != v.shape}
+    # Through the model, which knows the names its weights had in earlier versions of mmdet.
+    found = model.load_state_dict(
+        {name: value for name, value in weights.items() if name not in misfits}, strict=False
+    )
+    problems = [f"{name} is missing" for name in found.missing_keys if name not in misfits]
+    problems += [f"{name} is not in the model" for name in found.unexpected_keys]
+    problems += [
+        f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in sorted(misfits)
+    ]
+    if problems:
+        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ConfigError(
+            f"{source} does not fit {target}: {', '.join(problems[:3])}{more}. "
+            "Is it the checkpoint of another config?"
+        )
 
 
 def save_state(state: Mapping[str, Any], path: Path | str) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tid_tune.searchfile.checks.config import check_against_config, is_distiller
+from tid_tune.distill.model_config import is_distiller
+from tid_tune.searchfile.checks.config import check_against_config
 from tid_tune.searchfile.checks.data import check_run
 from tid_tune.searchfile.checks.methods import read_methods
 from tid_tune.searchfile.checks.objectives import read_objectives

@@ -108,9 +108,9 @@ def _base() -> Schema:
 
 
 def _method() -> Schema:
-    from tid_tune.distill.settings import METHODS
+    from tid_tune.distill.registry import METHODS
 
-    one = {"enum": list(METHODS)}
+    one = {"enum": METHODS.names()}
     several = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
     return {
         "description": "The distillation method; several are compared under equal budget.",
@@ -138,8 +138,23 @@ def _space() -> Schema:
         "type": "object",
         "minProperties": 1,
         "propertyNames": {"pattern": r"^[^\s.=]+(\.[^\s.=]+)*$", "maxLength": 300},
+        "properties": _options(),
         "additionalProperties": {"$ref": "#/definitions/parameter"},
     }
+
+
+def _options() -> Schema:
+    """Make the options of the methods known, so that an editor completes their paths."""
+    from tid_tune.distill.registry import METHODS, option_for
+
+    found: Schema = {}
+    for key in sorted({"method"}.union(*(method.options() for method in METHODS.parts().values()))):
+        option = option_for(key)
+        found[f"model.distillation.{key}"] = {
+            "description": f"{option.doc} Allowed: {option.allowed}.",
+            "allOf": [{"$ref": "#/definitions/parameter"}],
+        }
+    return found
 
 
 def _row(*items: Schema, least: int | None = None) -> Schema:

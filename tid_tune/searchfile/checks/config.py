@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tid_tune.distill.model_config import is_distiller, student_config
+from tid_tune.distill.registry import methods_without_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.searchfile.checks.data import check_data, check_teacher, leaf_datasets
 from tid_tune.searchfile.checks.detectors import dataset_classes, detector_facts, incomparable
@@ -47,7 +49,7 @@ def check_against_config(
     if check_files:
         check_data(config, where, problems)
     distills = is_distiller(model)
-    student = model.get("student") if distills else model
+    student = student_config(model)
     _check_classes(config, student, where, problems)
     if not distills:
         _refuse_distillation(model, space, tree, problems)
@@ -57,14 +59,9 @@ def check_against_config(
     own = {key: v for key, v in distillation.items() if f"{DISTILLATION}.{key}" not in space}
     check_configured(own, where, problems)
     effective = methods_in_effect(methods, space, distillation.get("method", "tid"))
-    if set(effective) != {"none"}:
+    if not effective or set(effective) - set(methods_without_teacher()):
         _check_teacher(model, student, check_files, where, problems)
     return check_distillation(space, effective, tree.entries.get("space", tree), problems)
-
-
-def is_distiller(model: Any) -> bool:
-    """Whether a model dict is a Distiller, and not a plain detector."""
-    return isinstance(model, Mapping) and str(model.get("type")).endswith("Distiller")
 
 
 def _set_fixed(config: Config, space: Space) -> None:
@@ -127,7 +124,7 @@ def _check_teacher(
     config = read_config(file, where, Path(file), problems)
     body = config.get("model") if config is not None else None
     if isinstance(body, Mapping) and isinstance(student, Mapping):
-        other = body.get("student") if is_distiller(body) else body
+        other = student_config(body)
         if isinstance(other, Mapping):
             for text in incomparable(detector_facts(other), detector_facts(student)):
                 problems.add(where, "trial", text)

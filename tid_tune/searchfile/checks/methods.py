@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tid_tune.distill.settings import METHODS, option_for, owners, parse_settings
+from tid_tune.distill.registry import (
+    METHODS,
+    methods_without_teacher,
+    option_for,
+    owners,
+    parse_settings,
+)
 from tid_tune.errors import ConfigError, suggestion
 from tid_tune.searchfile.config import DISTILLATION, METHOD
 from tid_tune.searchfile.model import (
@@ -34,8 +40,8 @@ def read_methods(node: Node, problems: Problems) -> tuple[str, ...]:
         if not isinstance(item.value, str):
             text = f"expected a method or a list of methods, got {describe(item.plain())}"
             problems.add(item.where, "method", text)
-        elif item.value not in METHODS:
-            text = f"unknown method {item.value!r}; {suggestion(item.value, METHODS)}"
+        elif item.value not in METHODS.names():
+            text = f"unknown method {item.value!r}; {suggestion(item.value, METHODS.names())}"
             problems.add(item.where, "method", text)
         elif item.value in names:
             problems.add(item.where, "method", f"{item.value!r} is given twice; keep one")
@@ -52,9 +58,9 @@ def methods_in_effect(
     if listed:
         return listed
     if isinstance(searched, Choice | Ordinal):
-        return tuple(value for value in searched.values if value in METHODS)
+        return tuple(value for value in searched.values if value in METHODS.names())
     if isinstance(searched, Fixed):
-        return (searched.value,) if searched.value in METHODS else ()
+        return (searched.value,) if searched.value in METHODS.names() else ()
     return (configured,)
 
 
@@ -102,10 +108,11 @@ def check_distillation(
 
 
 def _owners(key: str) -> tuple[str, ...]:
-    """The methods that `key` means something to; `none` ignores all but the method's name."""
+    """Return the methods that `key` means something to; one without teacher ignores all others."""
     if key == "method":
-        return tuple(METHODS)
-    return tuple(name for name in owners(key) if name != "none")
+        return tuple(METHODS.names())
+    ignoring = methods_without_teacher()
+    return tuple(name for name in owners(key) if name not in ignoring)
 
 
 def _check_values(
@@ -118,12 +125,12 @@ def _check_values(
     at = f"space.{DISTILLATION}.{key}"
     for method in methods:
         option = option_for(key, method)
-        if option.kind == "integer" and isinstance(distribution, Uniform | LogUniform | Normal):
+        if option.is_integer and isinstance(distribution, Uniform | LogUniform | Normal):
             problems.add(where, at, f"must be {option.allowed}; use integer or log_integer")
             continue
         for value in _extremes(distribution):
             try:
-                option.check(key, value)
+                option.check(value)
             except ConfigError:
                 text = f"{describe(value)} is not allowed; it must be {option.allowed}"
                 problems.add(where, at, text)

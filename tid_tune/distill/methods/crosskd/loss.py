@@ -23,23 +23,24 @@ from torch.nn import functional
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.detectors.towers import (
     TowerFeatures,
+    TowerHead,
     TowerRecorder,
     finish,
+    require_towers,
     tower_features,
     tower_stage,
 )
 from tid_tune.distill.context import Context
-from tid_tune.distill.method import ChannelAdaptation, Method, MethodOutput
-from tid_tune.distill.methods._boxes import (
+from tid_tune.distill.features import EPSILON, ChannelAdaptation, normalize_channels
+from tid_tune.distill.method import Method, MethodOutput
+from tid_tune.distill.methods.crosskd.settings import CrossKDSettings
+from tid_tune.distill.predictions import (
     edge_divergence,
     edge_logits,
     giou_distance,
-    has_distributions,
     joined_points,
+    require_sigmoid,
 )
-from tid_tune.distill.methods._common import require_sigmoid, weighted
-from tid_tune.distill.methods.tid.decoupling import EPSILON, normalize_channels
-from tid_tune.distill.rival_settings import CrossKDSettings
 
 
 class CrossKD(Method):
@@ -53,22 +54,22 @@ class CrossKD(Method):
     ) -> None:
         super().__init__(settings, student, teacher)
         require_sigmoid("crosskd", teacher=teacher)
-        stage = tower_stage(student, settings.stage, "student")
-        self.teacher_stage = tower_stage(teacher, settings.stage, "teacher")
-        self.recorder = TowerRecorder(student.head, stage)
-        widths = student.head.feat_channels, teacher.head.feat_channels
+        ours, theirs = require_towers(student, "student"), require_towers(teacher, "teacher")
+        self.teacher_stage = tower_stage(theirs, settings.stage)
+        self.recorder = TowerRecorder(ours, tower_stage(ours, settings.stage))
+        widths = ours.tower_channels, theirs.tower_channels
         always = settings.adapt == "conv"
         self.adapt_classes = ChannelAdaptation(*widths, 1, always=always)
         self.adapt_boxes = ChannelAdaptation(*widths, 1, always=always)
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_class` and `loss_distill_box`, and the share of foreground points."""
-        teacher = context.teacher.head
+        """Return `loss_distill_class` and `_box`, with the share of foreground points to log."""
+        teacher = require_towers(context.teacher.head, "teacher")
         anchors = teacher.boxes_per_point
-        ours, theirs = self.towers(context)
-        logits, maps = finish(teacher.head, ours, self.teacher_stage)
+        ours, theirs = self.towers(context, teacher)
+        logits, maps = finish(teacher, ours, self.teacher_stage)
         with torch.no_grad():
-            their_logits, their_maps = finish(teacher.head, theirs, self.teacher_stage)
+            their_logits, their_maps = finish(teacher, theirs, self.teacher_stage)
         with torch.autocast(context.device.type, enabled=False):
             target = joined_points(their_logits, anchors).sigmoid()
             confidence = target.amax(dim=-1) * context.valid_points[..., None]
@@ -90,19 +91,17 @@ class CrossKD(Method):
                     (weights * distance).sum() / torch.where(total > 0, total, 1),
                 ),
             }
-        output = weighted(self, context, terms)
+        output = self.weighted(context, terms)
         output.logs["distill/area_foreground"] = foreground.any(dim=-1).sum() / (
             context.valid_points.sum()
         )
         return output
 
-    def towers(self, context: Context) -> tuple[TowerFeatures, TowerFeatures]:
-        """The student's tower features as they enter the teacher's head, and the teacher's own."""
+    def towers(self, context: Context, teacher: TowerHead) -> tuple[TowerFeatures, TowerFeatures]:
+        """Return the student's tower features as they enter the teacher's head, and its own."""
         ours = self.recorder.take()
         with torch.no_grad():
-            theirs = tower_features(
-                context.teacher.head.head, context.teacher.features, self.teacher_stage
-            )
+            theirs = tower_features(teacher, context.teacher.features, self.teacher_stage)
         brought = TowerFeatures(
             self._bring(self.adapt_classes, ours.classes, theirs.classes, context),
             self._bring(self.adapt_boxes, ours.boxes, theirs.boxes, context),
@@ -126,15 +125,15 @@ class CrossKD(Method):
     def _box_distance(
         self, ours: list[Tensor], theirs: list[Tensor], teacher: HeadAdapter
     ) -> Tensor:
-        """D (N, P, A) between the crossed boxes and the teacher's own, from their box maps."""
-        if has_distributions(teacher):
+        """Return D (N, P, A) between the crossed boxes and the teacher's own, from their maps."""
+        if teacher.reg_max is not None:
             pair = edge_logits(ours), edge_logits(theirs)
             return edge_divergence(*pair, self.settings.temperature)[..., None]
         return giou_distance(teacher.decode_maps(ours), teacher.decode_maps(theirs))
 
 
 def match_statistics(ours: Tensor, theirs: Tensor, valid: Tensor) -> Tensor:
-    """`ours` with mean and variance of `theirs`, per channel over the valid points of the batch.
+    """Give `ours` mean and variance of `theirs`, per channel over the valid points of the batch.
 
     Args:
         ours, theirs: (N, C, H, W).
@@ -152,7 +151,7 @@ def match_statistics(ours: Tensor, theirs: Tensor, valid: Tensor) -> Tensor:
 
 
 def focused_cross_entropy(logits: Tensor, target: Tensor, beta: float) -> Tensor:
-    """sum_k |p - sigmoid(z)|^beta BCE(sigmoid(z), p), the form of the quality focal loss.
+    """Return sum_k |p - sigmoid(z)|^beta BCE(sigmoid(z), p), the form of the quality focal loss.
 
     Args:
         logits: z (..., K), float32.

@@ -14,11 +14,10 @@ import torch
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
-from tid_tune.distill.means import mean_over_levels
+from tid_tune.distill.features import ChannelAdaptation, feature_differences, mean_over_levels
 from tid_tune.distill.method import Method, MethodOutput
-from tid_tune.distill.methods._common import adaptation, feature_differences, weighted
+from tid_tune.distill.methods.defeat.settings import DeFeatSettings
 from tid_tune.distill.object_masks import masks_by_size
-from tid_tune.distill.rival_settings import DeFeatSettings
 
 
 class DeFeat(Method):
@@ -31,10 +30,10 @@ class DeFeat(Method):
         self, settings: DeFeatSettings, student: HeadAdapter, teacher: HeadAdapter
     ) -> None:
         super().__init__(settings, student, teacher)
-        self.adaptation = adaptation(student, teacher, settings.adapt)
+        self.adaptation = ChannelAdaptation.of_pyramids(student, teacher, settings.adapt)
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_foreground` and `loss_distill_background`."""
+        """Return `loss_distill_foreground` and `loss_distill_background`."""
         settings = self.settings
         adapted = self.adaptation(context.student.features)
         with torch.autocast(context.device.type, enabled=False):
@@ -43,8 +42,7 @@ class DeFeat(Method):
             outside = [valid & ~mask for valid, mask in zip(context.valid, inside, strict=True)]
             foreground = mean_over_levels(differences, inside)
             background = mean_over_levels(differences, outside)
-        return weighted(
-            self,
+        return self.weighted(
             context,
             {
                 "foreground": (settings.fg_weight, foreground),

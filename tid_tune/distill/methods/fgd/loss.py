@@ -27,12 +27,10 @@ from torch import Tensor, nn
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
-from tid_tune.distill.means import mean_over_levels
+from tid_tune.distill.features import ChannelAdaptation, comparable, mean_over_levels
 from tid_tune.distill.method import Method, MethodOutput
-from tid_tune.distill.methods._common import adaptation, weighted
-from tid_tune.distill.methods.tid.decoupling import normalize_channels
+from tid_tune.distill.methods.fgd.settings import FGDSettings
 from tid_tune.distill.object_masks import smallest_areas
-from tid_tune.distill.rival_settings import FGDSettings
 
 
 class FGD(Method):
@@ -43,13 +41,13 @@ class FGD(Method):
 
     def __init__(self, settings: FGDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
-        self.adaptation = adaptation(student, teacher, settings.adapt)
+        self.adaptation = ChannelAdaptation.of_pyramids(student, teacher, settings.adapt)
         self.context_blocks = nn.ModuleList(
             GlobalContext(teacher.in_channels) for _ in teacher.strides
         )
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_foreground`, `_background`, `_attention` and `_global`."""
+        """Return `loss_distill_foreground`, `_background`, `_attention` and `_global`."""
         settings, valid = self.settings, context.valid
         adapted = self.adaptation(context.student.features)
         with torch.autocast(context.device.type, enabled=False):
@@ -78,17 +76,18 @@ class FGD(Method):
                 ),
                 "global": (settings.global_weight, mean_over_levels(relations, valid)),
             }
-        return weighted(self, context, terms)
+        return self.weighted(context, terms)
 
     def _maps(self, features: Sequence[Tensor], valid: Sequence[Tensor]) -> list[Tensor]:
-        if self.settings.normalize == "channel":
-            return [normalize_channels(*pair) for pair in zip(features, valid, strict=True)]
-        return [item.float() for item in features]
+        return [
+            comparable(item, mask, self.settings.normalize)
+            for item, mask in zip(features, valid, strict=True)
+        ]
 
     def _compare_level(
         self, ours: Tensor, theirs: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """d and |A_s(S) - A_s(T)|, both (N, H, W), and the mean of |A_c(S) - A_c(T)|, a scalar."""
+        """Return d and |A_s(S) - A_s(T)|, both (N, H, W), and the mean of |A_c(S) - A_c(T)|."""
         tau = self.settings.attention_temperature
         spatial, channel = (
             spatial_attention(theirs, valid, tau),
@@ -117,7 +116,7 @@ class GlobalContext(nn.Module):
         nn.init.zeros_(self.outer.bias)
 
     def forward(self, features: Tensor, valid: Tensor) -> Tensor:
-        """(N, C, H, W) float32 to the same; only `valid` (N, H, W) points are pooled."""
+        """Turn (N, C, H, W) float32 into the same; only `valid` (N, H, W) points are pooled."""
         weights = _softmax_over_points(self.key(features).squeeze(1), valid)
         pooled = (features * weights[:, None]).sum(dim=(2, 3))
         added: Tensor = self.outer(self.norm(self.inner(pooled)).relu())
@@ -125,13 +124,13 @@ class GlobalContext(nn.Module):
 
 
 def spatial_attention(features: Tensor, valid: Tensor, tau: float) -> Tensor:
-    """A_s (N, H, W) of (N, C, H, W): mean 1 over the valid points of an image, 0 at padding."""
+    """Return A_s (N, H, W) of (N, C, H, W): mean 1 over an image's valid points, 0 at padding."""
     weights = _softmax_over_points(features.abs().mean(dim=1) / tau, valid)
     return weights * valid.sum(dim=(1, 2), keepdim=True)
 
 
 def channel_attention(features: Tensor, valid: Tensor, tau: float) -> Tensor:
-    """A_c (N, C) of (N, C, H, W): mean 1 over channels."""
+    """Return A_c (N, C) of (N, C, H, W): mean 1 over channels."""
     weights = _per_image(valid)[:, None]
     energy = (features.abs() * weights).sum(dim=(2, 3))
     return torch.softmax(energy / tau, dim=1) * features.shape[1]
@@ -143,6 +142,6 @@ def _softmax_over_points(energy: Tensor, valid: Tensor) -> Tensor:
 
 
 def _per_image(mask: Tensor) -> Tensor:
-    """(N, H, W) bool as weights that sum to one in every image that has any point."""
+    """Turn (N, H, W) bool into weights that sum to one in every image that has any point."""
     count = mask.sum(dim=(1, 2), keepdim=True).clamp(min=1)
     return mask.float() / count

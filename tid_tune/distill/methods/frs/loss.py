@@ -18,15 +18,10 @@ from torch.nn import functional
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
-from tid_tune.distill.means import mean_over_levels
+from tid_tune.distill.features import ChannelAdaptation, feature_differences, mean_over_levels
 from tid_tune.distill.method import Method, MethodOutput
-from tid_tune.distill.methods._common import (
-    adaptation,
-    feature_differences,
-    require_sigmoid,
-    weighted,
-)
-from tid_tune.distill.rival_settings import FRSSettings
+from tid_tune.distill.methods.frs.settings import FRSSettings
+from tid_tune.distill.predictions import require_sigmoid
 from tid_tune.errors import ConfigError
 
 
@@ -44,10 +39,10 @@ class FRS(Method):
                 f"teacher's {teacher.name} {teacher.boxes_per_point}; frs compares them one to one"
             )
         self.boxes_per_point = teacher.boxes_per_point
-        self.adaptation = adaptation(student, teacher, settings.adapt)
+        self.adaptation = ChannelAdaptation.of_pyramids(student, teacher, settings.adapt)
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_feature` and `loss_distill_class`."""
+        """Return `loss_distill_feature` and `loss_distill_class`."""
         adapted = self.adaptation(context.student.features)
         ours, theirs = (
             view.head.class_logits(view.outputs) for view in (context.student, context.teacher)
@@ -63,8 +58,7 @@ class FRS(Method):
             ]
             feature = mean_over_levels(differences, richness)
             classes = mean_over_levels(surprises, richness)
-        return weighted(
-            self,
+        return self.weighted(
             context,
             {
                 "feature": (self.settings.feature_weight, feature),
@@ -73,6 +67,6 @@ class FRS(Method):
         )
 
     def _surprise(self, logits: Tensor, target: Tensor) -> Tensor:
-        """BCE of logits and probabilities, both (N, A * K, H, W), summed over K: (N, H, W)."""
+        """Sum over K the BCE of logits and probabilities, both (N, A * K, H, W), to (N, H, W)."""
         each = functional.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
         return each.sum(dim=1) / self.boxes_per_point

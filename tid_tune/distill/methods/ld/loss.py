@@ -17,10 +17,9 @@ from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.detectors.iou_rules import AdaptiveRule, Anchors
 from tid_tune.distill.context import Context
 from tid_tune.distill.method import Method, MethodOutput
-from tid_tune.distill.methods._boxes import edge_divergence, edge_logits, has_distributions
-from tid_tune.distill.methods._common import weighted
 from tid_tune.distill.methods.ld.regions import Regions, localization_regions
-from tid_tune.distill.rival_settings import LDSettings
+from tid_tune.distill.methods.ld.settings import LDSettings
+from tid_tune.distill.predictions import edge_divergence, edge_logits
 from tid_tune.errors import ConfigError
 
 
@@ -32,15 +31,15 @@ class LD(Method):
     def __init__(self, settings: LDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
         for role, head in (("student", student), ("teacher", teacher)):
-            if not has_distributions(head):
+            if head.reg_max is None:
                 raise ConfigError(
                     f"the distillation method ld compares edge distributions; the {role}'s "
                     f"{head.name} has none, use GFLHead"
                 )
-        ours, theirs = student.head.reg_max, teacher.head.reg_max
-        if ours != theirs:
+        if student.reg_max != teacher.reg_max:
             raise ConfigError(
-                f"reg_max is {ours} for the student's head, {theirs} for the teacher's; ld "
+                f"reg_max is {student.reg_max} for the student's head, {teacher.reg_max} for the "
+                "teacher's; ld "
                 "compares the distributions bin by bin, so it must agree"
             )
         if not isinstance(student.rule_source, AdaptiveRule):
@@ -48,7 +47,7 @@ class LD(Method):
         self.topk = student.rule_source.topk
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_main` and `loss_distill_vlr`, and the share of points of each to log."""
+        """Return `loss_distill_main` and `loss_distill_vlr`, with the share of points of each."""
         with torch.autocast(context.device.type, enabled=False):
             regions = self.regions(context)
             divergence = edge_divergence(
@@ -59,8 +58,7 @@ class LD(Method):
             positives = regions.main.sum().clamp(min=1)
             main = (divergence * regions.main).sum() / positives
             valuable = (divergence * regions.valuable).sum() / positives
-        output = weighted(
-            self,
+        output = self.weighted(
             context,
             {
                 "main": (self.settings.main_weight, main),
@@ -74,6 +72,6 @@ class LD(Method):
 
     @torch.no_grad()
     def regions(self, context: Context) -> Regions:
-        """The points of the batch where boxes are compared."""
+        """Find the points of the batch where boxes are compared."""
         anchors = Anchors.of(context.student.head.head, context.sizes, context.valid, context.metas)
         return localization_regions(context.truth, anchors, self.topk, self.settings.vlr_low)

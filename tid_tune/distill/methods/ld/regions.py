@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tid_tune.detectors.boxes import PAIRS_AT_ONCE, GroundTruth, iou
-from tid_tune.detectors.iou_rules import Anchors
+from tid_tune.detectors.boxes import PAIRS_AT_ONCE, GroundTruth, centers, iou
+from tid_tune.detectors.iou_rules import Anchors, candidate_statistics, nearest_anchors
 
 MARGIN = 0.01
 """The assigner's: an anchor is positive only if its center is this many pixels inside the box."""
@@ -29,7 +29,7 @@ class Regions:
 
 
 def localization_regions(truth: GroundTruth, anchors: Anchors, topk: int, low: float) -> Regions:
-    """Both regions of a batch, for one anchor a point.
+    """Find both regions of a batch, for one anchor a point.
 
     Args:
         truth: the objects.
@@ -46,7 +46,8 @@ def localization_regions(truth: GroundTruth, anchors: Anchors, topk: int, low: f
         real = truth.real[:, start : start + chunk, None]
         candidate = _candidates(objects, anchors, topk)
         overlap = iou(objects[:, :, None], boxes)
-        threshold = _threshold(overlap, candidate)
+        mean, std = candidate_statistics(overlap, candidate)
+        threshold = (mean + std)[..., None]
         positive = candidate & (overlap >= threshold) & _inside(boxes, objects) & real
         distance = overlap - _center_penalty(objects[:, :, None], boxes)
         near = (distance >= low * threshold) & (distance <= threshold) & real
@@ -56,44 +57,25 @@ def localization_regions(truth: GroundTruth, anchors: Anchors, topk: int, low: f
 
 
 def _candidates(objects: Tensor, anchors: Anchors, topk: int) -> Tensor:
-    """(N, G, P) bool: on each level the `topk` usable anchors nearest to the object's center."""
+    """Mark (N, G, P) the `topk` usable anchors nearest to each object's center on each level."""
     found = []
     for level, usable in zip(anchors.levels, anchors.usable, strict=True):
-        distance = _distance(_centers(objects)[:, :, None], _centers(level))
-        distance = distance.masked_fill(~usable[:, None], torch.inf)
-        nearest = distance.topk(min(topk, len(level)), dim=2, largest=False)
-        chosen = torch.zeros_like(distance, dtype=torch.bool)
-        found.append(chosen.scatter(2, nearest.indices, nearest.values.isfinite()))
+        index, candidate = nearest_anchors(objects, level, usable, topk)
+        nowhere = torch.zeros(*objects.shape[:2], len(level), dtype=torch.bool, device=level.device)
+        found.append(nowhere.scatter(2, index, candidate))
     return torch.cat(found, dim=2)
 
 
-def _threshold(overlap: Tensor, candidate: Tensor) -> Tensor:
-    """(N, G, 1): mean plus (unbiased) standard deviation of the candidates' IoU."""
-    weight = candidate.float()
-    count = weight.sum(dim=2, keepdim=True)
-    mean = (overlap * weight).sum(dim=2, keepdim=True) / count.clamp(min=1)
-    spread = ((overlap - mean).square() * weight).sum(dim=2, keepdim=True)
-    return mean + (spread / (count - 1).clamp(min=1)).sqrt()
-
-
 def _inside(boxes: Tensor, objects: Tensor) -> Tensor:
-    """(N, G, P) bool: the center of the anchor lies in the object."""
-    centers, objects = _centers(boxes), objects[:, :, None]
-    low, high = centers - objects[..., :2], objects[..., 2:] - centers
+    """Mark (N, G, P) where the center of the anchor lies in the object."""
+    middle, objects = centers(boxes), objects[:, :, None]
+    low, high = middle - objects[..., :2], objects[..., 2:] - middle
     return torch.minimum(low, high).amin(dim=-1) > MARGIN
 
 
 def _center_penalty(first: Tensor, second: Tensor) -> Tensor:
-    """DIoU's: squared distance of the centers over the squared diagonal of the enclosing box."""
+    """Return DIoU's: squared distance of centers over squared diagonal of the enclosing box."""
     low = torch.minimum(first[..., :2], second[..., :2])
     high = torch.maximum(first[..., 2:], second[..., 2:])
     diagonal = (high - low).square().sum(dim=-1)
-    return _distance(_centers(first), _centers(second)) / diagonal.clamp(min=1e-6)
-
-
-def _centers(boxes: Tensor) -> Tensor:
-    return (boxes[..., :2] + boxes[..., 2:]) / 2
-
-
-def _distance(first: Tensor, second: Tensor) -> Tensor:
-    return (first - second).square().sum(dim=-1)
+    return (centers(first) - centers(second)).square().sum(dim=-1) / diagonal.clamp(min=1e-6)

@@ -13,10 +13,9 @@ import torch
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
-from tid_tune.distill.means import mean_over_levels
+from tid_tune.distill.features import ChannelAdaptation, feature_differences, mean_over_levels
 from tid_tune.distill.method import Method, MethodOutput
-from tid_tune.distill.methods._common import adaptation, feature_differences, weighted
-from tid_tune.distill.rival_settings import MimicSettings
+from tid_tune.distill.methods.mimic.settings import MimicSettings
 
 
 class Mimic(Method):
@@ -27,12 +26,12 @@ class Mimic(Method):
 
     def __init__(self, settings: MimicSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
-        self.adaptation = adaptation(student, teacher, settings.adapt)
+        self.adaptation = ChannelAdaptation.of_pyramids(student, teacher, settings.adapt)
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_feature`."""
+        """Return `loss_distill_feature`."""
         adapted = self.adaptation(context.student.features)
         with torch.autocast(context.device.type, enabled=False):
             differences = feature_differences(context, adapted, self.settings.normalize)
             feature = mean_over_levels(differences, context.valid)
-        return weighted(self, context, {"feature": (1.0, feature)})
+        return self.weighted(context, {"feature": (1.0, feature)})

@@ -14,10 +14,9 @@ import torch
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
-from tid_tune.distill.means import mean_over_levels
+from tid_tune.distill.features import ChannelAdaptation, feature_differences, mean_over_levels
 from tid_tune.distill.method import Method, MethodOutput
-from tid_tune.distill.methods._common import adaptation, feature_differences, weighted
-from tid_tune.distill.rival_settings import PKDSettings
+from tid_tune.distill.methods.pkd.settings import PKDSettings
 
 
 class PKD(Method):
@@ -28,12 +27,12 @@ class PKD(Method):
 
     def __init__(self, settings: PKDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
-        self.adaptation = adaptation(student, teacher, settings.adapt)
+        self.adaptation = ChannelAdaptation.of_pyramids(student, teacher, settings.adapt)
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_correlation`, in [0, 2] before weighting."""
+        """Return `loss_distill_correlation`, in [0, 2] before weighting."""
         adapted = self.adaptation(context.student.features)
         with torch.autocast(context.device.type, enabled=False):
             differences = feature_differences(context, adapted, "channel")
             correlation = mean_over_levels(differences, context.valid) / 2
-        return weighted(self, context, {"correlation": (1.0, correlation)})
+        return self.weighted(context, {"correlation": (1.0, correlation)})

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tid_tune.distill.methods.tid.importance import Importance
-from tid_tune.distill.settings import TIDSettings
+from tid_tune.distill.methods.tid.settings import TIDSettings
 
 ROUNDING = 1e-5
 """Far below any difference of scores that means something, far above float32's rounding."""
@@ -38,7 +38,7 @@ def assess_areas(
     level_sizes: Sequence[int],
     settings: TIDSettings,
 ) -> Areas:
-    """Key and weak area of a batch.
+    """Find key and weak area of a batch.
 
     By quantile, a point of the lowest importance is never key, and a point where the teacher is
     not ahead never weak, however few others there are.
@@ -70,7 +70,7 @@ def assess_areas(
 def top_fraction(
     score: Tensor, evidence: Tensor, valid: Tensor, level_sizes: Sequence[int], fraction: float
 ) -> Tensor:
-    """The ceil(fraction * n) highest of the n valid points, for each image and level.
+    """Select the ceil(fraction * n) highest of the n valid points, for each image and level.
 
     Equal scores are ordered by `evidence`, then by position. (N, P) bool.
     """

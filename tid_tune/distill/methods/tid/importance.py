@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from tid_tune.detectors.boxes import GroundTruth, best_match
-from tid_tune.distill.settings import TIDSettings
+from tid_tune.detectors.iou_rules import IoURule
+from tid_tune.distill.methods.tid.settings import TIDSettings
 
 
 class DensePrediction(Protocol):
-    """What a detector says at every point, before any filtering.
+    """What a detector predicts at every point, before any filtering.
 
     Points of all levels are one dimension P, level by level and row by row; A boxes a point.
     """
@@ -34,7 +35,7 @@ class DensePrediction(Protocol):
         """Decoded boxes (N, P, A, 4), float32, in pixels of the padded input."""
 
     def probability(self, anchor: Tensor, label: Tensor) -> Tensor:
-        """Probability (N, P), float32, that box `anchor` (N, P) shows class `label` (N, P)."""
+        """Return the probability (N, P) that box `anchor` shows `label` (N, P); float32."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +50,10 @@ class Importance:
     evidence: Tensor
 
 
-@dataclass(frozen=True)
-class IoURule:
-    """IoUs that separate positive from negative: (N, G) per object, or (1, 1) for all."""
-
-    positive: Tensor
-    negative: Tensor
-
-    @classmethod
-    def fixed(cls, positive: float, negative: float, device: torch.device) -> IoURule:
-        """The same two numbers for every object."""
-        return cls(
-            torch.full((1, 1), positive, device=device), torch.full((1, 1), negative, device=device)
-        )
-
-
 def evaluate_importance(
     prediction: DensePrediction, truth: GroundTruth, rule: IoURule, settings: TIDSettings
 ) -> Importance:
-    """The importance of every point for one detector; float32 and without gradient.
+    """Return the importance of every point for one detector; float32 and without gradient.
 
     Of several boxes at a point the one with the highest IoU counts. A point that overlaps no
     object has the low score in both tasks.
@@ -106,7 +92,7 @@ def _discrete(
     touching: Tensor,
     settings: TIDSettings,
 ) -> Tensor:
-    """The high score from `positive` on, the middle one above `negative`, else the low one."""
+    """Return the high score from `positive` on, the middle one above `negative`, else the low."""
     low = torch.full_like(value, settings.score_low)
     score = torch.where(value > negative, settings.score_middle, low)
     score = torch.where(value >= positive, settings.score_high, score)

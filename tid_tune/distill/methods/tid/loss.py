@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from tid_tune.detectors.heads import HeadAdapter
+from tid_tune.detectors.iou_rules import IoURule
 from tid_tune.distill.context import Context, View
-from tid_tune.distill.method import ChannelAdaptation, Method, MethodOutput
+from tid_tune.distill.features import ChannelAdaptation, feature_differences, mean_over_levels
+from tid_tune.distill.method import Method, MethodOutput
 from tid_tune.distill.methods.tid.areas import Areas, assess_areas
-from tid_tune.distill.methods.tid.decoupling import Masks, area_means, squared_difference
-from tid_tune.distill.methods.tid.importance import Importance, IoURule, evaluate_importance
-from tid_tune.distill.settings import TIDSettings
+from tid_tune.distill.methods.tid.decoupling import Masks
+from tid_tune.distill.methods.tid.importance import Importance, evaluate_importance
+from tid_tune.distill.methods.tid.settings import TIDSettings
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +31,7 @@ class TID(Method):
 
     def __init__(self, settings: TIDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
-        self.adaptation = ChannelAdaptation(
-            student.in_channels,
-            teacher.in_channels,
-            len(student.strides),
-            always=settings.adapt == "conv",
-        )
+        self.adaptation = ChannelAdaptation.of_pyramids(student, teacher, settings.adapt)
         if settings.select == "threshold" and settings.key_threshold > settings.highest_importance:
             logger.warning(
                 "distillation.key_threshold %g is never reached: with tasks %s the importance of "
@@ -45,32 +42,26 @@ class TID(Method):
             )
 
     def forward(self, context: Context) -> MethodOutput:
-        """`loss_distill_key`, `_weak` and `_rest`, with raw terms and area sizes to log."""
+        """Return `loss_distill_key`, `_weak` and `_rest`, with raw terms and area sizes to log."""
         adapted = self.adaptation(context.student.features)
         with torch.autocast(context.device.type, enabled=False):
             areas = self.assess(context)
             masks = Masks.split(areas, context.valid_points, self.settings.precedence)
-            differences = [
-                squared_difference(student, teacher, valid, self.settings.normalize)
-                for student, teacher, valid in zip(
-                    adapted, context.teacher.features, context.valid, strict=True
+            differences = feature_differences(context, adapted, self.settings.normalize)
+            terms = {
+                name: (
+                    getattr(self.settings, f"{name}_weight"),
+                    mean_over_levels(differences, context.to_levels(mask)),
                 )
-            ]
-            by_area = masks.by_area()
-            terms = area_means(
-                differences, {name: context.to_levels(mask) for name, mask in by_area.items()}
-            )
-        weight = self.weight(context)
-        losses = {
-            f"loss_distill_{name}": weight * getattr(self.settings, f"{name}_weight") * term
-            for name, term in terms.items()
-        }
-        logs = {f"distill/{name}_raw": term.detach() for name, term in terms.items()}
-        return MethodOutput(losses, logs | _fractions(masks, context))
+                for name, mask in masks.by_area().items()
+            }
+        output = self.weighted(context, terms)
+        output.logs.update(_fractions(masks, context))
+        return output
 
     @torch.no_grad()
     def assess(self, context: Context) -> Areas:
-        """Key and weak area of the batch, before precedence."""
+        """Find key and weak area of the batch, before precedence."""
         return assess_areas(
             self.importance(context, context.teacher),
             self.importance(context, context.student),
@@ -81,7 +72,7 @@ class TID(Method):
 
     @torch.no_grad()
     def importance(self, context: Context, view: View) -> Importance:
-        """The importance of every point of the batch to the detector of `view`."""
+        """Return the importance of every point of the batch to the detector of `view`."""
         if self.settings.thresholds == "detector":
             rule = context.iou_rule(view)
         else:
@@ -90,7 +81,7 @@ class TID(Method):
 
 
 def _fractions(masks: Masks, context: Context) -> dict[str, Tensor]:
-    """Share of the valid points of each level that the key and the weak area take."""
+    """Return the share of each level's valid points that the key and the weak area take."""
     valid = torch.stack([item.sum() for item in context.valid]).clamp(min=1)
     logs: dict[str, Tensor] = {}
     for name, mask in (("key", masks.key), ("weak", masks.weak)):

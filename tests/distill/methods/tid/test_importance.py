@@ -1,0 +1,42 @@
+"""Scores where an IoU or a probability is exactly a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tid_tune.detectors.boxes import GroundTruth
+from tid_tune.detectors.iou_rules import IoURule
+from tid_tune.distill.methods.tid.importance import evaluate_importance
+from tid_tune.distill.methods.tid.settings import TIDSettings
+from tid_tune.testing.detectors import samples
+
+
+@dataclass
+class Fixed:
+    """A detector that has one box a point and predicts what it is given."""
+
+    boxes: Tensor
+    value: Tensor
+
+    def probability(self, anchor: Tensor, label: Tensor) -> Tensor:
+        return self.value
+
+
+def test_scores_at_the_thresholds_themselves() -> None:
+    """An IoU or a probability at the positive threshold is positive, at the negative negative."""
+    (sample,) = samples([[[0.0, 0.0, 20.0, 20.0]]], [(32, 32)])
+    truth = GroundTruth.of([sample.gt_instances], torch.device("cpu"))
+    half, quarter = [0.0, 0.0, 20.0, 10.0], [0.0, 0.0, 10.0, 10.0]
+    boxes = torch.tensor([[[half], [quarter], [half], [quarter]]])
+    fixed = Fixed(boxes, torch.tensor([[0.5, 0.125, 0.125, 0.5]]))
+    rule = IoURule.fixed(0.5, 0.25, torch.device("cpu"))
+    for tasks, expected in {
+        "regression": [2.0, 0.4, 2.0, 0.4],
+        "classification": [2.0, 0.4, 0.4, 2.0],
+    }.items():
+        settings = TIDSettings(tasks=tasks, cls_pos=0.5, cls_neg=0.125)
+        found = evaluate_importance(fixed, truth, rule, settings).score
+        assert torch.equal(found, torch.tensor([expected]))

@@ -1,0 +1,118 @@
+"""What methods on feature maps share: adaptation, normalization, differences and their means.
+
+Losses are means over a declared unit, here points and channels and then levels, so that a weight
+keeps its meaning when batch size, image size or the number of levels changes [ours].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tid_tune.detectors.heads import HeadAdapter
+from tid_tune.distill.context import Context
+
+EPSILON = 1e-6
+"""Added to a channel's variance, so that a constant channel becomes zero."""
+
+
+class ChannelAdaptation(nn.Module):
+    """Brings the student's maps to the teacher's channels, level by level, by a 1x1 convolution.
+
+    Args:
+        student, teacher: channels of every level's map.
+        levels: number of levels.
+        always: a convolution even where the channels agree; otherwise the maps pass unchanged.
+    """
+
+    def __init__(self, student: int, teacher: int, levels: int, *, always: bool = False) -> None:
+        super().__init__()
+        needed = always or student != teacher
+        self.convs = nn.ModuleList(
+            nn.Conv2d(student, teacher, 1) if needed else nn.Identity() for _ in range(levels)
+        )
+
+    @classmethod
+    def of_pyramids(
+        cls, student: HeadAdapter, teacher: HeadAdapter, adapt: str
+    ) -> ChannelAdaptation:
+        """Return one for the maps that two heads get; `adapt` is `auto` or `conv`."""
+        return cls(
+            student.in_channels, teacher.in_channels, len(student.strides), always=adapt == "conv"
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Turn (N, student, H, W) per level into (N, teacher, H, W)."""
+        return [conv(item) for conv, item in zip(self.convs, features, strict=True)]
+
+
+def normalize_channels(features: Tensor, valid: Tensor) -> Tensor:
+    """Bring every channel to zero mean and unit variance over the valid points of the whole batch.
+
+    Args:
+        features: (N, C, H, W), any float type.
+        valid: (N, H, W) bool.
+
+    Returns:
+        (N, C, H, W) float32; values at invalid points are finite and have no meaning.
+    """
+    features = features.float()
+    weight = valid[:, None].float()
+    count = weight.sum().clamp(min=1)
+    mean = (features * weight).sum(dim=(0, 2, 3), keepdim=True) / count
+    centered = features - mean
+    variance = (centered.square() * weight).sum(dim=(0, 2, 3), keepdim=True) / count
+    return centered * (variance + EPSILON).rsqrt()
+
+
+def comparable(features: Tensor, valid: Tensor, normalize: str) -> Tensor:
+    """Return float32 maps (N, C, H, W), normalized if `normalize` is `channel`."""
+    return normalize_channels(features, valid) if normalize == "channel" else features.float()
+
+
+def squared_difference(student: Tensor, teacher: Tensor, valid: Tensor, normalize: str) -> Tensor:
+    """Return the mean over channels of the squared feature difference at every point.
+
+    Args:
+        student: (N, C, H, W), in the teacher's channels; gradients flow through it.
+        teacher: (N, C, H, W).
+        valid: (N, H, W) bool.
+        normalize: `channel` or `none`.
+
+    Returns:
+        (N, H, W) float32.
+    """
+    ours, theirs = (comparable(item, valid, normalize) for item in (student, teacher))
+    return (ours - theirs).square().mean(dim=1)
+
+
+def feature_differences(
+    context: Context, adapted: Sequence[Tensor], normalize: str
+) -> list[Tensor]:
+    """Return `squared_difference` to the teacher per level, from the student's adapted maps."""
+    return [
+        squared_difference(ours, theirs, valid, normalize)
+        for ours, theirs, valid in zip(
+            adapted, context.teacher.features, context.valid, strict=True
+        )
+    ]
+
+
+def mean_over_levels(values: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """Return mean_l sum_i w_i v_i / sum_i w_i, over the levels that have any weight.
+
+    Args:
+        values: per level (N, H, W) float32, finite.
+        weights: per level (N, H, W), bool or not negative; 0 at padding.
+
+    Returns:
+        A float32 scalar: exactly 0, with a graph, if no level has any weight.
+    """
+    weights = [weight.to(value.dtype) for weight, value in zip(weights, values, strict=True)]
+    totals = torch.stack([weight.sum() for weight in weights])
+    sums = torch.stack([(w * v).sum() for w, v in zip(weights, values, strict=True)])
+    used = totals > 0
+    means = sums / torch.where(used, totals, torch.ones_like(totals))
+    return means.sum() / used.sum().clamp(min=1)

@@ -1,0 +1,100 @@
+"""The constants of TID; torch-free."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tid_tune.distill.registry import register_method
+from tid_tune.distill.settings import Adapt, LossWeight, Normalize, Settings, require_order
+
+
+@register_method
+class TIDSettings(Settings):
+    """Task Integration Distillation (arXiv 2404.01699), in this project's reading."""
+
+    method = "tid"
+    implementation = "tid_tune.distill.methods.tid.loss:TID"
+
+    loss_weight: LossWeight = 3.0
+    key_weight: float = Field(
+        1.0, ge=0, description="Weight of the key area: the teacher is sure of both tasks."
+    )
+    weak_weight: float = Field(
+        1.0, ge=0, description="Weight of the weak area: the student is behind the teacher here."
+    )
+    rest_weight: float = Field(1.0, ge=0, description="Weight of all other points.")
+
+    select: Literal["threshold", "quantile"] = Field(
+        "threshold",
+        description="How areas are taken from the scores: by a threshold, or as the top `quantile` "
+        "of the points of each image and level.",
+    )
+    key_threshold: float = Field(
+        3.0, ge=0, description="A point is key if the teacher's importance reaches this."
+    )
+    weak_threshold: float = Field(
+        1.0, gt=0, description="A point is weak if the teacher's importance is ahead by this much."
+    )
+    quantile: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Fraction of the points of an image and level an area may have.",
+    )
+    areas: Literal["both", "key", "weak", "none"] = Field(
+        "both",
+        description="Areas in use; `none` is plain feature mimicking with `rest_weight`.",
+    )
+    precedence: Literal["weak", "key"] = Field(
+        "weak", description="The area that a point belongs to when it is key and weak."
+    )
+
+    tasks: Literal["both", "classification", "regression"] = Field(
+        "both",
+        description="Sub-tasks that make up a point's importance; the missing score is 1.",
+    )
+    thresholds: Literal["detector", "fixed"] = Field(
+        "detector",
+        description="IoU thresholds of the localization score: the detector's own rule for "
+        "positive and negative samples, or the fixed `pos_iou` and `neg_iou`.",
+    )
+    pos_iou: float = Field(0.5, ge=0, le=1, description="Fixed IoU from which a box scores high.")
+    neg_iou: float = Field(0.4, ge=0, le=1, description="Fixed IoU up to which a box scores low.")
+    cls_pos: float = Field(
+        0.5, ge=0, le=1, description="Probability from which a class scores high."
+    )
+    cls_neg: float = Field(
+        0.1, ge=0, le=1, description="Probability up to which a class scores low."
+    )
+    score_high: float = Field(2.0, ge=0, description="Score of a positive point, for each task.")
+    score_middle: float = Field(
+        1.5, ge=0, description="Score of a point between positive and negative."
+    )
+    score_low: float = Field(
+        0.4,
+        ge=0,
+        description="Score of a negative point, or of one that overlaps no object.",
+    )
+
+    normalize: Normalize = "channel"
+    adapt: Adapt = "auto"
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        """Check that lower bounds do not exceed upper ones."""
+        require_order(self, "neg_iou", "pos_iou")
+        require_order(self, "cls_neg", "cls_pos")
+        require_order(self, "score_low", "score_middle", "score_high")
+        return self
+
+    @property
+    def highest_importance(self) -> float:
+        """The largest importance a point can have; a higher `key_threshold` selects nothing."""
+        return self.score_high**2 if self.tasks == "both" else self.score_high
+
+    @property
+    def lowest_importance(self) -> float:
+        """The importance of a point that overlaps no object."""
+        return self.score_low**2 if self.tasks == "both" else self.score_low

@@ -1,0 +1,5 @@
+"""Tests that parts of other packages inherit, and what those tests need.
+
+Each contract is a class of pytest tests: derive from it, name your part, and pytest runs what every
+part of its kind must pass. Our own parts are run by the same classes. Needs pytest.
+"""
