@@ -72,12 +72,15 @@ def load_into(
     """
     own = model.state_dict()
     misfits = {n for n, v in own.items() if n in weights and weights[n].shape != v.shape}
-    # Through the model, which knows the names its weights had in earlier versions of mmdet.
-    found = model.load_state_dict(
-        {name: value for name, value in weights.items() if name not in misfits}, strict=False
-    )
-    problems = [f"{name} is missing" for name in found.missing_keys if name not in misfits]
-    problems += [f"{name} is not in the model" for name in found.unexpected_keys]
+    fitting = {name: value for name, value in weights.items() if name not in misfits}
+    try:
+        # Through the model, which knows the names its weights had in earlier versions of mmdet.
+        found = model.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:  # of another shape under an earlier name
+        problems = [line.strip().removesuffix(".") for line in str(error).splitlines()[1:]]
+    else:
+        problems = [f"{name} is missing" for name in found.missing_keys if name not in misfits]
+        problems += [f"{name} is not in the model" for name in found.unexpected_keys]
     problems += [
         f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
         for name in sorted(misfits)
