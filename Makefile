@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint docs clean lock
+.PHONY: setup demo test test-all lint docs clean lock
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# With the tests that `make test` leaves out because they are slow.
+test-all: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m ""
+
 # The documentation as a site, in build/site. A warning is an error.
 docs: setup
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/site
@@ -48,5 +52,5 @@ lock: $(BIN)/uv
 
 # What the two commands made; your own data and runs stay.
 clean:
-	rm -rf $(VENV) data/digits runs/digits-gfl-tid runs/teacher-digits-gfl *.egg-info
-	rm -rf build/site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data/digits runs/digits-gfl-tid runs/teacher-digits-gfl *.egg-info build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

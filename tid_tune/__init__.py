@@ -1,3 +1,53 @@
-"""tid-tune: search the hyperparameters of Task Integration Distillation for object detectors."""
+"""tid-tune: search the hyperparameters of Task Integration Distillation for object detectors.
+
+The names below are the public interface for scripts. Each is imported when it is first used, so
+`import tid_tune` is instant. All other modules may change from one version to the next.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tid_tune.api import resume, run
+    from tid_tune.errors import TidTuneError
+    from tid_tune.results.run_folder import RunFolder
+    from tid_tune.search.engine import Search
+    from tid_tune.search.simulate import simulate
+    from tid_tune.searchfile import SearchSpec, load
 
 __version__ = "0.1.0"
+__all__ = [
+    "RunFolder",
+    "Search",
+    "SearchSpec",
+    "TidTuneError",
+    "load",
+    "resume",
+    "run",
+    "simulate",
+]
+
+_HOMES = {
+    "RunFolder": "tid_tune.results.run_folder",
+    "Search": "tid_tune.search.engine",
+    "SearchSpec": "tid_tune.searchfile",
+    "TidTuneError": "tid_tune.errors",
+    "load": "tid_tune.searchfile",
+    "resume": "tid_tune.api",
+    "run": "tid_tune.api",
+    "simulate": "tid_tune.search.simulate",
+}
+"""The module of each public name."""
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tid_tune' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -22,6 +22,16 @@ def say(message: str = "", *, style: str | None = None) -> None:
     out.print(message, style=style, markup=False, soft_wrap=True)
 
 
+@contextlib.contextmanager
+def silenced(quiet: bool = True) -> Iterator[None]:
+    """Print nothing to stdout inside the block, if `quiet`."""
+    before, out.quiet = out.quiet, quiet or out.quiet
+    try:
+        yield
+    finally:
+        out.quiet = before
+
+
 def show(table: Table) -> None:
     """Print a table."""
     out.print(table)
@@ -33,18 +43,18 @@ def complain(message: str) -> None:
 
 
 def shown_path(path: Path) -> Path:
-    """`path` as a user types it: relative to the current folder where it is inside."""
+    """Return `path` as a user types it: relative to the current folder where it is inside."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def is_interactive() -> bool:
-    """Whether stdout is a terminal a live table can be drawn on."""
+    """Return whether stdout is a terminal that a live table can be drawn on."""
     return sys.stdout.isatty() and out.is_terminal
 
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while the block runs: call what it gives with how much is done, of how much.
+    """Show a bar while the block runs; call what it yields with how much is done, of how much.
 
     Off a terminal nothing is shown.
     """
@@ -53,7 +63,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         return
     from rich.progress import Progress
 
-    # Libraries write to stdout in the block; they send that where it belongs.
+    # Libraries write to stdout inside the block; their output must not be redirected.
     with Progress(console=out, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

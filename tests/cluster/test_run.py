@@ -154,3 +154,28 @@ def test_killing_the_driver_at_random_moments_changes_nothing(workplace: Workpla
             runs[trial.id].info.run_id, OBJECTIVE
         )
         assert [p.value for p in points] == [r.metrics[OBJECTIVE] for r in trial.reports]
+
+
+SCRIPT = """
+import sys, threading
+import pandas
+import tid_tune
+
+events = []
+def work():
+    run = tid_tune.run("space.yaml", overrides={"trials": 2}, quiet=True,
+                       callback=lambda event, trial: events.append((event.event, trial)))
+    more = tid_tune.resume(run, trials=3, quiet=True)
+    table = pandas.DataFrame(more.rows())
+    print(len(run.state.trials), len(more.state.trials), more.standing(), "|",
+          more.winner.id in set(table.trial), events[0][0], events[-1][0])
+worker = threading.Thread(target=work)  # as a notebook with an event loop would
+worker.start(); worker.join()
+"""
+
+
+def test_a_script_runs_and_resumes_a_search_and_hears_its_events(workplace: Workplace) -> None:
+    (workplace.root / "script.py").write_text(SCRIPT)
+    code, output = workplace.python("script.py")
+    assert code == 0, output
+    assert output.splitlines()[-1] == "4 5 finished: all trials are done | True suggested closed"

@@ -40,6 +40,7 @@ def test_a_teacher_has_the_checkpoint_that_mmdet_publishes_for_its_config(config
     entry = published(ROOT / teacher.config)
     name = Path(entry["Weights"]).name
     assert Path(teacher.checkpoint) == Path("checkpoints") / name
+    assert entry["Weights"] in config.read_text()  # where `tid-tune init` finds it
     rows = [line for line in GUIDE.read_text().splitlines() if name in line]
     assert rows
     assert any(f"{average_precision(entry)}" in row and entry["Weights"] in row for row in rows)

@@ -28,3 +28,13 @@ def test_a_fresh_process_prepares_without_a_word():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_mmdet_offers_can_be_imported_first_in_a_process() -> None:
+    code = (
+        "from tid_tune.openmmlab.models import BaseDetector, build_model\n"
+        "from tid_tune.openmmlab.registries import MODELS; assert 'GFL' in MODELS.module_dict\n"
+        "assert issubclass(MODELS.get('GFL'), BaseDetector)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

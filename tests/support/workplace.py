@@ -45,8 +45,17 @@ class Workplace:
 
     def command(self, *arguments: str) -> subprocess.Popen[str]:
         """Start tid-tune here, in its own process group."""
+        return self._start("-m", "tid_tune", *arguments)
+
+    def python(self, *arguments: str) -> tuple[int, str]:
+        """Run Python here to its end; its exit code and output."""
+        process = self._start(*arguments)
+        output, _ = process.communicate(timeout=180)
+        return process.returncode, output
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tid_tune", *arguments],
+            [sys.executable, *arguments],
             cwd=self.root,
             env={**os.environ, "RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "disabled"},
             stdout=subprocess.PIPE,

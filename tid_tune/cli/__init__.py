@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tid_tune import __version__
-from tid_tune.cli import data, eval, export, run, runs, train, validate
+from tid_tune.cli import data, eval, export, run, runs, start, train, validate
 from tid_tune.errors import TidTuneError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
+    start.spaces,
+    start.init,
     run.run,
     validate.validate,
     validate.schema,

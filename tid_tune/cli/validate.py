@@ -20,15 +20,21 @@ Overrides = Annotated[
 
 def validate(space: SpaceFile, overrides: Overrides = None) -> None:
     """Check a search space, and the files it names, before any GPU is touched."""
-    from tid_tune.console import say
     from tid_tune.search.stream import check_points
     from tid_tune.searchfile import load
+
+    spec = load(space, overrides or ())
+    check_points(spec)
+    show_spec(spec)
+
+
+def show_spec(spec: SearchSpec) -> None:
+    """Print what a valid search space will do: its parameters, its stages, its limits."""
+    from tid_tune.console import say
     from tid_tune.searchfile.dump import constraint_text
     from tid_tune.searchfile.merge import shown_path
     from tid_tune.searchfile.plan import stages
 
-    spec = load(space, overrides or ())
-    check_points(spec)
     searched = sum(distribution.kind != "fixed" for distribution in spec.space.values())
     noun = "parameter" if searched == 1 else "parameters"
     say(f"{spec.name}: valid; {searched} searched {noun} of {shown_path(spec.trial)}")

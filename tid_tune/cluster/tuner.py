@@ -79,6 +79,10 @@ def _signals() -> Iterator[threading.Event]:
 
     # Tune would replace our SIGINT handler; it always listens to SIGUSR1.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    if threading.current_thread() is not threading.main_thread():
+        # Python delivers signals to the main thread only, whose program handles them.
+        yield interrupted
+        return
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupted

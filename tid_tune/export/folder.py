@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
 from torch import Tensor
 
 from tid_tune import __version__
@@ -26,6 +25,7 @@ from tid_tune.export.student import (
 )
 from tid_tune.export.transforms import input_size
 from tid_tune.openmmlab.checkpoints import load_state, save_state
+from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.setup import quiet
 
 

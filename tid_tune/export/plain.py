@@ -6,12 +6,9 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmengine.config import Config
-
 from tid_tune.errors import ConfigError
 from tid_tune.export.student import student_model
-from tid_tune.openmmlab.configs import READ_BY_RUNNER
-from tid_tune.openmmlab.setup import prepare
+from tid_tune.openmmlab.configs import READ_BY_RUNNER, Config
 
 OURS = "tid_tune"
 _OF_ONE_RUN = frozenset(("experiment_name", "launcher", "load_from", "resume", "work_dir"))
@@ -90,8 +87,7 @@ def dataset_classes(config: Config) -> tuple[str, ...]:
 
 
 def _classes_of_type(name: str) -> tuple[str, ...] | None:
-    prepare()
-    from mmdet.registry import DATASETS
+    from tid_tune.openmmlab.registries import DATASETS
 
     metainfo = getattr(DATASETS.get(name), "METAINFO", {})
     return metainfo.get("classes")
@@ -116,8 +112,7 @@ def _drop_our_imports(kept: dict[str, Any]) -> None:
 
 
 def _drop_our_hooks(kept: dict[str, Any]) -> None:
-    prepare()
-    from mmdet.registry import HOOKS
+    from tid_tune.openmmlab.registries import HOOKS
 
     def ours(hook: Any) -> bool:
         name = hook.get("type") if isinstance(hook, Mapping) else None

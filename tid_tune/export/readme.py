@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmengine.config import Config
-
 from tid_tune.export.onnx import Onnx
 from tid_tune.export.transforms import Resizing, find_resizing, preprocessing
+from tid_tune.openmmlab.configs import Config
 
 _HEAD = """\
 # {model}, {count} classes

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import Status, Trial
-from tid_tune.openmmlab.configs import load_config
+from tid_tune.openmmlab.configs import Config, load_config
 from tid_tune.results.run_folder import BEST, RunFolder
 
 

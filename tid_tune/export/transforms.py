@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmengine.config import Config
-
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.configs import Config
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 from numpy.typing import NDArray
 
-from tid_tune.openmmlab.setup import prepare
+from tid_tune.openmmlab.registries import METRICS
+from tid_tune.openmmlab.setup import mmdet_ready
 
-prepare()  # mmdet does not import before it
-
-from mmdet.evaluation import CocoMetric  # noqa: E402
-from mmdet.registry import METRICS  # noqa: E402
+with mmdet_ready():
+    from mmdet.evaluation import CocoMetric
 
 __all__ = ["CocoMetric", "FastCocoMetric"]
 

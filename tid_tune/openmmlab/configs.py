@@ -12,6 +12,8 @@ from mmengine.config import Config, ConfigDict
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.setup import prepare, quiet
 
+__all__ = ["READ_BY_RUNNER", "Config", "ConfigDict", "get_value", "load_config", "set_value"]
+
 FREE = "model.distillation"
 """Below this path a key need not be there yet: the method's own settings say which keys exist."""
 

@@ -1,4 +1,4 @@
-"""Models of mmdet from their configs, and the samples they train on."""
+"""mmdet's detectors: the base class, building one from a config, samples and their targets."""
 
 from __future__ import annotations
 
@@ -6,22 +6,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
-from tid_tune.openmmlab.setup import prepare
+from tid_tune.openmmlab.configs import ConfigDict
+from tid_tune.openmmlab.registries import MODELS
+from tid_tune.openmmlab.setup import mmdet_ready
+
+with mmdet_ready():
+    from mmdet.models.detectors import BaseDetector
+    from mmdet.models.utils import unpack_gt_instances
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+__all__ = [
+    "BaseDetector",
+    "build_model",
+    "data_sample",
+    "revert_sync_batchnorm",
+    "unpack_gt_instances",
+]
 
 
-def build_model(config: Mapping[str, Any], **defaults: Any) -> nn.Module:
-    """Build a detector, or a part of one, after making mmdet ready.
+def build_model(config: Mapping[str, object], **defaults: object) -> nn.Module:
+    """Build a detector, or a part of one.
 
     Args:
         config: as in mmdet's configs, with a registered `type`.
         defaults: arguments that the config lacks.
     """
-    prepare()
-    from mmdet.registry import MODELS
-    from mmengine.config import ConfigDict
-
     model: nn.Module = MODELS.build(ConfigDict({**defaults, **config}))
     return model
 
@@ -36,10 +49,6 @@ def data_sample(
 
     Boxes are (x1, y1, x2, y2) and sizes (height, width), in pixels.
     """
-    prepare()
-    from mmdet.structures import DetDataSample
-    from mmengine.structures import InstanceData
-
     sample = DetDataSample(metainfo={"img_shape": img_shape, "pad_shape": pad_shape})
     sample.gt_instances = InstanceData(
         bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),

@@ -21,6 +21,13 @@ def prepare() -> None:
     _enter_scope()
 
 
+@contextlib.contextmanager
+def mmdet_ready() -> Iterator[None]:
+    """Prepare mmdet, then run the block: for the imports of mmdet at the top of a module."""
+    prepare()
+    yield
+
+
 @functools.cache
 def _import_all() -> None:
     # Here, not above: configs are read without torch.

@@ -25,6 +25,7 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status, Trial, missing_objectives, reached
 from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import Cost
+from tid_tune.results.table import TrialRow, trial_rows
 from tid_tune.search.decision import (
     CONTINUE,
     FINISHED,
@@ -139,6 +140,10 @@ class Search:
     def spent(self) -> Cost:
         """What the search has cost so far."""
         return self._director.spent
+
+    def rows(self) -> list[TrialRow]:
+        """Return one dictionary a trial, for `pandas.DataFrame(search.rows())`."""
+        return trial_rows(self.state, self.spec)
 
     def wall_seconds(self) -> float:
         """Return how long drivers have run this search."""

@@ -12,7 +12,7 @@ from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import Node, describe
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    from tid_tune.openmmlab.configs import Config
 
 DISTILLATION = "model.distillation"
 METHOD = f"{DISTILLATION}.method"

@@ -26,7 +26,7 @@ from tid_tune.searchfile.space import read_space
 from tid_tune.searchfile.tree import Node
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    from tid_tune.openmmlab.configs import Config
 
 Space = dict[str, Distribution]
 

@@ -91,7 +91,8 @@ def _read_text(path: Path, source: str, asked: Node | None, problems: Problems) 
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         what = source if asked is not None else "it"  # the place names the file already
-        problems.add(where, label, f"cannot read {what}: {reason}; check the path")
+        hint = "check the path" if asked is not None else "check the path, or see `tid-tune init`"
+        problems.add(where, label, f"cannot read {what}: {reason}; {hint}")
         return None
     if len(content) > MAX_BYTES:
         problems.add(where, label, f"{source} is larger than {MAX_BYTES // 1024} KiB; split it")

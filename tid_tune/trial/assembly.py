@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.coco_metric import CocoMetric, FastCocoMetric
+from tid_tune.openmmlab.configs import Config
 from tid_tune.trial.data_order import finite_sampler, reduced, resumable
 from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.runner import TrialRunner

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tid_tune.errors import ConfigError, DataError
+from tid_tune.openmmlab.registries import DATASETS
 
 _INFINITE = {
     "InfiniteSampler": "DefaultSampler",

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
+from tid_tune.openmmlab.runner import EpochBasedTrainLoop
 from tid_tune.trial.averages import Averages
 from tid_tune.trial.data_order import ResumableBatches
 

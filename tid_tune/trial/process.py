@@ -9,11 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 
-_GLOBAL_OBJECTS: tuple[Any, ...] = (DefaultScope, MessageHub, MMLogger, Visualizer)
+from tid_tune.openmmlab.named_objects import discard_other_objects, object_names
 
 
 class ProcessState:
@@ -25,7 +22,7 @@ class ProcessState:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self._names = {kind: set(kind._instance_dict) for kind in _GLOBAL_OBJECTS}
+        self._names = object_names()
         self._threads = torch.get_num_threads()
         self._cv2_threads = cv2.getNumThreads()
         self._benchmark = torch.backends.cudnn.benchmark
@@ -37,9 +34,7 @@ class ProcessState:
 
     def restore(self) -> None:
         """Undo what has changed since; safe to call more than once."""
-        for kind, names in self._names.items():
-            for name in [name for name in kind._instance_dict if name not in names]:
-                _discard(kind._instance_dict.pop(name))
+        discard_other_objects(self._names)
         torch.set_num_threads(self._threads)
         cv2.setNumThreads(self._cv2_threads)
         torch.backends.cudnn.benchmark = self._benchmark
@@ -50,15 +45,6 @@ class ProcessState:
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-
-
-def _discard(instance: Any) -> None:
-    if isinstance(instance, MMLogger):
-        for handler in list(instance.handlers):
-            instance.removeHandler(handler)
-            handler.close()
-    elif isinstance(instance, Visualizer):
-        instance.close()
 
 
 def random_state() -> dict[str, Any]:

@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
-from mmengine.hooks import Hook, RuntimeInfoHook
-from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
-from mmengine.runner import Runner
-from mmengine.runner.checkpoint import _load_checkpoint_to_model
-from mmengine.visualization import Visualizer
 from torch import nn
 
 from tid_tune.openmmlab.checkpoints import load_state
+from tid_tune.openmmlab.configs import Config
+from tid_tune.openmmlab.models import revert_sync_batchnorm
+from tid_tune.openmmlab.named_objects import MMLogger, Visualizer
+from tid_tune.openmmlab.runner import (
+    Hook,
+    MMDistributedDataParallel,
+    Runner,
+    RuntimeInfoHook,
+    load_checkpoint_to_model,
+)
 
 LOG_FILE = "trial.log"
 _SERIAL = itertools.count()
@@ -138,7 +141,7 @@ class TrialRunner(Runner):  # type: ignore[misc]
         checkpoint = load_state(filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         self._has_loaded = True
-        return _load_checkpoint_to_model(self.detector, checkpoint, strict)
+        return load_checkpoint_to_model(self.detector, checkpoint, strict)
 
 
 _PARTS = (

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor
 
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.named_objects import MessageHub
+from tid_tune.openmmlab.runner import HistoryBuffer
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 

@@ -13,12 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mmengine.config import Config
-from mmengine.hooks import Hook
-
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
-from tid_tune.openmmlab.configs import load_config
+from tid_tune.openmmlab.configs import Config, load_config
+from tid_tune.openmmlab.runner import Hook
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.schedule import config_length
 from tid_tune.trial.trial import Trial, TrialReport

@@ -20,17 +20,14 @@ from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.searchfile.model import Interval
-
-prepare()  # what follows imports mmengine's registries and mmdet
-
-from tid_tune.trial import proof, state  # noqa: E402
-from tid_tune.trial.assembly import assemble, pick_device  # noqa: E402
-from tid_tune.trial.averages import with_ratios  # noqa: E402
-from tid_tune.trial.deployment import deployment_costs  # noqa: E402
-from tid_tune.trial.evaluation import evaluate, evaluate_teacher  # noqa: E402
-from tid_tune.trial.gradients import watch_gradients  # noqa: E402
-from tid_tune.trial.process import ProcessState  # noqa: E402
-from tid_tune.trial.runner import LOG_FILE, TrialRunner  # noqa: E402
+from tid_tune.trial import proof, state
+from tid_tune.trial.assembly import assemble, pick_device
+from tid_tune.trial.averages import with_ratios
+from tid_tune.trial.deployment import deployment_costs
+from tid_tune.trial.evaluation import evaluate, evaluate_teacher
+from tid_tune.trial.gradients import watch_gradients
+from tid_tune.trial.process import ProcessState
+from tid_tune.trial.runner import LOG_FILE, TrialRunner
 
 
 @dataclass(frozen=True)

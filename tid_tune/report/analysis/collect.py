@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from torch import nn
 
 from tid_tune.data.coco import load_document
 from tid_tune.errors import ConfigError, DataError
+from tid_tune.openmmlab.configs import Config
+from tid_tune.openmmlab.runner import Runner
 from tid_tune.openmmlab.setup import prepare, quiet
 from tid_tune.report.analysis.columns import (
     Detections,
@@ -108,8 +109,6 @@ def _samples(detector: nn.Module, loader: Any, limit: int | None) -> Iterator[An
 
 def _build_loader(config: Config, split: Split) -> Any:
     prepare()
-    from mmengine.runner import Runner
-
     settings = config.get(f"{split}_dataloader")
     if not settings:
         raise ConfigError(

@@ -22,7 +22,7 @@ from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import Node
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    from tid_tune.openmmlab.configs import Config
 
 Space = dict[str, Distribution]
 

@@ -1,0 +1,112 @@
+"""What scripts and notebooks call: `run`, `resume`, and what they return.
+
+import tid_tune
+
+run = tid_tune.run("search_spaces/digits_gfl_tid.yaml", overrides={"trials": 24})
+print(run.standing(), run.winner)
+table = pandas.DataFrame(run.rows())
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tid_tune import console
+from tid_tune.errors import TidTuneError
+from tid_tune.results.run_folder import RunFolder
+from tid_tune.searchfile import SearchSpec, load
+
+if TYPE_CHECKING:
+    from tid_tune.search.journal import Follower
+
+Overrides = Mapping[str, Any] | Sequence[str]
+"""`{"trials": 24, "sampler.seed": 1}`, or the texts of `--set`: `["trials=24"]`."""
+
+
+def run(
+    search: SearchSpec | Path | str,
+    *,
+    overrides: Overrides = (),
+    runs: Path | str = "runs",
+    root: Path | str | None = None,
+    address: str | None = None,
+    fresh: bool = False,
+    callback: Follower | None = None,
+    quiet: bool = False,
+) -> RunFolder:
+    """Run a search on Ray, or resume it, and return its run folder.
+
+    The same as `tid-tune run`: the folder is `runs`/NAME, and calling it again resumes.
+
+    Args:
+        search: a search-space file, or what `load` returned.
+        overrides: values to change in the file; not with a loaded search.
+        runs: the folder that holds the run folders.
+        root: where relative paths of the mmdet config start; None: the current folder.
+        address: a Ray cluster; None: `RAY_ADDRESS`, else Ray is started on this machine.
+        fresh: move an earlier run of this name aside first.
+        callback: called as `callback(event, trial)` after each event of the search, from its
+            control loop. Events are the classes of `tid_tune.ledger.events`; `trial` is the record
+            of the trial it belongs to, or None. It must return quickly; what it raises is logged.
+        quiet: print nothing.
+
+    Raises:
+        UsageError: the file, the cluster or the earlier run cannot be used.
+        TidTuneError: no trial of the search reached its full length.
+    """
+    from tid_tune.cluster.driver import run_search
+
+    spec = _loaded(search, overrides)
+    where = Path.cwd() if root is None else Path(root)
+    with console.silenced(quiet):
+        outcome = run_search(
+            spec, runs=Path(runs), root=where, address=address, fresh=fresh, observer=callback
+        )
+    if outcome.failed:
+        raise TidTuneError(outcome.failed)
+    return RunFolder(outcome.run.path)
+
+
+def resume(
+    folder: RunFolder | Path | str,
+    *,
+    root: Path | str | None = None,
+    address: str | None = None,
+    callback: Follower | None = None,
+    quiet: bool = False,
+    **changes: Any,
+) -> RunFolder:
+    """Resume the search of a run folder with the spec it was last run with.
+
+    Args:
+        folder: the run folder.
+        root: where relative paths of the mmdet config start; None: the current folder.
+        address: a Ray cluster; None: `RAY_ADDRESS`, else Ray is started on this machine.
+        callback: as of `run`.
+        quiet: print nothing.
+        changes: fields of the spec to change, for example `trials=48`.
+
+    Raises:
+        UsageError: there is no run, or the changes make it another search.
+        TidTuneError: no trial of the search reached its full length.
+    """
+    opened = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+    fields = opened.spec.model_dump(mode="json") | changes
+    spec = SearchSpec.model_validate(fields | {"name": opened.name})
+    return run(
+        spec, runs=opened.path.parent, root=root, address=address, callback=callback, quiet=quiet
+    )
+
+
+def _loaded(search: SearchSpec | Path | str, overrides: Overrides) -> SearchSpec:
+    if isinstance(search, SearchSpec):
+        if overrides:
+            raise TypeError("overrides change a search-space file; use search.model_copy instead")
+        return search
+    texts = overrides
+    if isinstance(overrides, Mapping):
+        texts = [f"{path}={json.dumps(value)}" for path, value in overrides.items()]
+    return load(search, list(texts))
