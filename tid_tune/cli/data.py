@@ -116,13 +116,13 @@ def voc_to_coco(
     """Write VOC image lists, of one or several years, as one COCO json."""
     import json
 
-    from tid_tune.data.files import is_new, write_atomically
+    from tid_tune.data.files import is_new, write_file
     from tid_tune.data.voc import likely_classes, read_voc, to_coco
 
     table = read_voc(lists, _names(classes) or likely_classes)
     text = json.dumps(to_coco(table)) + "\n"
     if is_new(out, text):
-        write_atomically(out, text)
+        write_file(out, text)
     say(f"{out}: {len(table.files)} images, {len(table.boxes)} boxes")
     say("image files are relative to the VOCdevkit folder (data_prefix)")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tid_tune.errors import UsageError
+from tid_tune.files import make_folder
 
 
 class Split(StrEnum):
@@ -32,7 +32,7 @@ def evaluate(
 ) -> None:
     """Evaluate one model: AP tables, classes, and errors by type."""
     if out is not None:
-        _make(out)
+        make_folder(out, "--out")  # now: an evaluation can take an hour
     # After the check: these import torch.
     from tid_tune import console
     from tid_tune.report.analysis.evaluate import evaluate_checkpoint
@@ -56,11 +56,3 @@ def evaluate(
         about = {"config": str(config), "checkpoint": str(checkpoint), "split": split.value}
         for path in write_files(out, analysis, about):
             console.say(f"wrote {path}")
-
-
-def _make(folder: Path) -> None:
-    """Make the folder now: an evaluation can take an hour."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be made a folder: {error.strerror}") from None

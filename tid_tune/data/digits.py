@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,6 +21,7 @@ from PIL import Image
 
 from tid_tune.data.drawing import SIZE_RANGE, Box, draw_scene
 from tid_tune.errors import DataError
+from tid_tune.files import replacing
 
 Format = Literal["coco", "voc"]
 Scene = tuple[bytes, list[Box]]
@@ -98,17 +97,14 @@ def write_digits(
     if _already_there(out, request):
         return False
     pools = _pools(seed)
-    partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    write = _write_coco if format == "coco" else _write_voc
     try:
-        partial.mkdir(parents=True)
-        write = _write_coco if format == "coco" else _write_voc
-        write(partial, request, lambda split, count: _scenes(pools, request, split, count))
-        (partial / MANIFEST).write_text(json.dumps(asdict(request), indent=1) + "\n")
-        partial.replace(out)
+        with replacing(out) as folder:
+            folder.mkdir()
+            write(folder, request, lambda split, count: _scenes(pools, request, split, count))
+            (folder / MANIFEST).write_text(json.dumps(asdict(request), indent=1) + "\n")
     except OSError as error:
         raise DataError(f"{out}: cannot write the digits data: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return True
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.data.coco import Document, load_document, strict_table
-from tid_tune.data.files import is_new, write_atomically
+from tid_tune.data.files import is_new, write_file
 from tid_tune.data.stratify import choose, choose_nested
 from tid_tune.data.table import Table
 from tid_tune.data.voc import read_image_set, read_voc
@@ -212,7 +212,7 @@ def _write(
     parts = []
     for indices, (path, text) in zip(members, texts.items(), strict=True):
         if text is not None and fresh[path]:
-            write_atomically(path, text)
+            write_file(path, text)
         shows = Counter(label for index in indices for label in labels[index])
         counts = tuple(shows[label] for label in range(len(names)))
         parts.append(Part(path, len(indices), counts, fresh[path]))

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tid_tune import __version__
 from tid_tune.distill.model_config import is_distiller
-from tid_tune.errors import UsageError
 from tid_tune.export import run_without_ops
 from tid_tune.export.onnx import Onnx, Size, export_onnx
 from tid_tune.export.plain import dataset_classes, plain_config
@@ -24,6 +23,7 @@ from tid_tune.export.student import (
     student_weights,
 )
 from tid_tune.export.transforms import input_size
+from tid_tune.files import make_folder
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.setup import quiet
@@ -76,10 +76,7 @@ def export_student(
     named = "the checkpoint" if isinstance(state, Mapping) else str(state)
     plain, weights = plain_config(source), student_weights(loaded)
     detector = build_student(plain, weights, named=named)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be made a folder: {error.strerror}") from None
+    make_folder(out, "out")
     graph = None
     if onnx:
         graph = export_onnx(detector, out / "model.onnx", size or input_size(plain))

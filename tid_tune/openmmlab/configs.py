@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from tid_tune.errors import ConfigError
+from tid_tune.errors import ConfigError, nearest
 from tid_tune.openmmlab.setup import prepare, quiet
 
 __all__ = ["READ_BY_RUNNER", "Config", "ConfigDict", "get_value", "load_config", "set_value"]
@@ -140,9 +139,9 @@ def _what_is_there(node: Any, where: str) -> str:
 def _suggestion(node: Any, key: str, above: list[str]) -> str:
     if not isinstance(node, dict):
         return f". The nearest path that exists is `{'.'.join(above)}`"
-    close = difflib.get_close_matches(key, map(str, node), n=1, cutoff=0.6)
-    if close:
-        return f". Did you mean `{'.'.join([*above, close[0]])}`?"
+    close = nearest(key, map(str, node))
+    if close is not None:
+        return f". Did you mean `{'.'.join([*above, close])}`?"
     return f". The nearest path that exists is `{'.'.join(above)}`" if above else ""
 
 

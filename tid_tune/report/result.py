@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from tid_tune import console
+from tid_tune.files import replacing
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.confirmation import confirmation_table, verdict_text
@@ -202,10 +203,11 @@ def keep_best(winner: Trial, spec: SearchSpec, run: RunFolder) -> None:
     source = run.checkpoint(winner)
     if source is None:
         return
-    run.best.mkdir(exist_ok=True)
-    shutil.copyfile(source, run.best / "checkpoint.part")
-    (run.best / "checkpoint.part").replace(run.best / "checkpoint.pth")
-    load_config(spec.trial, winner.edits, imports=False).dump(run.best / "config.py")
+    config = load_config(spec.trial, winner.edits, imports=False)
+    with replacing(run.best / "checkpoint.pth") as partial:
+        shutil.copyfile(source, partial)
+    with replacing(run.best / "config.py") as partial:
+        config.dump(partial)
 
 
 def _why_nothing(rows: list[Row]) -> str:

@@ -83,12 +83,3 @@ def _fast_metrics(evaluator: Any) -> Any:
     if isinstance(evaluator, Mapping) and evaluator.get("type") in ("CocoMetric", CocoMetric):
         return {**evaluator, "type": FastCocoMetric}
     return evaluator
-
-
-def pick_device(device: str) -> torch.device:
-    """Return the device called `device`; "auto" is the current GPU, or the CPU without one."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device())
-    return torch.device("cpu")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from tid_tune.errors import ConfigError, UsageError
+from tid_tune.files import replacing, write_text
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import Config, load_config
 from tid_tune.openmmlab.runner import Hook
@@ -104,7 +104,8 @@ def train(
     if record is None or not last.is_file():
         record = new
         _clear(work_dir)
-    loaded.dump(str(work_dir / CONFIG))
+    with replacing(work_dir / CONFIG) as partial:
+        loaded.dump(partial)
     _run(config, work_dir, record, last if last.is_file() else None, watcher or Unwatched())
     return record, True
 
@@ -187,6 +188,4 @@ def _clear(work_dir: Path) -> None:
 
 
 def _write(record: TrainingRecord, work_dir: Path) -> None:
-    partial = work_dir / f"{METRICS}.tmp"
-    partial.write_text(json.dumps(asdict(record), indent=1))
-    os.replace(partial, work_dir / METRICS)
+    write_text(work_dir / METRICS, json.dumps(asdict(record), indent=1))

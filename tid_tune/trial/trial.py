@@ -15,13 +15,14 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from tid_tune.device import pick_device
 from tid_tune.errors import ConfigError, TidTuneError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial import proof, state
-from tid_tune.trial.assembly import assemble, pick_device
+from tid_tune.trial.assembly import assemble
 from tid_tune.trial.averages import with_ratios
 from tid_tune.trial.deployment import deployment_costs
 from tid_tune.trial.evaluation import evaluate, evaluate_teacher

@@ -1,0 +1,66 @@
+"""Write files and folders so that a reader never meets half of one, and make output folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tid_tune.errors import UsageError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write a file or a folder to; then move it to `path`.
+
+    Until the block has ended without an exception, and a file's data are on the disk, `path` stays
+    what it was. A folder can take the place of nothing or of an empty folder. The folder above `path` is
+    made if it is missing; what was written is removed after an exception.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The same ending: writers choose a format by it.
+    partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
+    try:
+        yield partial
+        if partial.is_file():
+            _sync(partial)
+        partial.replace(path)
+    except BaseException:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
+        _sync(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the content of `path` by `text` in UTF-8, at once or not at all; see `replacing`."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Make the output folder `path`, which the user named by `option`, unless it is there.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{option} {path}: cannot create this folder: {error.strerror}; name another one"
+        ) from None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
