@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from tid_tune.detectors.heads import adapt_head
@@ -19,13 +17,10 @@ from tid_tune.distill.settings import Settings
 from tid_tune.distill.student_state import export_student_state
 from tid_tune.distill.teacher import Teacher, build_teacher
 from tid_tune.errors import ConfigError
-from tid_tune.openmmlab.setup import prepare
-
-prepare()  # mmdet does not import before it
-
-from mmdet.models.detectors import BaseDetector  # noqa: E402
-from mmdet.models.utils import unpack_gt_instances  # noqa: E402
-from mmdet.registry import MODELS  # noqa: E402
+from tid_tune.openmmlab.configs import ConfigDict
+from tid_tune.openmmlab.models import BaseDetector, unpack_gt_instances
+from tid_tune.openmmlab.named_objects import MessageHub
+from tid_tune.openmmlab.registries import MODELS
 
 __all__ = ["Distiller", "export_student_state"]
 

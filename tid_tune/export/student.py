@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 
+from tid_tune.device import pick_device
 from tid_tune.distill.model_config import student_config
 from tid_tune.distill.student_state import export_student_state, has_student
-from tid_tune.errors import ConfigError, UsageError
+from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_into, load_state, load_weights
-from tid_tune.openmmlab.configs import load_config
-from tid_tune.openmmlab.models import build_model
+from tid_tune.openmmlab.configs import Config, load_config
+from tid_tune.openmmlab.models import build_model, revert_sync_batchnorm
 from tid_tune.openmmlab.setup import quiet
 
 _PARALLEL = "module."
@@ -73,8 +72,6 @@ def build_student(
     `named` is what an error calls the weights. Raises ConfigError if they do not fit the model,
     UsageError if there is no such device.
     """
-    from mmengine.model import revert_sync_batchnorm
-
     try:
         with quiet():
             built = build_model(student_model(config))
@@ -85,19 +82,3 @@ def build_student(
     load_into(built, weights, source=named or "the checkpoint")
     detector: nn.Module = revert_sync_batchnorm(built)
     return detector.to(pick_device(device)).eval()
-
-
-def pick_device(device: str) -> torch.device:
-    """Return the device called `device`; "auto" is a GPU where there is one.
-
-    Raises UsageError if there is no such device.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:  # CPU builds of torch assert
-        reason = str(error).strip().split("\n", 1)[0]
-        raise UsageError(f"device {device!r} cannot be used here: {reason}") from None
-    return chosen
