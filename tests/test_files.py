@@ -26,15 +26,20 @@ def test_a_failed_write_leaves_the_old_and_nothing_else(tmp_path: Path, kind: st
     path = tmp_path / "there"
     if kind == "file":
         path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as partial:
+    with pytest.raises(KeyboardInterrupt):
+        _write_half(path, kind)
+    assert list(tmp_path.iterdir()) == ([path] if kind == "file" else [])
+    assert kind == "folder" or path.read_text() == "old"
+
+
+def _write_half(path: Path, kind: str) -> None:
+    with replacing(path) as partial:
         if kind == "file":
             partial.write_text("half")
         else:
             partial.mkdir()
             (partial / "one").write_text("half")
         raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == ([path] if kind == "file" else [])
-    assert kind == "folder" or path.read_text() == "old"
 
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or a folder to; then move it to `path`.
 
     Until the block has ended without an exception, and a file's data are on the disk, `path` stays
-    what it was. A folder can take the place of nothing or of an empty folder. The folder above `path` is
-    made if it is missing; what was written is removed after an exception.
+    what it was. A folder can take the place of nothing or of an empty folder. The folder above
+    `path` is made if it is missing; after an exception, what was written is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The same ending: writers choose a format by it.

@@ -203,5 +203,5 @@ def test_a_checkpoint_of_another_model_is_refused_before_anything_is_written(tra
 
 def test_a_folder_that_cannot_be_is_refused(trained, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="out .*file/below: .*folder.*: Not a directory"):
+    with pytest.raises(UsageError, match=r"out .*file/below: .*folder.*: Not a directory"):
         export_student(*trained, tmp_path / "file" / "below")
