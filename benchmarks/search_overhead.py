@@ -28,7 +28,8 @@ from typing import Any
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.decision import Assignment, Continue
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import Choice, LogUniform, Sampler, Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Sampler, Scheduler, SearchSpec
+from tid_tune.space import Choice, LogUniform, Uniform
 
 OBJECTIVE = "coco/bbox_mAP"
 

@@ -30,15 +30,8 @@ from tid_tune.results.ranking import winning_trial
 from tid_tune.search.decision import Assignment
 from tid_tune.search.simulate import simulate
 from tid_tune.search.stages.verdict import judge
-from tid_tune.searchfile.model import (
-    Budget,
-    Choice,
-    Confirm,
-    LogUniform,
-    Sampler,
-    SearchSpec,
-    Uniform,
-)
+from tid_tune.searchfile.model import Budget, Confirm, Sampler, SearchSpec
+from tid_tune.space import Choice, LogUniform, Uniform
 
 
 def tid_tune(

@@ -16,7 +16,8 @@ from tid_tune.results.costs import cost_rows
 from tid_tune.results.one_trial import ProofRow, config_diff, proof_rows
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
-from tid_tune.searchfile.model import LogUniform, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import LogUniform
 
 
 @pytest.fixture

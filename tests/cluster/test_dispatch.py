@@ -11,7 +11,8 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Scheduler, SearchSpec
+from tid_tune.space import Uniform
 
 
 def test_old_checkpoints_are_deleted_before_a_trial_writes_new_ones_of_the_same_name(

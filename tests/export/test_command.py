@@ -13,7 +13,8 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.openmmlab.checkpoints import load_state
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import Choice, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import Choice
 
 WEIGHT = "model.distillation.loss_weight"
 

@@ -13,7 +13,8 @@ from tid_tune.report.result import write_result
 from tid_tune.report.tables import list_table
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import VirtualClock, simulate
-from tid_tune.searchfile.model import Confirm, SearchSpec, Uniform
+from tid_tune.searchfile.model import Confirm, SearchSpec
+from tid_tune.space import Uniform
 
 METHOD = "model.distillation.method"
 WORTH = {"none": 0.3, "fgd": 0.4, "tid": 0.5}

@@ -5,7 +5,8 @@ from pathlib import Path
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.results.ranking import leaderboard
 from tid_tune.search.simulate import simulate
-from tid_tune.searchfile.model import Choice, Fixed, Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Scheduler, SearchSpec
+from tid_tune.space import Choice, Fixed, Uniform
 
 
 def shown(width, **changes):

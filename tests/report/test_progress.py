@@ -15,7 +15,8 @@ from tid_tune.results.ranking import best_trial, leaderboard, winning_row
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.searchfile.model import Budget, Confirm, Scheduler, SearchSpec, Uniform
+from tid_tune.searchfile.model import Budget, Confirm, Scheduler, SearchSpec
+from tid_tune.space import Uniform
 
 
 def value(assignment: Assignment, epoch: float) -> dict[str, float]:

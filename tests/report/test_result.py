@@ -7,7 +7,8 @@ import pytest
 from tid_tune.report.result import write_result
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import simulate
-from tid_tune.searchfile.model import Budget, SearchSpec, Tracking, Uniform
+from tid_tune.searchfile.model import Budget, SearchSpec, Tracking
+from tid_tune.space import Uniform
 
 
 def weight(work, epoch):

@@ -14,7 +14,8 @@ from tid_tune.report.tables import changes_table, report_table
 from tid_tune.results.one_trial import changes
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import VirtualClock, simulate
-from tid_tune.searchfile.model import Scheduler, Uniform
+from tid_tune.searchfile.model import Scheduler
+from tid_tune.space import Uniform
 
 
 def searched(folder: Path, **scheduler: Any) -> RunFolder:

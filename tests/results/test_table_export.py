@@ -11,7 +11,8 @@ from tid_tune.ledger.records import Status
 from tid_tune.results.optuna_study import write_optuna
 from tid_tune.results.table import write_csv
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
-from tid_tune.searchfile.model import Choice, Confirm, Fixed, Integer, LogUniform, Uniform
+from tid_tune.searchfile.model import Confirm
+from tid_tune.space import Choice, Fixed, Integer, LogUniform, Uniform
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from tid_tune.results.ranking import best_trial, leaderboard
 from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue, Fail, Stop, Suspend
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, simulate
-from tid_tune.searchfile.model import Choice, Constraint, Fixed, Resources, Sampler, Scheduler
+from tid_tune.searchfile.model import Resources, Sampler, Scheduler
+from tid_tune.space import Choice, Constraint, Fixed
 
 PLAIN = {"scheduler": Scheduler(type="none"), "sampler": Sampler(type="random")}
 

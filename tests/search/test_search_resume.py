@@ -5,15 +5,8 @@ from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import (
-    Budget,
-    Confirm,
-    Interval,
-    LogUniform,
-    Sampler,
-    Scheduler,
-    Uniform,
-)
+from tid_tune.searchfile.model import Budget, Confirm, Interval, Sampler, Scheduler
+from tid_tune.space import LogUniform, Uniform
 
 
 @pytest.fixture

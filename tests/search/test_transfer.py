@@ -12,8 +12,8 @@ from tid_tune.results.ranking import ranked_full_length
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
 from tid_tune.search.transfer import narrowed
-from tid_tune.searchfile.model import Constraint, Integer, LogUniform, Transfer, Uniform
-from tid_tune.space.distributions import contains, decode, size
+from tid_tune.searchfile.model import Transfer
+from tid_tune.space import Constraint, Integer, LogUniform, Uniform
 
 
 @pytest.fixture(scope="module")
@@ -141,13 +141,13 @@ def test_a_run_that_is_not_there_or_has_another_objective_is_refused(earlier, tm
 @pytest.mark.parametrize("dist", EXAMPLES, ids=lambda d: d.kind)
 @given(units=st.lists(st.floats(0, 1), min_size=1, max_size=3))
 def test_a_narrowed_range_holds_its_points_and_nothing_new(dist, units):
-    values = [decode(dist, unit) for unit in units]
+    values = [dist.decode(unit) for unit in units]
     narrow = narrowed({"x": dist}, [{"x": value} for value in values])["x"]
-    assert all(contains(narrow, value) for value in values)
+    assert all(narrow.contains(value) for value in values)
     for unit in (0.0, 0.3, 1.0):
-        assert contains(dist, decode(narrow, unit))
-    if size(dist) is not None:
-        assert size(narrow) <= size(dist)
+        assert dist.contains(narrow.decode(unit))
+    if dist.size is not None:
+        assert narrow.size <= dist.size
 
 
 def test_without_full_length_trials_there_is_nothing_to_start_from(tmp_path):

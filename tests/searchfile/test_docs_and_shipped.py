@@ -11,7 +11,7 @@ from tid_tune.searchfile import load
 from tid_tune.searchfile.checks.objectives import COSTS
 from tid_tune.searchfile.model import OPTIONS_OF_TYPE
 from tid_tune.searchfile.source import KEYS, SECTIONS
-from tid_tune.searchfile.space import READERS
+from tid_tune.space import distribution_names
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs" / "search-spaces.md").read_text()
@@ -20,7 +20,7 @@ REFERENCE = (ROOT / "docs" / "search-spaces.md").read_text()
 def test_the_reference_names_every_field_option_and_distribution() -> None:
     options = [key for model in SECTIONS.values() for key in model.model_fields]
     conditional = [key for options in OPTIONS_OF_TYPE.values() for key in options]
-    for word in {*KEYS, *options, *conditional, *READERS, *COSTS, "when", "narrow"}:
+    for word in {*KEYS, *options, *conditional, *distribution_names(), *COSTS, "when", "narrow"}:
         assert re.search(rf"\b{word}\b", REFERENCE), f"{word} is not documented"
 
 

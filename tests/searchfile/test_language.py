@@ -10,19 +10,8 @@ import pytest
 from support.spec_samples import HEAD, LR, ONE, with_line
 
 from tid_tune.searchfile import SearchSpec
-from tid_tune.searchfile.model import (
-    Choice,
-    Confirm,
-    Constraint,
-    Fixed,
-    Integer,
-    Interval,
-    LogUniform,
-    Normal,
-    Ordinal,
-    Transfer,
-    Uniform,
-)
+from tid_tune.searchfile.model import Confirm, Interval, Transfer
+from tid_tune.space import Choice, Constraint, Fixed, Integer, LogUniform, Normal, Ordinal, Uniform
 
 Load = Callable[..., SearchSpec]
 MOMENTUM = "optim_wrapper.optimizer.momentum"

@@ -10,7 +10,7 @@ from support.spec_samples import LR, ONE
 
 from tid_tune.errors import SpecError
 from tid_tune.searchfile import SearchSpec, load
-from tid_tune.searchfile.model import Fixed, LogUniform, Uniform
+from tid_tune.space import Fixed, LogUniform, Uniform
 
 Load = Callable[..., SearchSpec]
 MOMENTUM = "optim_wrapper.optimizer.momentum"

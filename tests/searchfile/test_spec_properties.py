@@ -15,7 +15,7 @@ from tid_tune.errors import SpecError
 from tid_tune.searchfile import load
 from tid_tune.searchfile.dump import dump
 from tid_tune.searchfile.source import KEYS
-from tid_tune.searchfile.space import READERS
+from tid_tune.space import distribution_names
 
 # The project folder is shared by the examples of a test; each writes its own search.yaml.
 quick = settings(
@@ -32,7 +32,9 @@ scalars = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["tpe", "asha", "tid", "config.py", LR, "lr", "lr > 1", "1 epoch", "max"]),
 )
-keys = st.sampled_from([*KEYS, *READERS, "type", "when", "top", "run", LR, SELECT, "x", ""])
+keys = st.sampled_from(
+    [*KEYS, *distribution_names(), "type", "when", "top", "run", LR, SELECT, "x", ""]
+)
 values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
@@ -86,7 +88,7 @@ positive = st.floats(min_value=1e-6, max_value=1e6)
 @st.composite
 def distributions(draw: st.DrawFn) -> dict[str, Any]:
     """A valid distribution for a number."""
-    kind = draw(st.sampled_from(sorted(READERS)))
+    kind = draw(st.sampled_from(distribution_names()))
     if kind in ("choice", "ordinal"):
         return {
             kind: draw(

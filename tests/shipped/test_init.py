@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from tid_tune import searchfile
 from tid_tune.cli import app
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.searchfile.model import Fixed, LogUniform
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import parse
 from tid_tune.shipped import files
 from tid_tune.shipped.search_text import COMMENTS, flow
+from tid_tune.space import Fixed, LogUniform
 
 STUDENT = """
 _base_ = "mmdet::gfl/gfl_r50_fpn_1x_coco.py"

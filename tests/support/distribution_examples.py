@@ -1,14 +1,6 @@
 """One distribution of every kind and form."""
 
-from tid_tune.searchfile.model import (
-    Choice,
-    Fixed,
-    Integer,
-    LogUniform,
-    Normal,
-    Ordinal,
-    Uniform,
-)
+from tid_tune.space import Choice, Fixed, Integer, LogUniform, Normal, Ordinal, Uniform
 
 EXAMPLES = [
     Uniform(low=-1, high=3),

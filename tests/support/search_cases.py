@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.search.decision import Assignment
-from tid_tune.searchfile.model import Choice, LogUniform, SearchSpec, Uniform
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import Choice, LogUniform, Uniform
 
 OBJECTIVE = "coco/bbox_mAP"
 SPACE = {

@@ -24,7 +24,8 @@ from tid_tune.ledger.events import (
     to_line,
 )
 from tid_tune.ledger.records import Status
-from tid_tune.searchfile.model import LogUniform, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import LogUniform
 from tid_tune.tracking.mlflow_sync import PARENT_TAG, TRIAL_TAG, Mirror, child_name
 from tid_tune.tracking.tracker import Tracker
 

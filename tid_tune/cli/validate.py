@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tid_tune.searchfile.model import Distribution, SearchSpec
+    from tid_tune.searchfile.model import SearchSpec
+    from tid_tune.space import Distribution
 
 SpaceFile = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
 Overrides = Annotated[
@@ -31,17 +32,16 @@ def validate(space: SpaceFile, overrides: Overrides = None) -> None:
 def show_spec(spec: SearchSpec) -> None:
     """Print what a valid search space will do: its parameters, its stages, its limits."""
     from tid_tune.console import say
-    from tid_tune.searchfile.dump import constraint_text
     from tid_tune.searchfile.merge import shown_path
     from tid_tune.searchfile.plan import stages
 
-    searched = sum(distribution.kind != "fixed" for distribution in spec.space.values())
+    searched = sum(not distribution.is_fixed for distribution in spec.space.values())
     noun = "parameter" if searched == 1 else "parameters"
     say(f"{spec.name}: valid; {searched} searched {noun} of {shown_path(spec.trial)}")
     say()
     _print_columns(("parameter", "values", "when"), _space_rows(spec))
     for constraint in spec.require:
-        say(f"require {constraint_text(constraint)}")
+        say(f"require {constraint.text}")
     say()
     rows = [(s.name, str(s.trainings), f"at most {s.epochs:g}") for s in stages(spec)]
     _print_columns(("stage", "trainings", "epochs"), rows)

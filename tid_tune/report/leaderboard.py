@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tid_tune.ledger.records import Status
 from tid_tune.results.ranking import Row
-from tid_tune.searchfile.model import Fixed, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 STYLES = {Status.FAILED: "red", Status.STOPPED: "dim", Status.INTERRUPTED: "yellow"}
 FIXED_WIDTH = 48
@@ -30,7 +30,7 @@ def leaderboard_table(
         width: of the terminal; too narrow for a column per parameter, they share one.
         top: at most so many rows besides the baseline's; None: all.
     """
-    searched = [path for path, found in spec.space.items() if not isinstance(found, Fixed)]
+    searched = [path for path, found in spec.space.items() if not found.is_fixed]
     names = short_names([path for path in searched if any(path in row.params for row in rows)])
     room = width - FIXED_WIDTH - sum(len(name) + 2 for name in spec.objectives)
     columns = sum(max(len(name), 8) + 2 for name in names.values()) <= room

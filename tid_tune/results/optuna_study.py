@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,15 +11,7 @@ from typing import Any
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
-from tid_tune.searchfile.model import (
-    Choice,
-    Distribution,
-    Fixed,
-    Integer,
-    LogUniform,
-    Ordinal,
-    SearchSpec,
-)
+from tid_tune.searchfile.model import SearchSpec
 
 _LEFT_OUT = {Status.PENDING, Status.RUNNING, Status.DUPLICATE}
 
@@ -41,7 +32,11 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
 
     if path.exists():
         raise UsageError(f"{path} exists; name another file or delete it")
-    space = {name: _distribution(name, dist, state) for name, dist in spec.space.items()}
+    space = {
+        # Values of trials from an earlier space fit, too.
+        name: dist.to_optuna([t.params[name] for t in state.trials.values() if name in t.params])
+        for name, dist in spec.space.items()
+    }
     with quiet_optuna():
         study = optuna.create_study(
             storage=_storage(path),
@@ -76,9 +71,11 @@ def _storage(path: Path) -> Any:
 def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, Any]) -> Any:
     from optuna.trial import create_trial
 
+    from tid_tune.space.optuna_forms import storable
+
     state, values = _outcome(trial, spec)
     first = spec.first_objective
-    params = {n: _flat(v) for n, v in trial.params.items() if n in space}
+    params = {n: storable(v) for n, v in trial.params.items() if n in space}
     frozen = create_trial(
         state=state,
         values=values,
@@ -118,31 +115,3 @@ def _outcome(trial: Trial, spec: SearchSpec) -> tuple[Any, list[float] | None]:
         values = None if last is None else [last.metrics[name] for name in spec.objectives]
         return TrialState.PRUNED, values
     return TrialState.FAIL, None
-
-
-def _flat(value: Any) -> Any:
-    """Return the value as Optuna's storage can hold it."""
-    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict | tuple) else value
-
-
-def _distribution(name: str, dist: Distribution, state: RunState) -> Any:
-    """Return the distribution for Optuna; the values of trials from an earlier space fit it too."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-
-    tried = [_flat(t.params[name]) for t in state.trials.values() if name in t.params]
-    if isinstance(dist, Choice | Ordinal | Fixed) or not all(map(_is_number, tried)):
-        values = [dist.value] if isinstance(dist, Fixed) else getattr(dist, "values", ())
-        options = {json.dumps(value): value for value in [*map(_flat, values), *tried]}
-        return CategoricalDistribution(list(options.values()))
-    low, high = min([dist.low, *tried]), max([dist.high, *tried])
-    if isinstance(dist, Integer) and all(isinstance(value, int) for value in tried):
-        return IntDistribution(int(low), int(high), log=dist.log and low >= 1)
-    return FloatDistribution(low, high, log=isinstance(dist, LogUniform) and low > 0)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

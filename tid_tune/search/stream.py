@@ -23,7 +23,8 @@ from tid_tune.search.samplers.random import RandomSampler
 from tid_tune.search.schedulers import make_scheduler
 from tid_tune.search.stages.plan import methods
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.space.space import Params, Space, method_edits
+from tid_tune.space import Params, Space
+from tid_tune.space.space import method_edits
 
 
 @dataclass(frozen=True)

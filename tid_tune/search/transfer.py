@@ -6,10 +6,8 @@ run any more, and a reader sees where each starting point came from.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.events import Transferred, TransferredPoint
@@ -18,22 +16,8 @@ from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import ranked_full_length
 from tid_tune.search.stages.plan import methods
 from tid_tune.search.stream import StartPoint
-from tid_tune.searchfile.model import (
-    Choice,
-    Distribution,
-    Fixed,
-    Integer,
-    LogUniform,
-    Normal,
-    Ordinal,
-    SearchSpec,
-    Uniform,
-)
-from tid_tune.space.distributions import contains, size, value_at
-from tid_tune.space.space import Params, broken_constraint, describe
-
-MARGIN = 0.1
-"""`narrow` leaves this part of the old range on both sides of the transferred values."""
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import Distribution, Params, broken_constraint
 
 
 def read_transfer(spec: SearchSpec) -> Transferred:
@@ -55,7 +39,7 @@ def read_transfer(spec: SearchSpec) -> Transferred:
         )
     lawful = [t for t in trials if broken_constraint(spec.require, t.params) is None]
     if not lawful:
-        rules = ", ".join(describe(rule) for rule in spec.require)
+        rules = ", ".join(rule.text for rule in spec.require)
         raise UsageError(
             f"start_from: none of the {len(trials)} full-length trials of {path} satisfies "
             f"`require: {rules}`; drop start_from, or change the rule"
@@ -93,13 +77,13 @@ def start_points(
         if broken is not None:
             notes.append(
                 f"start_from: {point.trial} of {stage.run} is left out, since it breaks "
-                f"`require: {describe(broken)}`"
+                f"`require: {broken.text}`"
             )
             continue
         kept = {
             name: value
             for name, value in point.params.items()
-            if name in spec.space and contains(spec.space[name], value)
+            if name in spec.space and spec.space[name].contains(value)
         }
         lost = [name for name in point.params if name not in kept]
         if lost:
@@ -120,42 +104,9 @@ def narrowed(
     """Return `space` with each range shrunk to the values of `points` and a margin of 10 %."""
     params = list(points)
     return {
-        name: _narrow(dist, [p[name] for p in params if name in p and contains(dist, p[name])])
+        name: dist.narrow([p[name] for p in params if name in p and dist.contains(p[name])])
         for name, dist in space.items()
     }
-
-
-def _narrow(dist: Distribution, values: list[Any]) -> Distribution:
-    if not values or isinstance(dist, Fixed):
-        return dist
-    match dist:
-        case Choice():
-            return dist.model_copy(update={"values": _seen(dist.values, values)})
-        case Ordinal():
-            at = [i for i, value in enumerate(dist.values) if value in values]
-            kept = dist.values[max(0, at[0] - 1) : at[-1] + 2]
-            return dist.model_copy(update={"values": kept})
-    low, high = _range(dist, min(values), max(values))
-    step, count = getattr(dist, "step", None), size(dist)
-    if step is not None and count is not None:
-        # Outwards to the next step; a range that ends on one ends there, rounding errors aside.
-        first = math.floor((low - dist.low) / step + 1e-9)
-        last = math.ceil((high - dist.low) / step - 1e-9)
-        low, high = value_at(dist, max(0, first)), value_at(dist, min(last, count - 1))
-    return dist.model_copy(update={"low": low, "high": high})
-
-
-def _range(dist: Uniform | LogUniform | Integer | Normal, low: Any, high: Any) -> tuple[Any, Any]:
-    """Return the range of the values with the margin, inside the old range."""
-    if isinstance(dist, LogUniform) or (isinstance(dist, Integer) and dist.log):
-        factor = (dist.high / dist.low) ** MARGIN
-        return max(dist.low, low / factor), min(dist.high, high * factor)
-    margin = (dist.high - dist.low) * MARGIN
-    return max(dist.low, low - margin), min(dist.high, high + margin)
-
-
-def _seen(options: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...]:
-    return tuple(option for option in options if option in values)
 
 
 def ledger_of(run: Path) -> Path:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tid_tune.searchfile.model import Choice, Distribution, Fixed, Integer, Ordinal, Value
 from tid_tune.searchfile.names import UnknownName, full_name
 from tid_tune.searchfile.problems import Problems
-from tid_tune.searchfile.tree import Node, describe, same
+from tid_tune.searchfile.tree import Node
+from tid_tune.space import Distribution, Value
+from tid_tune.space.conditions import parents_first
+from tid_tune.space.values import describe
 
 When = dict[str, tuple[Value, ...]]
 
@@ -18,31 +20,27 @@ def read_conditions(
     extra: Mapping[str, Distribution],
     problems: Problems,
 ) -> dict[str, When]:
-    """The `when` of every parameter that has one.
+    """Return the `when` of every parameter that has one.
 
-    `extra` are parameters that are not in the space but have a value per trial (the method of a
-    comparison); conditions may name them too.
+    Args:
+        node: the section `space`.
+        space: its parameters that could be read.
+        extra: parameters that are not in the space but have a value in each trial (the method of a
+            comparison); conditions may name them, too.
+        problems: where wrong conditions are noted.
     """
     conditions: dict[str, When] = {}
     for path, child in node.entries.items():
         when = child.entries.get("when")
         if path in space and when is not None:
             conditions[path] = _read_when(path, when, {**extra, **space}, problems)
-    _refuse_cycles(node, conditions, problems)
+    _, circles = parents_first(conditions)
+    for circle in circles:
+        where, text = node.entries[circle[0]].where, " -> ".join(circle)
+        problems.add(
+            where, f"space.{circle[0]}.when", f"conditions form a circle: {text}; remove one"
+        )
     return conditions
-
-
-def allows(distribution: Distribution, value: Value) -> bool | None:
-    """Whether a parameter can have exactly this value; None where equality makes no sense."""
-    if isinstance(distribution, Choice | Ordinal):
-        return any(same(value, choice) for choice in distribution.values)
-    if isinstance(distribution, Fixed):
-        return same(value, distribution.value)
-    if isinstance(distribution, Integer):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        inside = whole and distribution.low <= value <= distribution.high
-        return inside and (value - distribution.low) % distribution.step == 0
-    return None
 
 
 def _read_when(
@@ -76,58 +74,26 @@ def _read_values(
 ) -> tuple[Value, ...]:
     items = node.value if isinstance(node.value, list) else [node]
     if not items:
-        problems.add(node.where, at, f"an empty list for {parent} is never true; name a value")
+        text = f"an empty list for {parent} never applies; name a value"
+        problems.add(node.where, at, text)
     values = []
     for item in items:
         value = item.plain()
-        allowed = allows(distribution, value)
-        if allowed is None:
-            text = f"{parent} is continuous, so it never equals {describe(value)}; "
-            problems.add(item.where, at, text + "make it a choice, an ordinal or an integer")
-        elif not allowed:
-            text = f"{parent} is never {describe(value)}; it is {_domain(distribution)}"
-            problems.add(item.where, at, text)
+        wrong = _value_problem(parent, distribution, value)
+        if wrong is not None:
+            problems.add(item.where, at, wrong)
         else:
-            values.append(value)
+            values.append(distribution.canonical(value))
     return tuple(values)
 
 
-def _domain(distribution: Distribution) -> str:
-    if isinstance(distribution, Choice | Ordinal):
-        return "one of " + ", ".join(describe(value) for value in distribution.values)
-    if isinstance(distribution, Fixed):
-        return f"always {describe(distribution.value)}"
-    if isinstance(distribution, Integer):
-        step = f" in steps of {distribution.step}" if distribution.step > 1 else ""
-        return f"a whole number in [{distribution.low}, {distribution.high}]{step}"
-    return "a number"
-
-
-def _refuse_cycles(node: Node, conditions: dict[str, When], problems: Problems) -> None:
-    done: set[str] = set()
-    for start in conditions:
-        trail: list[str] = []
-        _walk(start, trail, done, node, conditions, problems)
-
-
-def _walk(
-    path: str,
-    trail: list[str],
-    done: set[str],
-    node: Node,
-    conditions: dict[str, When],
-    problems: Problems,
-) -> None:
-    if path in trail:
-        circle = " -> ".join([*trail[trail.index(path) :], path])
-        problems.add(
-            node.entries[path].where, f"space.{path}.when", f"goes round in a circle: {circle}"
+def _value_problem(parent: str, distribution: Distribution, value: Value) -> str | None:
+    """Return why a parameter never has exactly this value, or None if it may."""
+    if distribution.size is None:
+        return (
+            f"{parent} is continuous, so it never equals {describe(value)}; "
+            "make it a choice, an ordinal, an integer or a quantized form"
         )
-        return
-    if path in done:
-        return
-    trail.append(path)
-    for parent in conditions.get(path, {}):
-        _walk(parent, trail, done, node, conditions, problems)
-    trail.pop()
-    done.add(path)
+    if not distribution.contains(value):
+        return f"{parent} is never {describe(value)}; it is {distribution.domain}"
+    return None

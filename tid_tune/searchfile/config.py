@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tid_tune.errors import ConfigError
-from tid_tune.searchfile.model import Choice, Distribution, Fixed, Ordinal, Value
 from tid_tune.searchfile.problems import Problems, Where
-from tid_tune.searchfile.tree import Node, describe
+from tid_tune.searchfile.tree import Node
+from tid_tune.space import Distribution, Value
+from tid_tune.space.values import describe
 
 if TYPE_CHECKING:
     from tid_tune.openmmlab.configs import Config
@@ -69,23 +70,19 @@ def check_paths(
 
 
 def _type_clash(current: Any, distribution: Distribution) -> str | None:
-    """What makes the values of a parameter unlike the value the config has, or None."""
-    values: tuple[Value, ...] = (0.5,)
-    if isinstance(distribution, Choice | Ordinal):
-        values = distribution.values
-    elif isinstance(distribution, Fixed):
-        values = (distribution.value,)
-    for value in values:
+    """Return what makes the values of a parameter unlike the config's value, or None."""
+    for value in distribution.extremes:
         if value is None or current is None or _alike(current, value):
             continue
-        if isinstance(distribution, Fixed) and isinstance(value, list | tuple):
+        if distribution.is_fixed and isinstance(value, list | tuple):
             return (
                 f"a list alone is one fixed value, but the config has {describe(current)} here; "
                 "to search write {uniform: [low, high]} or {choice: [a, b]}"
             )
+        shown = distribution.domain if distribution.size is None else describe(value)
         return (
-            f"the config has {describe(current)} here, so {describe(value)} cannot take its "
-            "place; search a value inside it, or one of its kind"
+            f"the config has {describe(current)} here, so {shown} cannot take its place; search "
+            "a value inside it, or values of the same type"
         )
     return None
 

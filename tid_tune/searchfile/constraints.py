@@ -1,37 +1,30 @@
-"""`require`: comparisons that must hold between the parameters of a trial."""
+"""Reads `require`: comparisons that must hold between the parameters of a trial."""
 
 from __future__ import annotations
 
-import operator
+import math
 import re
 from collections.abc import Mapping
 
-from tid_tune.searchfile.model import Choice, Constraint, Distribution, Fixed, Ordinal, Value
 from tid_tune.searchfile.names import UnknownName, full_name
 from tid_tune.searchfile.problems import Problems
-from tid_tune.searchfile.tree import Node, describe
+from tid_tune.searchfile.tree import Node
+from tid_tune.space import Constraint, Distribution
+from tid_tune.space.values import describe
 
 _OPERATOR = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*")
-_COMPARE = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 class _Wrong(Exception):
-    """The comparison is wrong; the message says why."""
+    """A comparison is wrong; the message says why."""
 
 
 def read_constraints(
     node: Node, space: Mapping[str, Distribution], problems: Problems
 ) -> tuple[Constraint, ...]:
-    """The comparisons of a list of texts such as `key_threshold > weak_threshold`.
+    """Return the comparisons of a list of texts such as `key_threshold > weak_threshold`.
 
-    `a < b < c` stands for two comparisons.
+    `a < b < c` means two comparisons.
     """
     if not isinstance(node.value, list):
         text = f"expected a list such as [a > b], got {describe(node.plain())}"
@@ -44,15 +37,6 @@ def read_constraints(
         except (_Wrong, UnknownName) as error:
             problems.add(item.where, "require", str(error))
     return tuple(found)
-
-
-def holds(constraint: Constraint, params: Mapping[str, Value]) -> bool:
-    """Whether the comparison holds; true while a parameter it names is not set."""
-    sides = (constraint.left, constraint.right)
-    if any(isinstance(side, str) and side not in params for side in sides):
-        return True
-    left, right = (params[side] if isinstance(side, str) else side for side in sides)
-    return bool(_COMPARE[constraint.op](left, right))
 
 
 def _read(item: Node, space: Mapping[str, Distribution]) -> list[Constraint]:
@@ -80,41 +64,23 @@ def _side(text: str, space: Mapping[str, Distribution]) -> str | float:
     except ValueError:
         path = full_name(text, space)
     else:
-        if number in (float("inf"), float("-inf")) or number != number:
+        if not math.isfinite(number):
             raise _Wrong(f"expected a finite number, got {text}")
         return number
-    if _bounds(space[path]) is None:
+    if space[path].bounds is None:
         raise _Wrong(f"{path} has values that are not numbers; compare numbers only")
     return path
-
-
-def _bounds(distribution: Distribution) -> tuple[float, float] | None:
-    if isinstance(distribution, Choice | Ordinal | Fixed):
-        values = (distribution.value,) if isinstance(distribution, Fixed) else distribution.values
-        if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-            return None
-        return min(values), max(values)
-    return distribution.low, distribution.high
 
 
 def _refuse_impossible(
     constraint: Constraint, text: str, space: Mapping[str, Distribution]
 ) -> None:
-    bounds = []
-    for side in (constraint.left, constraint.right):
-        found = _bounds(space[side]) if isinstance(side, str) else (side, side)
-        bounds.append(found or (0.0, 0.0))
-    (low, high), (other_low, other_high) = bounds
-    possible = {
-        "<": low < other_high,
-        "<=": low <= other_high,
-        ">": high > other_low,
-        ">=": high >= other_low,
-        "==": low <= other_high and high >= other_low,
-        "!=": not low == high == other_low == other_high,
-    }[constraint.op]
-    if not possible:
+    left, right = (
+        (space[side].bounds or (0.0, 0.0)) if isinstance(side, str) else (side, side)
+        for side in (constraint.left, constraint.right)
+    )
+    if not constraint.can_hold(left, right):
         raise _Wrong(
-            f"{text!r} can never hold: [{low:g}, {high:g}] {constraint.op} "
-            f"[{other_low:g}, {other_high:g}]; change the ranges or remove it"
+            f"{text!r} can never hold: [{left[0]:g}, {left[1]:g}] {constraint.op} "
+            f"[{right[0]:g}, {right[1]:g}]; change the ranges or remove it"
         )

@@ -6,20 +6,9 @@ import json
 import re
 from typing import Any
 
-from tid_tune.searchfile.model import (
-    OPTIONS_OF_TYPE,
-    Choice,
-    Constraint,
-    Distribution,
-    Fixed,
-    Integer,
-    LogUniform,
-    Model,
-    Normal,
-    Ordinal,
-    SearchSpec,
-    Uniform,
-)
+from tid_tune.models import Model
+from tid_tune.searchfile.model import OPTIONS_OF_TYPE, SearchSpec
+from tid_tune.space import Distribution
 
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
@@ -35,47 +24,16 @@ def dump(spec: SearchSpec) -> str:
 
 def distribution_fields(distribution: Distribution) -> dict[str, Any]:
     """The entry under `space` that reads as this distribution."""
-    entry = _kind_fields(distribution)
+    entry = distribution.to_yaml()
     if distribution.when:
         entry["when"] = {path: list(values) for path, values in distribution.when.items()}
     return entry
-
-
-def constraint_text(constraint: Constraint) -> str:
-    """The text under `require` that reads as this constraint."""
-    left, right = (
-        side if isinstance(side, str) else repr(side)
-        for side in (constraint.left, constraint.right)
-    )
-    return f"{left} {constraint.op} {right}"
 
 
 def interval_text(spec: SearchSpec) -> str:
     """The spec's `report_every` as YAML has it, e.g. `2000 iters`."""
     every = spec.report_every
     return f"{every.count} {every.unit}{'' if every.count == 1 else 's'}"
-
-
-def _kind_fields(distribution: Distribution) -> dict[str, Any]:
-    match distribution:
-        case Uniform(low=low, high=high, step=None):
-            return {"uniform": [low, high]}
-        case Uniform(low=low, high=high, step=step):
-            return {"quantized_uniform": [low, high, step]}
-        case LogUniform(low=low, high=high, step=None):
-            return {"log_uniform": [low, high]}
-        case LogUniform(low=low, high=high, step=step):
-            return {"quantized_log_uniform": [low, high, step]}
-        case Integer(low=low, high=high, log=True):
-            return {"log_integer": [low, high]}
-        case Integer(low=low, high=high, step=step):
-            return {"integer": [low, high, step]}
-        case Normal(mean=mean, std=std, low=low, high=high):
-            return {"normal": [mean, std], "low": low, "high": high}
-        case Choice() | Ordinal():
-            return {distribution.kind: list(distribution.values)}
-        case Fixed(value=value):
-            return {"fixed": value}
 
 
 def _fields(spec: SearchSpec) -> dict[str, Any]:
@@ -98,7 +56,7 @@ def _fields(spec: SearchSpec) -> dict[str, Any]:
     if spec.method:
         fields["method"] = list(spec.method)
     if spec.require:
-        fields["require"] = [constraint_text(constraint) for constraint in spec.require]
+        fields["require"] = [constraint.text for constraint in spec.require]
     if spec.confirm is not None:
         fields["confirm"] = _section("confirm", spec.confirm)
     if spec.start_from:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tid_tune.distill.model_config import is_distiller
+from tid_tune.models import Model
 from tid_tune.searchfile.checks.config import check_against_config
 from tid_tune.searchfile.checks.data import check_run
 from tid_tune.searchfile.checks.methods import read_methods
@@ -17,13 +18,14 @@ from tid_tune.searchfile.conditions import read_conditions
 from tid_tune.searchfile.config import METHOD, max_epochs, read_config
 from tid_tune.searchfile.constraints import read_constraints
 from tid_tune.searchfile.merge import SHORTHANDS, read_tree
-from tid_tune.searchfile.model import Choice, Confirm, Distribution, Fixed, Model, SearchSpec
+from tid_tune.searchfile.model import Confirm, SearchSpec
 from tid_tune.searchfile.points import read_start
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.sections import read_section, unknown_keys
 from tid_tune.searchfile.source import KEYS, SECTIONS, Header, read_interval
 from tid_tune.searchfile.space import read_space
 from tid_tune.searchfile.tree import Node
+from tid_tune.space import Choice, Distribution, Fixed
 
 if TYPE_CHECKING:
     from tid_tune.openmmlab.configs import Config

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tid_tune.searchfile.model import OPTIONS_OF_TYPE
 from tid_tune.searchfile.problems import Problems, Where
-from tid_tune.searchfile.space import READERS
-from tid_tune.searchfile.tree import MAX_BYTES, Node, describe, parse
+from tid_tune.searchfile.tree import MAX_BYTES, Node, parse
+from tid_tune.space import distribution_names
+from tid_tune.space.values import describe
 
 SHORTHANDS = {
     "sampler": "type",
@@ -188,7 +189,7 @@ def _parameter(path: str, entries: Mapping[str, Node]) -> str:
     if known in entries:
         return known
     parent, _, last = path.rpartition(".")
-    return parent if parent and last in READERS else path
+    return parent if parent and last in distribution_names() else path
 
 
 def _placed(node: Node, path: str, value: Node, where: Where, problems: Problems) -> Node:

@@ -8,20 +8,12 @@ records.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-Value = Any
-"""A JSON value a parameter may take: None, bool, int, float, str, or a list or dict of those."""
-
-
-class Model(BaseModel):
-    """Base of every part of a spec: immutable, no unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+from tid_tune.models import Model
+from tid_tune.space import AnyDistribution, Constraint, Value
 
 
 def _whole(value: object) -> object:
@@ -36,83 +28,6 @@ Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$")]
 Metric = Annotated[str, Field(pattern=r"^[^\s=\x00-\x1f]{1,200}$")]
 Direction = Literal["max", "min"]
-
-
-class _Distribution(Model):
-    when: dict[str, tuple[Value, ...]] = {}
-    """Active only while every named parameter has one of the given values."""
-
-
-class Uniform(_Distribution):
-    """A float in [low, high]; with `step`, low + k * step."""
-
-    kind: Literal["uniform"] = "uniform"
-    low: float
-    high: float
-    step: float | None = None
-
-
-class LogUniform(_Distribution):
-    """A float in [low, high], uniform in its logarithm; with `step`, rounded to multiples of it."""
-
-    kind: Literal["log_uniform"] = "log_uniform"
-    low: float
-    high: float
-    step: float | None = None
-
-
-class Integer(_Distribution):
-    """An integer in [low, high], both included; `log` searches its logarithm (then step is 1)."""
-
-    kind: Literal["integer"] = "integer"
-    low: int
-    high: int
-    step: int = 1
-    log: bool = False
-
-
-class Choice(_Distribution):
-    """One of `values`, without order."""
-
-    kind: Literal["choice"] = "choice"
-    values: tuple[Value, ...]
-
-
-class Ordinal(_Distribution):
-    """One of `values`, in their order: neighbours are taken to behave alike."""
-
-    kind: Literal["ordinal"] = "ordinal"
-    values: tuple[Value, ...]
-
-
-class Normal(_Distribution):
-    """A normally distributed float, truncated to [low, high] (mean +- 3 std if unsaid)."""
-
-    kind: Literal["normal"] = "normal"
-    mean: float
-    std: float
-    low: float
-    high: float
-
-
-class Fixed(_Distribution):
-    """Not searched: every trial has this value."""
-
-    kind: Literal["fixed"] = "fixed"
-    value: Value
-
-
-Distribution = Annotated[
-    Uniform | LogUniform | Integer | Choice | Ordinal | Normal | Fixed, Field(discriminator="kind")
-]
-
-
-class Constraint(Model):
-    """`left op right`; each side a dotted path or a number. Checked when both are set."""
-
-    left: str | float
-    op: Literal["<", "<=", ">", ">=", "==", "!="]
-    right: str | float
 
 
 class Interval(Model):
@@ -212,6 +127,10 @@ class Tracking(Model):
     uri: Annotated[str, Field(min_length=1)] | None = None
 
 
+def _mean_precision() -> dict[str, Direction]:
+    return {"coco/bbox_mAP": "max"}
+
+
 class SearchSpec(Model):
     """One search. `source` is the file it came from."""
 
@@ -220,12 +139,12 @@ class SearchSpec(Model):
     """The mmdet config, absolute."""
     trainable: str = "trainables.distillation:DistillationTrainable"
     """`module:Class` or `file.py:Class`: the Ray trainable that runs a trial."""
-    objectives: dict[str, Direction] = {"coco/bbox_mAP": "max"}
+    objectives: dict[str, Direction] = Field(default_factory=_mean_precision)
     """Metric names and directions; see `first_objective`."""
     epochs: Count
     """Full length of a trial (the YAML may leave it to the config's max_epochs)."""
     report_every: Interval = Interval()
-    space: dict[str, Distribution]
+    space: dict[str, AnyDistribution]
     require: tuple[Constraint, ...] = ()
     method: tuple[str, ...] = ()
     """More than one: a comparison of distillation methods under equal budget. A `when` on

@@ -5,30 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tid_tune.searchfile.conditions import allows
-from tid_tune.searchfile.constraints import holds
-from tid_tune.searchfile.model import (
-    Constraint,
-    Count,
-    Distribution,
-    LogUniform,
-    Model,
-    Normal,
-    Transfer,
-    Uniform,
-    Value,
-)
+from tid_tune.models import Model
+from tid_tune.searchfile.model import Count, Transfer
 from tid_tune.searchfile.names import UnknownName, full_name
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.sections import read_section
-from tid_tune.searchfile.space import is_multiple
-from tid_tune.searchfile.tree import Node, describe, same
-
-Point = dict[str, Value]
+from tid_tune.searchfile.tree import Node
+from tid_tune.space import Constraint, Distribution, Params
+from tid_tune.space.values import describe, same
 
 
 class TransferText(Model):
-    """`start_from: {run: ..., top: ..., narrow: ...}` as YAML gives it."""
+    """What `start_from: {run: ..., top: ..., narrow: ...}` holds in YAML."""
 
     run: str
     """The run folder of an earlier search."""
@@ -41,8 +29,8 @@ def read_start(
     space: Mapping[str, Distribution],
     require: tuple[Constraint, ...],
     problems: Problems,
-) -> tuple[tuple[Point, ...], Transfer | None]:
-    """The points of a list, or the transfer of a map; problems are noted."""
+) -> tuple[tuple[Params, ...], Transfer | None]:
+    """Return the points of a list, or the transfer of a map; note problems."""
     if isinstance(node.value, dict):
         return (), _read_transfer(node, problems)
     if not isinstance(node.value, list):
@@ -81,8 +69,8 @@ def _read_point(
     space: Mapping[str, Distribution],
     require: tuple[Constraint, ...],
     problems: Problems,
-) -> Point:
-    point: Point = {}
+) -> Params:
+    point: Params = {}
     before = len(problems)
     for name, child in node.entries.items():
         try:
@@ -91,7 +79,7 @@ def _read_point(
             problems.add(child.where, at, str(error))
             continue
         value = child.plain()
-        wrong = _misfit(space[path], value)
+        wrong = space[path].misfit(value)
         if path in point:
             problems.add(child.where, at, f"{path} is given twice; keep one")
         elif wrong:
@@ -104,31 +92,13 @@ def _read_point(
         if idle:
             problems.add(node.where, f"{at}.{path}", f"has no effect: {idle}; remove it")
     for constraint in require:
-        if not holds(constraint, point):
-            text = f"breaks require: {constraint.left} {constraint.op} {constraint.right}"
-            problems.add(node.where, at, f"{text}; change the values")
+        if not constraint.holds(point):
+            problems.add(node.where, at, f"breaks require: {constraint.text}; change the values")
     return point
 
 
-def _misfit(distribution: Distribution, value: Value) -> str | None:
-    """What keeps `value` from being one of the distribution's, or None."""
-    exact = allows(distribution, value)
-    if exact is not None:
-        return None if exact else f"{describe(value)} is not a value of the parameter"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"expected a number, got {describe(value)}"
-    if not isinstance(distribution, Uniform | LogUniform | Normal):
-        return None
-    if not distribution.low <= value <= distribution.high:
-        return f"{value:g} is outside [{distribution.low:g}, {distribution.high:g}]"
-    step = None if isinstance(distribution, Normal) else distribution.step
-    if step is not None and not is_multiple(value - distribution.low, step):
-        return f"{value:g} is no step of {step:g} from {distribution.low:g}"
-    return None
-
-
-def _idle(path: str, point: Point, space: Mapping[str, Distribution]) -> str | None:
-    """The condition that switches `path` off in this very point, or None."""
+def _idle(path: str, point: Params, space: Mapping[str, Distribution]) -> str | None:
+    """Return the condition that switches `path` off in this very point, or None."""
     for parent, values in space[path].when.items():
         if parent in point and not any(same(point[parent], value) for value in values):
             return f"{parent} is {describe(point[parent])} in this point"

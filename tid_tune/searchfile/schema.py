@@ -7,18 +7,13 @@ is checked by `load` only.
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from tid_tune.searchfile.model import OPTIONS_OF_TYPE, Model
+from tid_tune.models import Model
+from tid_tune.searchfile.model import OPTIONS_OF_TYPE
 from tid_tune.searchfile.points import TransferText
 from tid_tune.searchfile.source import SECTIONS, Header
+from tid_tune.space import Schema, yaml_forms
 
-Schema = dict[str, Any]
-
-_NUMBER: Schema = {"type": "number"}
-_POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
-_WHOLE: Schema = {"type": "integer"}
-_ABOVE_ZERO: Schema = {"type": "integer", "minimum": 1}
 _NULL: Schema = {"type": "null"}
 
 
@@ -157,45 +152,32 @@ def _options() -> Schema:
     return found
 
 
-def _row(*items: Schema, least: int | None = None) -> Schema:
-    return {
-        "type": "array",
-        "items": list(items),
-        "minItems": least or len(items),
-        "maxItems": len(items),
-    }
-
-
 def _parameter() -> Schema:
-    values = {"type": "array", "minItems": 1, "uniqueItems": True}
-    whole_above_zero = {"type": "integer", "exclusiveMinimum": 0}
-    kinds: Schema = {
-        "uniform": (_row(_NUMBER, _NUMBER), "[low, high]"),
-        "log_uniform": (_row(_POSITIVE, _NUMBER), "[low, high], uniform in the logarithm"),
-        "quantized_uniform": (_row(_NUMBER, _NUMBER, _POSITIVE), "[low, high, step]"),
-        "quantized_log_uniform": (_row(_POSITIVE, _NUMBER, _POSITIVE), "[low, high, step]"),
-        "integer": (_row(_WHOLE, _WHOLE, _ABOVE_ZERO, least=2), "[low, high] or with a step"),
-        "log_integer": (_row(whole_above_zero, _WHOLE), "[low, high], uniform in the logarithm"),
-        "choice": (values, "One of these, without order."),
-        "ordinal": (values, "One of these; neighbours are taken to behave alike."),
-        "normal": (_row(_NUMBER, _POSITIVE), "[mean, std], within low and high (3 std if unsaid)"),
-        "fixed": ({}, "Not searched: this value, which may be a map or null."),
-    }
-    properties = {name: {**body, "description": text} for name, (body, text) in kinds.items()}
+    forms = yaml_forms()
     value = {"type": ["string", "number", "boolean"]}
     condition = {"anyOf": [value, {"type": "null"}, {"type": "array", "minItems": 1}]}
+    properties: Schema = {
+        name: {**form.schema, "description": form.meaning} for name, form in forms.items()
+    }
     properties["when"] = {
         "description": "Active only while each of these parameters has the value, or one of them.",
         "type": "object",
         "minProperties": 1,
         "additionalProperties": condition,
     }
-    properties |= {"low": _NUMBER, "high": _NUMBER}
+    owners: dict[str, list[str]] = {}
+    for name, form in forms.items():
+        for option, schema in form.options.items():
+            properties.setdefault(option, schema)
+            owners.setdefault(option, []).append(name)
     distribution = {
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
-        "dependencies": {"low": ["normal"], "high": ["normal"]},
-        "oneOf": [{"required": [name]} for name in kinds],
+        "dependencies": {
+            option: {"anyOf": [{"required": [name]} for name in names]}
+            for option, names in owners.items()
+        },
+        "oneOf": [{"required": [name]} for name in forms],
     }
     return {"anyOf": [distribution, value, {"type": "array"}, _NULL]}

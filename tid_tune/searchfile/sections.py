@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tid_tune.errors import nearest, suggestion
-from tid_tune.searchfile.model import OPTIONS_OF_TYPE, Model
+from tid_tune.models import Model
+from tid_tune.searchfile.model import OPTIONS_OF_TYPE
 from tid_tune.searchfile.problems import Problems
-from tid_tune.searchfile.tree import Node, describe
+from tid_tune.searchfile.tree import Node
+from tid_tune.space.values import describe
 
 M = TypeVar("M", bound=Model)
 

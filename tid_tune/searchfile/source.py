@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tid_tune.models import Model
 from tid_tune.searchfile.model import (
     Budget,
     Confirm,
@@ -14,7 +15,6 @@ from tid_tune.searchfile.model import (
     Direction,
     Interval,
     Metric,
-    Model,
     Name,
     Resources,
     Sampler,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from tid_tune.searchfile.problems import Problems, Where
+from tid_tune.space.values import describe
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
@@ -43,33 +45,19 @@ class Node:
         """The entries of a map; none for anything else."""
         return self.value if isinstance(self.value, dict) else {}
 
+    def at(self, steps: Sequence[str | int]) -> Node:
+        """Return the node at these keys and indices below, or the last one that exists."""
+        node = self
+        for step in steps:
+            if isinstance(node.value, dict) and step in node.value:
+                node = node.value[str(step)]
+            elif isinstance(node.value, list) and isinstance(step, int):
+                node = node.value[step]
+        return node
+
 
 class _Unusable(Exception):
     """The node is wrong and was reported; its parent leaves it out."""
-
-
-def describe(value: object) -> str:
-    """A value as a message shows it: short, and with its type where that could be the mistake."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return f"{str(value).lower()} (true/false)"
-    if isinstance(value, dict):
-        return "a map"
-    if isinstance(value, list | tuple):
-        return "a list" if value else "an empty list"
-    if isinstance(value, str):
-        return f"{value[:60] + ('...' if len(value) > 60 else '')!r} (text)"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def same(left: object, right: object) -> bool:
-    """Equality as YAML sees it: `true` is not 1, but 1 is 1.0."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
-    return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
 def parse(text: str, source: str, problems: Problems, line: bool = True) -> Node | None:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import prod
 from typing import Any
 
 from tid_tune.errors import SpecError
-from tid_tune.searchfile.model import Constraint, Distribution, Fixed
-from tid_tune.space import distributions
-from tid_tune.space.distributions import canonical, contains, decode, same
+from tid_tune.space.conditions import parents_first
+from tid_tune.space.distributions import Distribution
+from tid_tune.space.rules import Constraint, broken_constraint
+from tid_tune.space.values import Params, same
 
-Params = dict[str, Any]
 METHOD_PATH = "model.distillation.method"
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 class Space:
@@ -44,12 +34,12 @@ class Space:
     ) -> None:
         self.given = dict(given or {})
         self.require = require
-        self.parameters = _parents_first(parameters)
+        self.parameters = _sorted(parameters)
 
     @cached_property
     def searched(self) -> dict[str, Distribution]:
         """The parameters that are not fixed, parents before the parameters they switch."""
-        return {n: d for n, d in self.parameters.items() if not isinstance(d, Fixed)}
+        return {n: d for n, d in self.parameters.items() if not d.is_fixed}
 
     @cached_property
     def unconditional(self) -> dict[str, Distribution]:
@@ -69,14 +59,14 @@ class Space:
         params: Params = {}
         for name, dist in self.parameters.items():
             if self.is_active(name, params):
-                params[name] = dist.value if isinstance(dist, Fixed) else pick(name, dist)
+                params[name] = dist.value_at(0) if dist.is_fixed else pick(name, dist)
         return params
 
     def complete(self, partial: Mapping[str, Any], unit: Callable[[], float]) -> Params:
         """Return the point with the values of `partial`; missing ones are at quantiles `unit()`."""
         return self.build(
             lambda name, dist: (
-                canonical(dist, partial[name]) if name in partial else decode(dist, unit())
+                dist.canonical(partial[name]) if name in partial else dist.decode(unit())
             )
         )
 
@@ -85,7 +75,7 @@ class Space:
         active = {name for name in self.parameters if self.is_active(name, params)}
         return (
             active == params.keys()
-            and all(contains(self.parameters[name], params[name]) for name in active)
+            and all(self.parameters[name].contains(params[name]) for name in active)
             and self.allows(params)
         )
 
@@ -94,15 +84,16 @@ class Space:
         for name in self.parameters:
             if self.is_active(name, params) and name not in params:
                 return f"it has no {name}"
-            if name in params and not contains(self.parameters[name], params[name]):
-                return f"{name} = {params[name]!r} is out of range"
+            why = self.parameters[name].misfit(params[name]) if name in params else None
+            if why is not None:
+                return f"{name}: {why}"
         for name in params:
             if name not in self.parameters:
                 return f"{name} is no longer searched"
             if not self.is_active(name, params):
                 return f"{name} does not apply to its other values"
         broken = broken_constraint(self.require, params)
-        return None if broken is None else f"it breaks {describe(broken)}"
+        return None if broken is None else f"it breaks {broken.text}"
 
     def allows(self, params: Mapping[str, Any]) -> bool:
         """Whether every constraint whose parameters are set holds."""
@@ -111,19 +102,8 @@ class Space:
     @cached_property
     def size(self) -> int | None:
         """An upper bound of the number of points, or None for a continuum."""
-        sizes = [distributions.size(dist) for dist in self.parameters.values()]
+        sizes = [dist.size for dist in self.parameters.values()]
         return None if None in sizes else prod(size for size in sizes if size is not None)
-
-
-def broken_constraint(rules: Iterable[Constraint], params: Mapping[str, Any]) -> Constraint | None:
-    """Return the first rule that `params` breaks; one whose parameters are not set holds."""
-    for rule in rules:
-        left, right = _side(rule.left, params), _side(rule.right, params)
-        if left is _ABSENT or right is _ABSENT:
-            continue
-        if not _OPERATORS[rule.op](left, right):
-            return rule
-    return None
 
 
 def config_key(edits: Mapping[str, Any], seed: int) -> str:
@@ -136,11 +116,6 @@ def method_edits(method: str) -> dict[str, Any]:
     return {METHOD_PATH: method} if method else {}
 
 
-def describe(constraint: Constraint) -> str:
-    """Return a constraint as the user wrote it."""
-    return f"{constraint.left} {constraint.op} {constraint.right}"
-
-
 class _Absent:
     pass
 
@@ -148,23 +123,10 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def _side(side: str | float, params: Mapping[str, Any]) -> Any:
-    return params.get(side, _ABSENT) if isinstance(side, str) else side
-
-
-def _parents_first(parameters: Mapping[str, Distribution]) -> dict[str, Distribution]:
-    ordered: dict[str, Distribution] = {}
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            raise SpecError(f"space: conditions go in a circle: {' -> '.join([*path, name])}")
-        if name in ordered:
-            return
-        for parent in parameters[name].when:
-            if parent in parameters:
-                visit(parent, (*path, name))
-        ordered[name] = parameters[name]
-
-    for name in parameters:
-        visit(name, ())
-    return ordered
+def _sorted(parameters: Mapping[str, Distribution]) -> dict[str, Distribution]:
+    """Return the parameters, each after those that its condition names."""
+    names, circles = parents_first({name: dist.when for name, dist in parameters.items()})
+    if circles:
+        circle = " -> ".join(circles[0])
+        raise SpecError(f"space: conditions form a circle: {circle}; remove one of them")
+    return {name: parameters[name] for name in names}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tid_tune.searchfile.model import Distribution
-from tid_tune.space import distributions
-from tid_tune.space.space import Params, Space
+from tid_tune.space.distributions import Distribution
+from tid_tune.space.space import Space
+from tid_tune.space.values import Params
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -22,7 +22,7 @@ class GridWalk:
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space = space
-        self._sizes = {n: distributions.size(d) or 1 for n, d in space.searched.items()}
+        self._sizes = {n: d.size or 1 for n, d in space.searched.items()}
         self.count = math.prod(self._sizes.values())
         self._begin = seed
         self._step = _coprime(round(self.count * _GOLDEN), self.count)
@@ -47,7 +47,7 @@ class GridWalk:
             index, digits[name] = divmod(index, size)
 
         def pick(name: str, dist: Distribution) -> object:
-            return distributions.value_at(dist, digits[name])
+            return dist.value_at(digits[name])
 
         return self._space.build(pick)
 

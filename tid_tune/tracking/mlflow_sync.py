@@ -28,7 +28,7 @@ from tid_tune.ledger.events import (
     Suggested,
 )
 from tid_tune.ledger.records import Status
-from tid_tune.searchfile.model import Fixed, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 RUN_TAG = "tid_tune.run"
 TRIAL_TAG = "tid_tune.trial"
@@ -65,7 +65,7 @@ class Mirror:
         self._paused: set[str] = set()
         self._parent = ""
         self._failed = False
-        self._fixed = {name for name, dist in spec.space.items() if isinstance(dist, Fixed)}
+        self._fixed = {name for name, dist in spec.space.items() if dist.is_fixed}
         self.experiment_id = ""
 
     def connect(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tid_tune.errors import ConfigError, TrialError
 from tid_tune.openmmlab.configs import get_value
+from tid_tune.space.values import same
 from tid_tune.trial.runner import TrialRunner
 
 _MISSING = object()
@@ -31,7 +32,7 @@ def prove(runner: TrialRunner, params: Mapping[str, Any]) -> None:
     wrong = [
         f"`{path}` should be {value!r} but {found[path]!r} is in effect"
         for path, value in params.items()
-        if not _same(value, found[path])
+        if not _holds(found[path], value)
     ]
     if wrong:
         raise TrialError("the trial would not train with its values: " + "; ".join(wrong), "user")
@@ -90,14 +91,10 @@ def _module_value(runner: TrialRunner, path: str) -> Any:
     return node if plain else _MISSING
 
 
-def _same(wanted: Any, found: Any) -> bool:
-    """Compare values, numbers to rounding, lists and tuples alike."""
-    if isinstance(wanted, bool) or isinstance(found, bool):
-        return wanted is found
-    if isinstance(wanted, int | float) and isinstance(found, int | float):
-        return abs(wanted - found) <= 1e-9 * max(abs(wanted), abs(found))
-    if isinstance(wanted, list | tuple) and isinstance(found, list | tuple):
-        return len(wanted) == len(found) and all(map(_same, wanted, found))
+def _holds(found: Any, wanted: Any) -> bool:
+    """Return whether `found` is `wanted` up to rounding; maps may have more keys."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        return all(_same(value, found.get(key)) for key, value in wanted.items())
-    return bool(wanted == found)
+        return all(_holds(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list | tuple) and isinstance(found, list | tuple):
+        return len(wanted) == len(found) and all(map(_holds, found, wanted))
+    return same(wanted, found, rel_tol=1e-9)

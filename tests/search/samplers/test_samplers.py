@@ -10,17 +10,8 @@ from tid_tune.errors import SpecError
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.samplers.observations import Length, Observation, Observations
 from tid_tune.search.simulate import simulate
-from tid_tune.searchfile.model import (
-    Choice,
-    Constraint,
-    Integer,
-    LogUniform,
-    Normal,
-    Ordinal,
-    Sampler,
-    Scheduler,
-    Uniform,
-)
+from tid_tune.searchfile.model import Sampler, Scheduler
+from tid_tune.space import Choice, Constraint, Integer, LogUniform, Normal, Ordinal, Uniform
 from tid_tune.space.space import Space
 
 MIXED = {

@@ -5,7 +5,8 @@ from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
 from tid_tune.ledger.records import Status
 from tid_tune.search.simulate import simulate
 from tid_tune.search.stages.verdict import judge
-from tid_tune.searchfile.model import Budget, Confirm, Scheduler, Uniform
+from tid_tune.searchfile.model import Budget, Confirm, Scheduler
+from tid_tune.space import Uniform
 
 METHOD = "model.distillation.method"
 

@@ -6,7 +6,7 @@ from tid_tune.errors import SpecError
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.random import RandomSampler
 from tid_tune.searchfile.model import Sampler as SamplerSpec
-from tid_tune.space.space import Space
+from tid_tune.space import Space
 
 __all__ = ["Sampler", "make_sampler"]
 

@@ -11,9 +11,7 @@ import numpy as np
 
 from tid_tune.errors import SpecError
 from tid_tune.search.samplers.observations import Observations
-from tid_tune.searchfile.model import Distribution
-from tid_tune.space.distributions import decode
-from tid_tune.space.space import Params, Space, describe
+from tid_tune.space import Distribution, Params, Space
 from tid_tune.space.walk import GridWalk
 
 MODEL_DRAWS = 10
@@ -98,7 +96,7 @@ class Sampler(abc.ABC):
         )
 
     def _rules(self) -> str:
-        return ", ".join(describe(constraint) for constraint in self.space.require)
+        return ", ".join(constraint.text for constraint in self.space.require)
 
 
 def rng_for(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
@@ -110,6 +108,6 @@ def random_point(space: Space, rng: np.random.Generator) -> Params:
     """Return a point drawn from the prior."""
 
     def pick(name: str, dist: Distribution) -> Any:
-        return decode(dist, float(rng.random()))
+        return dist.decode(float(rng.random()))
 
     return space.build(pick)

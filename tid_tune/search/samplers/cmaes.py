@@ -11,9 +11,7 @@ from cmaes import CMA  # type: ignore[import-untyped]
 
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observation, Observations
-from tid_tune.searchfile.model import Distribution
-from tid_tune.space.distributions import decode, encode, is_unordered
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Distribution, Params, Space
 
 _SIGMA = 1 / 6
 
@@ -23,7 +21,7 @@ class CmaEsSampler(Sampler):
 
     def __init__(self, space: Space, seed: int, startup: int) -> None:
         super().__init__(space, seed, startup)
-        self._names = [n for n, d in space.unconditional.items() if not is_unordered(d)]
+        self._names = [n for n, d in space.unconditional.items() if not d.is_unordered]
         self._told = 0
         self._strategy = self._fresh() if self._names else None
 
@@ -36,7 +34,7 @@ class CmaEsSampler(Sampler):
             units = dict(zip(self._names, self._strategy.ask().tolist(), strict=True))
 
         def pick(name: str, dist: Distribution) -> object:
-            return decode(dist, units.get(name, float(rng.random())))
+            return dist.decode(units.get(name, float(rng.random())))
 
         return self.space.build(pick)
 
@@ -56,4 +54,4 @@ class CmaEsSampler(Sampler):
 
     def _code(self, observation: Observation) -> np.ndarray:
         parameters, values = self.space.parameters, observation.params
-        return np.array([encode(parameters[name], values[name]) for name in self._names])
+        return np.array([parameters[name].encode(values[name]) for name in self._names])

@@ -7,8 +7,7 @@ import numpy as np
 from tid_tune.errors import SpecError
 from tid_tune.search.samplers.base import Sampler, Taken
 from tid_tune.search.samplers.observations import Observations
-from tid_tune.space import distributions
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Params, Space
 from tid_tune.space.walk import GridWalk
 
 
@@ -22,7 +21,7 @@ class GridSampler(Sampler):
     def __init__(self, space: Space, seed: int) -> None:
         super().__init__(space, seed)
         for name, dist in space.searched.items():
-            if distributions.size(dist) is None:
+            if dist.size is None:
                 raise SpecError(
                     f"space.{name}: a grid needs numbered values; give the {dist.kind} a `step`, "
                     "or write a `choice`"

@@ -12,9 +12,7 @@ import numpy as np
 from tid_tune.results.pareto import best_of
 from tid_tune.search.samplers.base import Sampler, random_point
 from tid_tune.search.samplers.observations import Observation, Observations
-from tid_tune.searchfile.model import Distribution
-from tid_tune.space.distributions import decode
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Distribution, Params, Space
 
 POPULATION = 50
 CROSSOVER = 0.9
@@ -41,7 +39,7 @@ class Nsga2Sampler(Sampler):
             parent = father if crossing and rng.random() < 0.5 else mother
             fresh = float(rng.random())
             if rng.random() < rate or name not in parent.params:
-                return decode(dist, fresh)
+                return dist.decode(fresh)
             return parent.params[name]
 
         return self.space.build(pick)

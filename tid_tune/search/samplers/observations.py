@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tid_tune.space.space import Params
+from tid_tune.space import Params
 
 BEST = 150
 RECENT = 200

@@ -13,12 +13,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
@@ -26,9 +21,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tid_tune.search.samplers.observations import Observation
-from tid_tune.searchfile.model import Distribution, Integer, LogUniform
-from tid_tune.space import distributions
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Distribution, Params, Space
 
 _NAME = "view"
 _CACHED = 500
@@ -39,7 +32,7 @@ class Bridge:
 
     def __init__(self, space: Space, objectives: int) -> None:
         self.space = space
-        self.codes = {name: optuna_distribution(d) for name, d in space.searched.items()}
+        self.codes = {name: d.optuna_codes() for name, d in space.searched.items()}
         self._storage = _View(objectives)
         self._frozen: dict[int, tuple[Observation, FrozenTrial]] = {}
 
@@ -62,7 +55,7 @@ class Bridge:
 
         def pick(name: str, dist: Distribution) -> Any:
             if self.codes[name].single():
-                return distributions.decode(dist, 0.5)
+                return dist.decode(0.5)
             group = _group(dist)
             if group not in relative:
                 codes = self._group_codes(group)
@@ -73,7 +66,7 @@ class Bridge:
             code = found.get(name)
             if code is None:
                 code = sampler.sample_independent(study, asked, name, self.codes[name])
-            return from_code(dist, code)
+            return dist.from_optuna_code(code)
 
         with quiet_optuna():
             sampler = make()
@@ -102,7 +95,9 @@ class Bridge:
         return trial
 
     def _trial(self, number: int, params: Params) -> FrozenTrial:
-        codes = {n: to_code(d, params[n]) for n, d in self.space.searched.items() if n in params}
+        codes = {
+            n: d.to_optuna_code(params[n]) for n, d in self.space.searched.items() if n in params
+        }
         return FrozenTrial(
             trial_id=number,
             number=number,
@@ -116,42 +111,6 @@ class Bridge:
             system_attrs={},
             intermediate_values={},
         )
-
-
-def optuna_distribution(dist: Distribution) -> BaseDistribution:
-    """Return how Optuna sees a parameter.
-
-    Choices and steps are numbered. A normal is searched by its quantile, whose prior is uniform.
-    """
-    count = distributions.size(dist)
-    if distributions.is_unordered(dist):
-        return CategoricalDistribution(range(count or 0))
-    if isinstance(dist, Integer) and dist.log:
-        return IntDistribution(dist.low, dist.high, log=True)
-    if isinstance(dist, LogUniform):
-        return FloatDistribution(dist.low, dist.high, log=True)
-    if count is not None:
-        return IntDistribution(0, count - 1)
-    return FloatDistribution(0.0, 1.0)
-
-
-def to_code(dist: Distribution, value: Any) -> Any:
-    """Return Optuna's number for a value of `dist`."""
-    if isinstance(dist, LogUniform) or (isinstance(dist, Integer) and dist.log):
-        return value
-    index = None if distributions.size(dist) is None else distributions.index_of(dist, value)
-    return distributions.encode(dist, value) if index is None else index
-
-
-def from_code(dist: Distribution, code: Any) -> Any:
-    """Return the value of Optuna's number."""
-    if isinstance(dist, Integer) and dist.log:
-        return int(code)
-    if isinstance(dist, LogUniform):
-        return distributions.decode(dist, distributions.encode(dist, float(code)))
-    if distributions.size(dist) is not None:
-        return distributions.value_at(dist, int(code))
-    return distributions.decode(dist, float(code))
 
 
 @contextlib.contextmanager

@@ -10,9 +10,7 @@ import numpy as np
 
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observations
-from tid_tune.searchfile.model import Distribution
-from tid_tune.space.distributions import decode
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Distribution, Params, Space
 
 _BLOCK = 64
 
@@ -30,7 +28,7 @@ class QmcSampler(Sampler):
         row = dict(zip(self._names, self._row(index), strict=True))
 
         def pick(name: str, dist: Distribution) -> object:
-            return decode(dist, float(row[name]))
+            return dist.decode(float(row[name]))
 
         return self.space.build(pick)
 

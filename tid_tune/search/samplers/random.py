@@ -6,7 +6,7 @@ import numpy as np
 
 from tid_tune.search.samplers.base import Sampler, random_point
 from tid_tune.search.samplers.observations import Observations
-from tid_tune.space.space import Params
+from tid_tune.space import Params
 
 
 class RandomSampler(Sampler):

@@ -13,7 +13,7 @@ from optuna.samplers import TPESampler
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observations
 from tid_tune.search.samplers.optuna_bridge import Bridge
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Params, Space
 
 
 class TpeSampler(Sampler):

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tid_tune.searchfile.model import Distribution, Integer
-from tid_tune.space import distributions
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Distribution, Params, Space
 
 RESAMPLE = 0.25
 """Chance of a fresh value instead of a neighbour."""
@@ -33,16 +31,6 @@ def perturb(space: Space, params: Mapping[str, Any], rng: np.random.Generator) -
 
 def _neighbour(dist: Distribution, value: Any, rng: np.random.Generator) -> Any:
     fresh, up = rng.random() < RESAMPLE, bool(rng.random() < 0.5)
-    if fresh or not distributions.contains(dist, value):
-        return distributions.decode(dist, float(rng.random()))
-    if distributions.is_unordered(dist):
-        return value
-    count, factor = distributions.size(dist), FACTORS[up]
-    if count is None:
-        low, high = distributions.decode(dist, 0.0), distributions.decode(dist, 1.0)
-        return min(max(value * factor, low), high)
-    index = distributions.index_of(dist, value) or 0
-    moved = round((value * factor - dist.low) / dist.step) if isinstance(dist, Integer) else index
-    if moved == index:
-        moved += 1 if up else -1
-    return distributions.value_at(dist, min(max(moved, 0), count - 1))
+    if fresh or not dist.contains(value):
+        return dist.decode(float(rng.random()))
+    return dist.neighbour(value, FACTORS[up])

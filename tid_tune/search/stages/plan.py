@@ -9,8 +9,9 @@ from tid_tune.ledger.events import ConfirmationPlanned
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import pareto_front, ranked_full_length
-from tid_tune.searchfile.model import Fixed, SearchSpec
-from tid_tune.space.space import METHOD_PATH, Params, Space, config_key, method_edits
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import Params, Space
+from tid_tune.space.space import METHOD_PATH, config_key, method_edits
 
 NONE = "none"
 DEFAULTS = "defaults"
@@ -126,7 +127,7 @@ def _rerun(trial: Trial, seed: int) -> Planned:
 
 
 def _fixed(spec: SearchSpec, method: str) -> Params:
-    fixed = {name: dist for name, dist in spec.space.items() if isinstance(dist, Fixed)}
+    fixed = {name: dist for name, dist in spec.space.items() if dist.is_fixed}
     return Space(fixed, given=method_edits(method)).build(lambda name, dist: None)
 
 

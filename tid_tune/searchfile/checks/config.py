@@ -17,9 +17,9 @@ from tid_tune.searchfile.checks.methods import (
     methods_in_effect,
 )
 from tid_tune.searchfile.config import DISTILLATION, check_paths, read_config
-from tid_tune.searchfile.model import Distribution, Fixed
 from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import Node
+from tid_tune.space import Distribution
 
 if TYPE_CHECKING:
     from tid_tune.openmmlab.configs import Config
@@ -68,9 +68,9 @@ def _set_fixed(config: Config, space: Space) -> None:
     from tid_tune.openmmlab.configs import set_value
 
     for path, distribution in space.items():
-        if isinstance(distribution, Fixed) and not distribution.when:
+        if distribution.is_fixed and not distribution.when:
             try:
-                set_value(config, path, distribution.value)
+                set_value(config, path, distribution.value_at(0))
             except ConfigError:
                 continue  # noted with the parameter: the path does not exist
 

@@ -14,18 +14,10 @@ from tid_tune.distill.registry import (
 )
 from tid_tune.errors import ConfigError, suggestion
 from tid_tune.searchfile.config import DISTILLATION, METHOD
-from tid_tune.searchfile.model import (
-    Choice,
-    Distribution,
-    Fixed,
-    LogUniform,
-    Normal,
-    Ordinal,
-    Uniform,
-    Value,
-)
 from tid_tune.searchfile.problems import Problems, Where
-from tid_tune.searchfile.tree import Node, describe
+from tid_tune.searchfile.tree import Node
+from tid_tune.space import Distribution
+from tid_tune.space.values import describe
 
 _MEND = "name it in `method`, search model.distillation.method, or remove the parameter"
 
@@ -57,11 +49,9 @@ def methods_in_effect(
     searched = space.get(METHOD)
     if listed:
         return listed
-    if isinstance(searched, Choice | Ordinal):
-        return tuple(value for value in searched.values if value in METHODS.names())
-    if isinstance(searched, Fixed):
-        return (searched.value,) if searched.value in METHODS.names() else ()
-    return (configured,)
+    if searched is None or searched.bounds is not None:
+        return (configured,)
+    return tuple(value for value in searched.extremes if value in METHODS.names())
 
 
 def check_configured(distillation: Mapping[str, Any], where: Where, problems: Problems) -> None:
@@ -125,24 +115,15 @@ def _check_values(
     at = f"space.{DISTILLATION}.{key}"
     for method in methods:
         option = option_for(key, method)
-        if option.is_integer and isinstance(distribution, Uniform | LogUniform | Normal):
+        if option.is_integer and distribution.is_real:
             problems.add(where, at, f"must be {option.allowed}; use integer or log_integer")
             continue
-        for value in _extremes(distribution):
+        for value in distribution.extremes:
             try:
                 option.check(value)
             except ConfigError:
                 text = f"{describe(value)} is not allowed; it must be {option.allowed}"
                 problems.add(where, at, text)
-
-
-def _extremes(distribution: Distribution) -> tuple[Value, ...]:
-    """Values that are in range only if all of the distribution's are."""
-    if isinstance(distribution, Choice | Ordinal):
-        return distribution.values
-    if isinstance(distribution, Fixed):
-        return (distribution.value,)
-    return (distribution.low, distribution.high)
 
 
 def _or(names: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tid_tune.searchfile.model import Choice, Distribution, Fixed, Integer, Ordinal, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.plan import trials_per_method
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node
@@ -13,7 +13,7 @@ def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     _check_sampler(spec, tree, problems)
     _check_lengths(spec, tree, problems)
     _check_resources(spec, tree, problems)
-    if spec.baseline and all(_is_one_value(found) for found in spec.space.values()):
+    if spec.baseline and all(found.size == 1 for found in spec.space.values()):
         text = "nothing is searched: all have one value, which the baseline tries; "
         text += "give a parameter a range, or set baseline: false"
         _note(tree, "space", None, text, problems)
@@ -31,21 +31,9 @@ def _check_sampler(spec: SearchSpec, tree: Node, problems: Problems) -> None:
         _note(tree, "sampler", "type", text, problems)
     if kind == "grid":
         for path, distribution in spec.space.items():
-            if not _is_countable(distribution):
+            if distribution.size is None:
                 text = f"a grid needs countable values; write choice, or a quantized form ({kind})"
                 _note(tree, "space", path, text, problems)
-
-
-def _is_one_value(distribution: Distribution) -> bool:
-    if isinstance(distribution, Choice | Ordinal):
-        return len(distribution.values) == 1
-    return isinstance(distribution, Fixed)
-
-
-def _is_countable(distribution: Distribution) -> bool:
-    if isinstance(distribution, Choice | Ordinal | Fixed | Integer):
-        return True
-    return getattr(distribution, "step", None) is not None
 
 
 def _check_lengths(spec: SearchSpec, tree: Node, problems: Problems) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tid_tune.search.samplers.gp.gaussian import Array
-from tid_tune.space.distributions import encode, index_of, is_unordered, size
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Params, Space
 
 INACTIVE = 0.5
 """The code of an ordered parameter that a point does not have: the middle of its range."""
@@ -25,9 +24,9 @@ class Codes:
         self._searched = space.searched
         self.width = 0
         for name, dist in space.searched.items():
-            count = size(dist)
+            count = dist.size
             if count != 1:
-                wide = count if is_unordered(dist) and count is not None else 1
+                wide = count if dist.is_unordered and count is not None else 1
                 self._columns[name] = slice(self.width, self.width + wide)
                 self.width += wide
 
@@ -36,13 +35,13 @@ class Codes:
         codes = np.zeros((len(points), self.width))
         for name, columns in self._columns.items():
             dist = self._searched[name]
-            if is_unordered(dist):
+            if dist.is_unordered:
                 for row, params in enumerate(points):
-                    index = index_of(dist, params[name]) if name in params else None
+                    index = dist.index_of(params[name]) if name in params else None
                     if index is not None:
                         codes[row, columns.start + index] = 1.0
             else:
                 codes[:, columns.start] = [
-                    encode(dist, params[name]) if name in params else INACTIVE for params in points
+                    dist.encode(params[name]) if name in params else INACTIVE for params in points
                 ]
         return codes

@@ -20,9 +20,7 @@ from tid_tune.search.samplers.gp.codes import Codes
 from tid_tune.search.samplers.gp.extrapolation import PAIRS, Expected, expected_values
 from tid_tune.search.samplers.gp.gaussian import Array, GaussianProcess, fit
 from tid_tune.search.samplers.observations import Observation, Observations
-from tid_tune.searchfile.model import Distribution
-from tid_tune.space.distributions import decode, encode, is_unordered
-from tid_tune.space.space import Params, Space
+from tid_tune.space import Distribution, Params, Space
 
 SEEN = 200
 """Results that the model is made of: half of them the best, half the latest."""
@@ -108,11 +106,11 @@ def _move(
     params: Params, step: float, rng: np.random.Generator, name: str, dist: Distribution
 ) -> object:
     """Return a value of `name` that is often the one it has, or near it."""
-    if name not in params or (is_unordered(dist) and rng.random() < REDRAWN):
-        return decode(dist, float(rng.random()))
-    if is_unordered(dist) or rng.random() >= MOVED:
+    if name not in params or (dist.is_unordered and rng.random() < REDRAWN):
+        return dist.decode(float(rng.random()))
+    if dist.is_unordered or rng.random() >= MOVED:
         return params[name]
-    return decode(dist, encode(dist, params[name]) + step * float(rng.standard_normal()))
+    return dist.decode(dist.encode(params[name]) + step * float(rng.standard_normal()))
 
 
 def _limited(found: Expected) -> Expected:
