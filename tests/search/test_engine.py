@@ -256,6 +256,6 @@ def test_rules_that_leave_a_thousandth_of_the_space_are_searched():
 
 def test_where_a_trial_runs_is_recorded():
     search, work = one_trial()
-    search.started(work.trial, node="10.0.0.7")
+    search.placed(work.trial, node="10.0.0.7")
     assert search.state.trials[work.trial].node == "10.0.0.7"
     assert isinstance(send(search, work, 1, 0.5), Continue)

@@ -93,7 +93,7 @@ class Dispatcher:
     def started(self, ray_id: str, node: str) -> None:
         """Record that a worker has taken the order."""
         if ray_id in self._running:
-            self._search.started(self._running[ray_id].trial, node=node)
+            self._search.placed(self._running[ray_id].trial, node=node)
 
     def result(self, ray_id: str, result: dict[str, Any]) -> bool:
         """Pass a worker's answer to the engine; return whether the trial goes on."""

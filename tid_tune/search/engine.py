@@ -162,7 +162,7 @@ class Search:
         with self._journal.batch():
             return self._director.next()
 
-    def started(self, trial: str, node: str) -> None:
+    def placed(self, trial: str, node: str) -> None:
         """Record where a trial runs."""
         self._journal.record(Placed(trial=trial, node=node))
 
