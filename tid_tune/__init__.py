@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tid_tune.api import resume, run
+    from tid_tune.detectors.heads import HeadAdapter, register_head
+    from tid_tune.distill.distiller import Distiller
+    from tid_tune.distill.method import Method
+    from tid_tune.distill.registry import register_method
     from tid_tune.errors import TidTuneError
     from tid_tune.results.run_folder import RunFolder
     from tid_tune.search.engine import Search
@@ -19,22 +23,32 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Distiller",
+    "HeadAdapter",
+    "Method",
     "RunFolder",
     "Search",
     "SearchSpec",
     "TidTuneError",
     "load",
+    "register_head",
+    "register_method",
     "resume",
     "run",
     "simulate",
 ]
 
 _HOMES = {
+    "Distiller": "tid_tune.distill.distiller",
+    "HeadAdapter": "tid_tune.detectors.heads",
+    "Method": "tid_tune.distill.method",
     "RunFolder": "tid_tune.results.run_folder",
     "Search": "tid_tune.search.engine",
     "SearchSpec": "tid_tune.searchfile",
     "TidTuneError": "tid_tune.errors",
     "load": "tid_tune.searchfile",
+    "register_head": "tid_tune.detectors.heads",
+    "register_method": "tid_tune.distill.registry",
     "resume": "tid_tune.api",
     "run": "tid_tune.api",
     "simulate": "tid_tune.search.simulate",

@@ -16,12 +16,16 @@ from tid_tune.ledger.events import Event, Opened, parse, to_line
 from tid_tune.ledger.file import Ledger, read_events
 from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import Assignment
+from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.searchfile.model import SearchSpec
 
-RECORDED = sorted((Path(__file__).parents[1] / "fixtures" / "ledgers").glob("*.jsonl"))
+RECORDED = sorted((Path(__file__).parents[1] / "fixtures" / "simulated_ledgers").glob("*.jsonl"))
 """Each is a whole search on two simulated workers, with the objective of `curve`."""
+DIGITS = Path(__file__).parents[1] / "fixtures" / "recorded_ledgers" / "digits_gfl_tid.jsonl"
+"""A real search on the digits, one trial at a time, recorded by version 0.1.0 before the change."""
 VERSION_1 = {"open", "suggest", "start", "place", "proof", "report", "end", "stage", "close"}
 
 
@@ -107,6 +111,33 @@ def test_a_finished_ledger_stays_as_it_is_and_can_be_extended(tmp_path: Path) ->
     trials = [t for t in search.state.trials.values() if t.stage == "search"]
     assert [t.id for t in trials if t.status is not Status.DUPLICATE][: len(before)] == before
     assert len(trials) >= spec.trials + 3
+
+
+def test_a_real_search_is_read_with_its_ranking_and_resumes_at_the_last_checkpoint(
+    tmp_path: Path,
+) -> None:
+    run = RunFolder(tmp_path)
+    lines = DIGITS.read_bytes().splitlines(keepends=True)
+    run.ledger.write_bytes(b"".join(lines))
+    assert run.standing() == "finished: all trials are done"
+    rows = [
+        (row.trial, round(row.values[row_objective], 3))
+        for row in run.leaderboard()[:3]
+        for row_objective in row.values
+    ]
+    assert rows == [("t0006", 0.556), ("t0008", 0.536), ("t0002", 0.49)]
+    # Killed while t0008 was being trained: its second epoch was the last one recorded.
+    run.ledger.write_bytes(b"".join(lines[:80]))
+    spec = RunFolder(tmp_path).spec
+    with Ledger.open(run.ledger) as ledger:
+        search = Search.open(spec, ledger)
+        work = search.next()
+    assert isinstance(work, Assignment)
+    trial = search.state.trials["t0008"]
+    assert (work.trial, work.segment) == (trial.id, 1)
+    assert trial.last is not None
+    assert (work.checkpoint, work.step) == (trial.last.checkpoint, trial.last.step)
+    assert not any("->" in note for note in search.notes), "no option counts as changed"
 
 
 def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:

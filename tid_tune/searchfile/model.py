@@ -138,7 +138,7 @@ class SearchSpec(Model):
     trial: Path
     """The mmdet config, absolute."""
     trainable: str = "trainables.distillation:DistillationTrainable"
-    """`module:Class` or `file.py:Class`: the Ray trainable that runs a trial."""
+    """The Ray trainable that runs a trial: a class, named with its module or its file."""
     objectives: dict[str, Direction] = Field(default_factory=_mean_precision)
     """Metric names and directions; see `first_objective`."""
     epochs: Count
@@ -155,7 +155,7 @@ class SearchSpec(Model):
     seed: Seed = 0
     start_from: tuple[dict[str, Value], ...] = ()
     transfer: Transfer | None = None
-    """From `start_from: {run: ..., top: ...}`."""
+    """The earlier run that `start_from` names."""
     baseline: bool = True
     confirm: Confirm | None = None
     budget: Budget = Budget()
