@@ -7,9 +7,11 @@ those of other packages by their entry points.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import pkgutil
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
@@ -51,6 +53,15 @@ class Registry(Generic[Part]):
             )
         self._parts[name] = part
         return part
+
+    @contextlib.contextmanager
+    def restored_after(self) -> Iterator[None]:
+        """Forget at the end of the block what was registered in it; for tests of parts."""
+        before = self.parts()
+        try:
+            yield
+        finally:
+            self._parts = before
 
     def get(self, name: str) -> Part:
         """Return the part called `name`.

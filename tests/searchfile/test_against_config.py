@@ -29,12 +29,12 @@ def edit(file: str, old: str, new: str) -> None:
     Path(file).write_text(content.replace(old, new))
 
 
-def test_a_missing_teacher_is_told_unless_files_are_not_checked(read: Load) -> None:
+def test_a_missing_teacher_is_reported_unless_files_are_not_checked(read: Load) -> None:
     Path("teacher.pth").unlink()
     expected = "search.yaml:2: trial: teacher checkpoint is missing: teacher.pth; train the teacher"
     assert expected in refusal(read)
     Path("teacher.py").unlink()
-    assert "teacher config is missing: teacher.py; mend model.teacher.config" in refusal(read)
+    assert "teacher config is missing: teacher.py; fix model.teacher.config" in refusal(read)
     assert read(ONE, check_files=False).name == "test"
 
 
@@ -56,7 +56,7 @@ def test_a_fixed_parameter_may_name_another_teacher(read: Load) -> None:
         ("data/val", "image folder of the validation data is missing: data/val"),
     ],
 )
-def test_missing_data_are_told_through_dataset_wrappers(
+def test_missing_data_are_reported_through_dataset_wrappers(
     path: str, message: str, read: Load
 ) -> None:
     shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
@@ -65,7 +65,7 @@ def test_missing_data_are_told_through_dataset_wrappers(
 
 
 @pytest.mark.parametrize(("known", "fits"), [([3, 5], True), ([3, 5, 9], False), ([3, 9], False)])
-def test_an_evaluator_that_knows_other_images_than_it_is_shown_is_told(
+def test_an_evaluator_that_knows_other_images_than_it_is_shown_is_reported(
     known: list[int], fits: bool, read: Load
 ) -> None:
     for name, ids in (("val.json", [5, 3]), ("all.json", known)):
@@ -75,10 +75,10 @@ def test_an_evaluator_that_knows_other_images_than_it_is_shown_is_told(
     if fits:
         assert read(ONE, override).name == "test"
         return
-    assert (
-        "search.yaml:2: trial: val_evaluator measures by data/all.json, which has other images "
-        "than the validation data of data/val.json; let both ann_file be the same"
-    ) in refusal(read, ONE, override)
+    text = refusal(read, ONE, override)
+    assert text.startswith("search.yaml:2: trial: val_evaluator")
+    for part in ("data/all.json", "images", "data/val.json", "ann_file", "same file"):
+        assert part in text
     assert read(ONE, override, check_files=False).name == "test"
 
 
@@ -96,7 +96,7 @@ def test_data_behind_a_url_or_another_backend_are_left_alone(read: Load) -> None
         ("num_classes=10", "num_classes=80", "classes (num_classes): 80 and 10"),
     ],
 )
-def test_models_that_cannot_be_compared_are_told(
+def test_models_that_cannot_be_compared_are_reported(
     old: str, new: str, message: str, read: Load
 ) -> None:
     edit("teacher.py", old, new)
@@ -105,12 +105,12 @@ def test_models_that_cannot_be_compared_are_told(
 
 def test_classes_of_model_and_data_must_agree(read: Load) -> None:
     edit("config.py", "'0123456789'", "'01234'")
-    assert "the student has num_classes = 10, but its training data 5" in refusal(read)
+    assert "the student has num_classes = 10, but its training data has 5 classes" in refusal(read)
 
 
 def test_a_plain_student_has_no_distillation_to_search(read: Load) -> None:
     plain = ONE.replace("config.py", "plain.py")
-    expected = "the config's model is a plain GFL, which distills nothing; name a config whose"
+    expected = "the config's model is a plain GFL, so there is nothing to distill; set `trial`"
     searched = "space.model.distillation.loss_weight={uniform: [0, 1]}"
     assert f"{searched}: space.model.distillation.loss_weight: {expected}" in refusal(
         read, plain, searched
@@ -123,7 +123,7 @@ def test_a_plain_student_has_no_baseline(read: Load) -> None:
     assert not read(ONE.replace("config.py", "plain.py")).baseline
 
 
-def test_a_config_with_a_wrong_constant_is_told(read: Load) -> None:
+def test_a_config_with_a_wrong_constant_is_reported(read: Load) -> None:
     edit("config.py", "loss_weight=1.0", "loss_wieght=1.0")
     assert "search.yaml:2: trial: the config's model.distillation.loss_wieght" in refusal(read)
 
@@ -137,7 +137,7 @@ def test_a_config_with_a_wrong_constant_is_told(read: Load) -> None:
         ("a = 1", "the config has no model"),
     ],
 )
-def test_a_broken_config_is_told_in_one_line(content: str, message: str, read: Load) -> None:
+def test_a_broken_config_is_reported_in_one_line(content: str, message: str, read: Load) -> None:
     Path("config.py").write_text(content)
     text = refusal(read)
     assert "search.yaml:2: trial: " in text
@@ -183,7 +183,9 @@ def test_images_that_lie_elsewhere_are_missed_before_anything_is_trained(read: L
     images = [{"id": i, "file_name": f"{i}\u00e9.png"} for i in range(30)]
     Path("data/val.json").write_text(json.dumps({"info": {"year": 2017}, "images": images}))
     text = refusal(read)
-    assert "none of the first images of data/val.json is in data/val, such as 0\u00e9.png" in text
-    assert "mend val_dataloader.dataset.data_prefix" in text
+    assert (
+        "none of the first images of data/val.json is in data/val, for example 0\u00e9.png" in text
+    )
+    assert "fix val_dataloader.dataset.data_prefix" in text
     Path("data/val/3\u00e9.png").touch()
     assert read(ONE)

@@ -1,4 +1,4 @@
-"""`base` files and `--set`: who wins, what is merged, and where a mistake is said to be."""
+"""`base` files and `--set`: who wins, what is merged, and where a mistake is reported."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ def test_a_long_circle_is_shown(read: Load) -> None:
     with pytest.raises(SpecError) as caught:
         read(ONE + "base: a.yaml\n")
     circle = "search.yaml -> a.yaml -> b.yaml -> search.yaml"
-    assert f"b.yaml:1: base: goes round in a circle: {circle}" in str(caught.value)
+    assert f"b.yaml:1: base: the files form a circle: {circle}" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "- a\n", "a: [\n"])
-def test_a_base_that_is_no_map_is_told_by_its_own_name(content: str, read: Load) -> None:
+def test_a_base_that_is_no_map_is_reported_by_its_own_name(content: str, read: Load) -> None:
     Path("base.yaml").write_text(content)
     with pytest.raises(SpecError, match=r"^base\.yaml:\d: "):
         read(ONE + "base: base.yaml\n")

@@ -20,7 +20,7 @@ METHOD = f"{DISTILLATION}.method"
 
 
 def read_config(trial: str, where: Where, spec_file: Path, problems: Problems) -> Config | None:
-    """The config at `trial`, relative to the current folder; None with a problem noted."""
+    """Return the config at `trial`, relative to the current folder; None with a problem noted."""
     path = Path(trial)
     if "\0" in trial or not path.is_file():
         beside = spec_file.parent / path
@@ -37,12 +37,12 @@ def read_config(trial: str, where: Where, spec_file: Path, problems: Problems) -
     try:
         return load_config(path, imports=False)
     except ConfigError as error:
-        problems.add(where, "trial", f"{error}; mend the config")
+        problems.add(where, "trial", f"{error}; fix the config")
         return None
 
 
 def max_epochs(config: Config) -> int | None:
-    """The epochs the config trains for; None when it counts iterations."""
+    """Return the epochs that the config trains for; None where it counts iterations."""
     loop = config.get("train_cfg") or {}
     found = loop.get("max_epochs") if isinstance(loop, dict) else None
     return found if isinstance(found, int) and found > 0 else None

@@ -1,4 +1,4 @@
-"""A SearchSpec back to YAML: `load` of the text gives an equal spec."""
+"""Write a SearchSpec as YAML: `load` of the text gives an equal spec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def dump(spec: SearchSpec) -> str:
-    """The spec as YAML, one line per field and parameter; paths are absolute."""
+    """Return the spec as YAML, one line per field and parameter; paths are absolute."""
     lines = [f"{key}: {_text(value)}" for key, value in _fields(spec).items()]
     lines.append("space:")
     for path, distribution in spec.space.items():
@@ -23,7 +23,7 @@ def dump(spec: SearchSpec) -> str:
 
 
 def distribution_fields(distribution: Distribution) -> dict[str, Any]:
-    """The entry under `space` that reads as this distribution."""
+    """Return the entry under `space` that reads as this distribution."""
     entry = distribution.to_yaml()
     if distribution.when:
         entry["when"] = {path: list(values) for path, values in distribution.when.items()}
@@ -31,7 +31,7 @@ def distribution_fields(distribution: Distribution) -> dict[str, Any]:
 
 
 def interval_text(spec: SearchSpec) -> str:
-    """The spec's `report_every` as YAML has it, e.g. `2000 iters`."""
+    """Return the spec's `report_every` as YAML has it, for example `2000 iters`."""
     every = spec.report_every
     return f"{every.count} {every.unit}{'' if every.count == 1 else 's'}"
 
@@ -67,7 +67,7 @@ def _fields(spec: SearchSpec) -> dict[str, Any]:
 
 
 def _section(name: str, section: Model) -> dict[str, Any]:
-    """The options of a section that are set and have an effect."""
+    """Return the options of a section that are set and have an effect."""
     options = OPTIONS_OF_TYPE.get(name, {})
     values = section.model_dump(mode="json", exclude_none=True)
     return {
@@ -78,6 +78,6 @@ def _section(name: str, section: Model) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """JSON, which is YAML once the characters that YAML does not print are escaped."""
+    """Return JSON, which is YAML once the characters that YAML does not print are escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -44,7 +44,7 @@ def load(
         check_files: also require the checkpoint, the data and the earlier run to be there.
 
     Raises:
-        SpecError: lists every problem by file, line and dotted path, with the mend.
+        SpecError: lists every problem by file, line and dotted path, with the fix.
     """
     problems = Problems()
     path = Path(path)
@@ -131,7 +131,7 @@ def _read(name: str, model: type[Model], tree: Node, problems: Problems) -> Mode
 
 
 def _read_parameters(tree: Node, problems: Problems) -> tuple[tuple[str, ...], Space]:
-    """The methods to compare, and the space with its conditions."""
+    """Return the methods to compare, and the space with its conditions."""
     listed = tree.entries.get("method")
     methods = read_methods(listed, problems) if listed is not None else ()
     node = tree.entries.get("space")
@@ -169,7 +169,7 @@ def _read_trial(path: Path, tree: Node, problems: Problems) -> Config | None:
 def _read_relations(
     tree: Node, space: Space, check_files: bool, problems: Problems
 ) -> dict[str, Any]:
-    """The fields that speak about parameters: `require`, `start_from` and its transfer."""
+    """Return the fields that name parameters: `require`, `start_from` and its transfer."""
     fields: dict[str, Any] = {}
     node = tree.entries.get("require")
     if node is not None:

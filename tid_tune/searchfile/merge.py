@@ -17,11 +17,11 @@ SHORTHANDS = {
     "scheduler": "type",
     "objective": None,
 }
-"""Sections that may be one word, and the key that word stands for."""
+"""Sections that may be one word, and the key whose value that word is."""
 
 
 def read_tree(path: Path, overrides: Sequence[str], problems: Problems) -> Node | None:
-    """The merged map of `path`, its `base` files and `overrides`; None when it is unusable.
+    """Return the merged map of `path`, its `base` files and `overrides`; None when it is unusable.
 
     A map is merged with the base's map key by key, at the top level and one level below (so a
     parameter of the space is replaced whole); anything else replaces; null removes.
@@ -37,7 +37,7 @@ def read_tree(path: Path, overrides: Sequence[str], problems: Problems) -> Node 
 
 
 def shown_path(path: Path) -> str:
-    """A path as messages show it: relative where it lies under the current folder."""
+    """Return a path as messages show it: relative where it lies under the current folder."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
@@ -50,7 +50,9 @@ def _read_chain(
     if real in above:
         chain = " -> ".join(shown_path(item) for item in (*above, real))
         if asked is not None:
-            problems.add(asked.where, "base", f"goes round in a circle: {chain}")
+            problems.add(
+                asked.where, "base", f"the files form a circle: {chain}; remove one `base`"
+            )
         return None
     text = _read_text(path, source, asked, problems)
     own = parse(text, source, problems) if text is not None else None
@@ -140,8 +142,12 @@ def _merge_section(key: str, old: Node | None, new: Node, problems: Problems) ->
         elif name in entries:
             del entries[name]
         elif key == "space":
-            text = "null removes a parameter of the base file, which has none of this name; "
-            problems.add(node.where, f"space.{name}", text + "for the value None: {fixed: null}")
+            problems.add(
+                node.where,
+                f"space.{name}",
+                "`null` deletes a parameter of the base file, but no base file defines this one; "
+                "to fix it at null write {fixed: null}",
+            )
     return Node(entries, new.where)
 
 
@@ -178,13 +184,13 @@ def _parse_override(text: str, tree: Node, problems: Problems) -> Node | None:
 
 
 def _first_key(path: str, entries: Mapping[str, Node]) -> str:
-    """The longest key of `entries` that `path` begins with, else its first part."""
+    """Return the longest key of `entries` that `path` begins with, else its first part."""
     known = [key for key in entries if path == key or path.startswith(f"{key}.")]
     return max(known, key=len) if known else path.partition(".")[0]
 
 
 def _parameter(path: str, entries: Mapping[str, Node]) -> str:
-    """The parameter `path` begins with: one that is there, else all but a distribution's name."""
+    """Return the parameter that `path` begins with: a known one, or all but the distribution."""
     known = _first_key(path, entries)
     if known in entries:
         return known
@@ -193,7 +199,7 @@ def _parameter(path: str, entries: Mapping[str, Node]) -> str:
 
 
 def _placed(node: Node, path: str, value: Node, where: Where, problems: Problems) -> Node:
-    """`node` with the value at `path` below it replaced."""
+    """Return `node` with the value at `path` below it replaced."""
     if isinstance(node.value, list):
         index, _, rest = path.partition(".")
         if not index.isdecimal() or int(index) >= len(node.value):

@@ -1,4 +1,4 @@
-"""Parameters may be named by their last parts wherever that is unambiguous."""
+"""Short names: the last parts of a path are enough where they name one parameter."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from tid_tune.errors import suggestion
 
 
 class UnknownName(Exception):
-    """No parameter, or more than one, has this name; the message says which come near."""
+    """No parameter, or more than one, has this name; the message names those that are near."""
 
 
 def full_name(name: str, parameters: Collection[str]) -> str:
-    """The one parameter that is `name` or ends in `.name`; UnknownName if there is not one."""
+    """Return the one parameter that is `name` or ends in `.name`.
+
+    Raises:
+        UnknownName: there is none, or more than one.
+    """
     if name in parameters:
         return name
     found = [path for path in parameters if path.endswith(f".{name}")]

@@ -1,4 +1,4 @@
-"""Collects everything that is wrong with a search space, so that one run shows all of it."""
+"""Everything that is wrong with a search space, so that one run shows all of it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The JSON Schema of a search-space file: editors complete and check by it.
 
-It says all that can be said of one file by itself. What needs two fields, the config or the disk
+It covers what can be checked in one file by itself. What needs two fields, the config or the disk
 is checked by `load` only.
 """
 
@@ -18,7 +18,7 @@ _NULL: Schema = {"type": "null"}
 
 
 def json_schema() -> Schema:
-    """The schema (draft-07, which editors know best) as plain values."""
+    """Return the schema (draft-07, which editors know best) as plain values."""
     properties: Schema = {"base": _base()}
     for name, field in _fields_of(Header).items():
         properties[name] = field
@@ -45,7 +45,7 @@ def json_schema() -> Schema:
 
 
 def schema_text() -> str:
-    """The schema as the text of search_spaces/schema.json."""
+    """Return the schema as the text of search_spaces/schema.json."""
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
@@ -55,12 +55,12 @@ def _fields_of(model: type[Model]) -> Schema:
 
 
 def _tidy(schema: Schema) -> Schema:
-    """Without what pydantic adds for its own use: titles."""
+    """Return a schema without the titles that pydantic adds."""
     return {key: value for key, value in schema.items() if key != "title"}
 
 
 def _or_null(schema: Schema) -> Schema:
-    """null removes what a base says, so it is allowed wherever a base is merged."""
+    """Allow null too: it removes what a base file sets."""
     options = schema.get("anyOf", [])
     if _NULL in options:
         return schema

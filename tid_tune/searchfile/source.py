@@ -41,11 +41,11 @@ class Header(Model):
     trainable: Annotated[str, Field(pattern=TRAINABLE)] = DEFAULT_TRAINABLE
     """`module:Class` or `file.py:Class`: the Ray trainable that runs a trial."""
     objective: Metric | None = None
-    """The metric to maximize; the config's evaluator decides what is meant if unsaid."""
+    """The metric to maximize; the config's evaluator decides what is meant if not set."""
     objectives: Annotated[dict[Metric, Direction], Field(min_length=1)] | None = None
     """Several metrics, each `max` or `min`; the first one ranks."""
     epochs: Count | None = None
-    """Full length of a trial; the config's max_epochs if unsaid."""
+    """Full length of a trial; the config's max_epochs if not set."""
     report_every: Annotated[str, Field(pattern=INTERVAL)] = "1 epoch"
     """`1 epoch` or `2000 iters`: evaluation, rung and checkpoint interval."""
     trials: Count = 24

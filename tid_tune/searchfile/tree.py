@@ -33,7 +33,7 @@ class Node:
     where: Where
 
     def plain(self) -> Any:
-        """The value without places: None, bool, int, float, str, list or dict."""
+        """Return the value without places: None, bool, int, float, str, list or dict."""
         if isinstance(self.value, list):
             return [item.plain() for item in self.value]
         if isinstance(self.value, dict):
@@ -61,7 +61,7 @@ class _Unusable(Exception):
 
 
 def parse(text: str, source: str, problems: Problems, line: bool = True) -> Node | None:
-    """The tree of one YAML document; None (with a problem noted) when there is none to be had.
+    """Return the tree of one YAML document; None (with a problem noted) if it cannot be read.
 
     `line=False` leaves lines out of the places: for text that is not from a file.
     """
@@ -110,7 +110,7 @@ def _explain(error: MarkedYAMLError, text: str, mark: Any) -> str:
 
 
 class _Reader:
-    """Turns ruamel's node graph into Nodes; refuses what could hurt or surprise."""
+    """Turns ruamel's node graph into Nodes; refuses what is unsafe or ambiguous."""
 
     def __init__(self, source: str, problems: Problems, line: bool) -> None:
         self.source, self.problems, self.line = source, problems, line
@@ -179,7 +179,7 @@ class _Reader:
         return merged | own
 
     def _broken(self, where: Where) -> Node:
-        """What stands for an unreadable value: nothing more is said about its line."""
+        """Return a placeholder for an unreadable value: nothing else is reported at its line."""
         return Node("", where)
 
     def _key(self, node: Any, where: Where, path: str) -> str:
@@ -214,7 +214,12 @@ class _Reader:
         if kind not in ("str", "timestamp"):
             self._check_tag(node, "str", where, path)
         if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-            self._refuse(where, path, f"{json.dumps(text)} holds half a character; write it whole")
+            self._refuse(
+                where,
+                path,
+                f"{json.dumps(text)} contains an unpaired surrogate (invalid Unicode); replace the "
+                "character",
+            )
         return text
 
     def _number(self, kind: str, text: str, where: Where, path: str) -> Scalar:

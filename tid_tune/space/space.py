@@ -20,10 +20,13 @@ METHOD_PATH = "model.distillation.method"
 class Space:
     """Parameters by dotted path, with the conditions and constraints between them.
 
-    `given` are values from outside that conditions may name (the compared method).
+    Args:
+        parameters: a distribution for each path.
+        require: comparisons that points must satisfy.
+        given: values from outside that conditions may name (the compared method).
 
     Raises:
-        SpecError: the conditions go in a circle.
+        SpecError: the conditions form a circle.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Space:
         return {name: dist for name, dist in self.searched.items() if not dist.when}
 
     def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
-        """Whether `name` takes part, given the values of its parents in `params`."""
+        """Return whether `name` takes part, given the values of its parents in `params`."""
         for parent, values in self.parameters[name].when.items():
             value = params.get(parent, self.given.get(parent, _ABSENT))
             if value is _ABSENT or not any(same(value, v) for v in values):
@@ -71,7 +74,7 @@ class Space:
         )
 
     def contains(self, params: Mapping[str, Any]) -> bool:
-        """Whether `params` is a point of this space: right parameters, in range, allowed."""
+        """Return whether `params` is a point of this space: right parameters, in range, allowed."""
         active = {name for name in self.parameters if self.is_active(name, params)}
         return (
             active == params.keys()
@@ -96,7 +99,7 @@ class Space:
         return None if broken is None else f"it breaks {broken.text}"
 
     def allows(self, params: Mapping[str, Any]) -> bool:
-        """Whether every constraint whose parameters are set holds."""
+        """Return whether every constraint whose parameters are set holds."""
         return broken_constraint(self.require, params) is None
 
     @cached_property

@@ -35,7 +35,7 @@ def check_against_config(
     check_files: bool,
     problems: Problems,
 ) -> Space:
-    """The space with the conditions its methods imply; everything that does not fit is noted.
+    """Return the space with the conditions that its methods imply; note what does not fit.
 
     Fixed parameters are set in `config`, as every trial has them.
     """
@@ -55,7 +55,7 @@ def check_against_config(
         _refuse_distillation(model, space, tree, problems)
         return space
     distillation = model.get("distillation") or {}
-    # What the space sets is told with the parameter.
+    # What the space sets is reported with the parameter.
     own = {key: v for key, v in distillation.items() if f"{DISTILLATION}.{key}" not in space}
     check_configured(own, where, problems)
     effective = methods_in_effect(methods, space, distillation.get("method", "tid"))
@@ -93,8 +93,12 @@ def _refuse_distillation(
         asked.append(("baseline", entries["baseline"].where))
     if asked:
         path, where = asked[0]
-        text = f"the config's model is a plain {model.get('type')}, which distills nothing; "
-        problems.add(where, path, text + "name a config whose model is a Distiller as trial")
+        problems.add(
+            where,
+            path,
+            f"the config's model is a plain {model.get('type')}, so there is nothing to distill; "
+            "set `trial` to a config whose model is a Distiller",
+        )
 
 
 def _check_classes(config: Config, student: Any, where: Where, problems: Problems) -> None:
@@ -104,8 +108,12 @@ def _check_classes(config: Config, student: Any, where: Where, problems: Problem
     for dataset in leaf_datasets(config.get("train_dataloader")):
         declared = dataset_classes(dataset)
         if classes is not None and declared is not None and declared != classes:
-            text = f"the student has num_classes = {classes}, but its training data {declared}; "
-            problems.add(where, "trial", text + "mend bbox_head.num_classes or metainfo.classes")
+            problems.add(
+                where,
+                "trial",
+                f"the student has num_classes = {classes}, but its training data has {declared} "
+                "classes; fix bbox_head.num_classes or metainfo.classes",
+            )
 
 
 def _check_teacher(

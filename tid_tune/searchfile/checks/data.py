@@ -21,15 +21,23 @@ def check_data(config: Mapping[str, Any], where: Where, problems: Problems) -> N
         for dataset in leaf_datasets(config.get(loader)):
             for what, path in _paths(dataset):
                 if not path.exists():
-                    text = f"{what} of the {name} data is missing: {path}; "
-                    problems.add(where, "trial", text + f"get the data or mend {loader}.dataset")
+                    problems.add(
+                        where,
+                        "trial",
+                        f"{what} of the {name} data is missing: {path}; get the data or fix "
+                        f"{loader}.dataset",
+                    )
             _check_images(dict(_paths(dataset)), loader, where, problems)
     evaluators = config.get("val_evaluator")
     for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
         file = evaluator.get("ann_file") if isinstance(evaluator, Mapping) else None
         if isinstance(file, str) and _local(file) and not Path(file).is_file():
-            text = f"annotation file of val_evaluator is missing: {file}; "
-            problems.add(where, "trial", text + "get the data or mend val_evaluator.ann_file")
+            problems.add(
+                where,
+                "trial",
+                f"annotation file of val_evaluator is missing: {file}; get the data or fix "
+                "val_evaluator.ann_file",
+            )
         elif isinstance(file, str) and _local(file):
             _check_measured(config, Path(file), where, problems)
 
@@ -41,12 +49,16 @@ def _check_images(paths: Mapping[str, Path], loader: str, where: Where, problems
         return
     names = _first_images(json_file)
     if names and not any((folder / name).is_file() for name in names):
-        text = f"none of the first images of {json_file} is in {folder}, such as {names[0]}; "
-        problems.add(where, "trial", text + f"mend {loader}.dataset.data_prefix")
+        problems.add(
+            where,
+            "trial",
+            f"none of the first images of {json_file} is in {folder}, for example {names[0]}; fix "
+            f"{loader}.dataset.data_prefix",
+        )
 
 
 def _first_images(file: Path) -> list[str]:
-    """Some image names from the head of a COCO json: all of it would take seconds to read."""
+    """Return image names from the head of a COCO json: all of it would take seconds to read."""
     if file.suffix != ".json":
         return []
     with file.open("rb") as stream:
@@ -68,13 +80,16 @@ def _check_measured(
         return
     shown, wanted = _image_ids(files[0]), _image_ids(known)
     if shown is not None and wanted is not None and shown != wanted:
-        text = f"val_evaluator measures by {known}, which has other images than the validation data"
-        text += f" of {files[0]}; let both ann_file be the same"
-        problems.add(where, "trial", text)
+        problems.add(
+            where,
+            "trial",
+            f"val_evaluator uses {known}, whose images are not those of the validation data in "
+            f"{files[0]}; set both ann_file to the same file",
+        )
 
 
 def _image_ids(file: Path) -> set[Any] | None:
-    """The ids of the images of a COCO json, None if it is no such file."""
+    """Return the ids of the images of a COCO json, or None if it is no such file."""
     from tid_tune.data.coco import load_document
     from tid_tune.errors import DataError
 
@@ -87,27 +102,29 @@ def _image_ids(file: Path) -> set[Any] | None:
 
 def check_teacher(teacher: Mapping[str, Any], where: Where, problems: Problems) -> None:
     """Note a teacher whose config or checkpoint is not there."""
-    for key, mend in (
-        ("config", "mend model.teacher.config"),
-        ("checkpoint", "train the teacher first or mend model.teacher.checkpoint"),
+    for key, fix in (
+        ("config", "fix model.teacher.config"),
+        ("checkpoint", "train the teacher first, or fix model.teacher.checkpoint"),
     ):
         file = teacher.get(key)
         if not isinstance(file, str) or not file:
-            text = f"model.teacher.{key} is not a file name; the teacher needs one"
-            problems.add(where, "trial", text)
+            problems.add(where, "trial", f"model.teacher.{key} is not a file name; set it")
         elif _local(file) and not Path(file).is_file():
-            problems.add(where, "trial", f"teacher {key} is missing: {file}; {mend}")
+            problems.add(where, "trial", f"teacher {key} is missing: {file}; {fix}")
 
 
 def check_run(folder: Path, where: Where, problems: Problems) -> None:
     """Note a `start_from.run` that is no run folder."""
     if not (folder / "ledger.jsonl").is_file():
-        text = f"no run in {folder} (no ledger.jsonl); name the folder of an earlier search"
-        problems.add(where, "start_from.run", text)
+        problems.add(
+            where,
+            "start_from.run",
+            f"no run in {folder} (no ledger.jsonl); name the folder of an earlier search",
+        )
 
 
 def leaf_datasets(node: Any) -> Iterator[Mapping[str, Any]]:
-    """The datasets that read files, inside the wrappers of a dataloader or dataset dict."""
+    """Yield the datasets that read files, inside the wrappers of a dataloader or dataset dict."""
     if isinstance(node, list | tuple):
         for item in node:
             yield from leaf_datasets(item)

@@ -1,4 +1,4 @@
-"""Whether teacher and student can be compared, as far as their config dicts tell."""
+"""Whether teacher and student can be compared, as far as their config dicts show."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def detector_facts(model: Mapping[str, Any]) -> Detector:
 
 
 def incomparable(teacher: Detector, student: Detector) -> list[str]:
-    """What keeps teacher and student from being compared level by level; empty if nothing."""
+    """Return what keeps teacher and student from being compared level by level."""
     found = []
     for what, left, right in (
         ("feature levels (neck.num_outs)", teacher.levels, student.levels),
@@ -47,7 +47,7 @@ def incomparable(teacher: Detector, student: Detector) -> list[str]:
 
 
 def dataset_classes(dataset: Mapping[str, Any]) -> int | None:
-    """How many classes a dataset dict declares, by its metainfo or its type; None if unsaid."""
+    """Return how many classes a dataset dict declares, by its metainfo or type, or None."""
     classes = _map(dataset.get("metainfo")).get("classes")
     if isinstance(classes, list | tuple):
         return len(classes)

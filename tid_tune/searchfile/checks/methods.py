@@ -19,11 +19,11 @@ from tid_tune.searchfile.tree import Node
 from tid_tune.space import Distribution
 from tid_tune.space.values import describe
 
-_MEND = "name it in `method`, search model.distillation.method, or remove the parameter"
+_FIX = "name it in `method`, search model.distillation.method, or remove the parameter"
 
 
 def read_methods(node: Node, problems: Problems) -> tuple[str, ...]:
-    """`method: tid` or `method: [tid, fgd]` as method names."""
+    """Return the method names of `method: tid` or `method: [tid, fgd]`."""
     items = node.value if isinstance(node.value, list) else [node]
     if not items:
         problems.add(node.where, "method", "an empty list; name a method or remove it")
@@ -45,7 +45,7 @@ def read_methods(node: Node, problems: Problems) -> tuple[str, ...]:
 def methods_in_effect(
     listed: tuple[str, ...], space: Mapping[str, Distribution], configured: str
 ) -> tuple[str, ...]:
-    """The methods trials may have: those compared, else those searched, else the config's."""
+    """Return the methods of trials: those compared, else those searched, else the config's."""
     searched = space.get(METHOD)
     if listed:
         return listed
@@ -65,7 +65,7 @@ def check_configured(distillation: Mapping[str, Any], where: Where, problems: Pr
 def check_distillation(
     space: Mapping[str, Distribution], methods: tuple[str, ...], node: Node, problems: Problems
 ) -> dict[str, Distribution]:
-    """The space with implied conditions; problems of parameters under `model.distillation` noted.
+    """Return the space with implied conditions; note problems under `model.distillation`.
 
     A parameter that only some of several methods have gets `when: {method: those}` unless it
     names the method itself.
@@ -82,8 +82,11 @@ def check_distillation(
             continue
         fitting = tuple(name for name in methods if name in having)
         if not fitting:
-            text = f"{key} is an option of {_or(having)}, but the method is {_or(methods)}; {_MEND}"
-            problems.add(where, f"space.{path}", text)
+            problems.add(
+                where,
+                f"space.{path}",
+                f"{key} is an option of {_or(having)}, but the method is {_or(methods)}; {_FIX}",
+            )
             continue
         stated = distribution.when.get(METHOD)
         for name in stated or ():

@@ -1,4 +1,4 @@
-"""Which metrics a search may optimize, as far as the config and the trainable tell."""
+"""Which metrics a search may optimize, as far as the config and the trainable show."""
 
 from __future__ import annotations
 
@@ -27,15 +27,19 @@ _SMALLER_IS_BETTER = ("loss", "latency", "params", "flops", "_ms", "memory", "se
 def read_objectives(
     header: Header, config: Mapping[str, Any], tree: Node, problems: Problems
 ) -> dict[str, Direction]:
-    """The metrics and their directions; a metric that no trial would report is noted."""
+    """Return the metrics and their directions; note a metric that no trial would report."""
     reported = _reported(config)
     if header.objectives is not None:
         objectives, key = dict(header.objectives), "objectives"
     elif header.objective is not None:
         objectives, key = {header.objective: "max"}, "objective"
         if any(part in header.objective.lower() for part in _SMALLER_IS_BETTER):
-            text = f"is it to be small? write objectives: {{{header.objective}: min}}, or : max"
-            problems.add(tree.entries["objective"].where, "objective", text)
+            problems.add(
+                tree.entries["objective"].where,
+                "objective",
+                "looks like a metric to minimize: write "
+                f"`objectives: {{{header.objective}: min}}` (or `max` if you mean it)",
+            )
     else:
         return {reported[0] if reported else DEFAULT: "max"}
     # A trainable of the user's own may report anything.
@@ -46,13 +50,14 @@ def read_objectives(
             prefix = metric.partition("/")[0]
             known = [name for name in reported if name.startswith(f"{prefix}/")]
             where = tree.entries[key].entries.get(metric, tree.entries[key]).where
-            text = f"val_evaluator of the config does not report {metric!r}; "
-            problems.add(where, key, text + suggestion(metric, known or [*reported, *COSTS]))
+            hint = suggestion(metric, known or [*reported, *COSTS])
+            text = f"val_evaluator of the config does not report {metric!r}; {hint}"
+            problems.add(where, key, text)
     return objectives
 
 
 def _reported(config: Mapping[str, Any]) -> list[str]:
-    """Metrics of the evaluators we know; empty when one may report more than we know."""
+    """Return the metrics of the evaluators we know; none if one may report more than we know."""
     evaluators = config.get("val_evaluator")
     found: list[str] = []
     for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:

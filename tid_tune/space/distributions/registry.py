@@ -14,9 +14,10 @@ from tid_tune.space.values import Value
 
 D = TypeVar("D", bound=type[Distribution])
 
-_REGISTRY: Registry[type[Distribution]] = Registry(
+DISTRIBUTIONS: Registry[type[Distribution]] = Registry(
     "distribution", package="tid_tune.space.distributions", group="tid_tune.distributions"
 )
+"""The class of every YAML name."""
 
 
 def register_distribution(distribution: D) -> D:
@@ -26,18 +27,18 @@ def register_distribution(distribution: D) -> D:
         UsageError: another distribution has one of the names.
     """
     for name in distribution.forms:
-        _REGISTRY.register(name, distribution)
+        DISTRIBUTIONS.register(name, distribution)
     return distribution
 
 
 def distribution_names() -> list[str]:
     """Return the YAML names of all distributions, in alphabetical order."""
-    return _REGISTRY.names()
+    return DISTRIBUTIONS.names()
 
 
 def yaml_forms() -> dict[str, YamlForm]:
     """Return the YAML forms of all distributions by name."""
-    return {name: found.forms[name] for name, found in _REGISTRY.parts().items()}
+    return {name: found.forms[name] for name, found in DISTRIBUTIONS.parts().items()}
 
 
 def distribution_from_yaml(entry: Value) -> Distribution:
@@ -50,7 +51,7 @@ def distribution_from_yaml(entry: Value) -> Distribution:
         EntryError: the entry is no distribution; says where in it, and how to fix it.
     """
     if not isinstance(entry, Mapping):
-        return _REGISTRY.get("fixed").from_yaml("fixed", {"fixed": entry})
+        return DISTRIBUTIONS.get("fixed").from_yaml("fixed", {"fixed": entry})
     forms = yaml_forms()
     names = [key for key in entry if key in forms]
     _check_keys(entry, names, forms)
@@ -58,7 +59,7 @@ def distribution_from_yaml(entry: Value) -> Distribution:
         got = " and ".join(names) if names else "none"
         raise EntryError(f"expected one distribution, got {got}; known: {', '.join(forms)}")
     plain = {key: value for key, value in entry.items() if key != "when"}
-    return _REGISTRY.get(names[0]).from_yaml(names[0], plain)
+    return DISTRIBUTIONS.get(names[0]).from_yaml(names[0], plain)
 
 
 def distribution_from_json(value: object) -> Distribution:
@@ -72,7 +73,7 @@ def distribution_from_json(value: object) -> Distribution:
         return value
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
         raise ValueError(f"expected a distribution with its kind, got {value!r}")
-    return _REGISTRY.get(value["kind"]).model_validate(value)
+    return DISTRIBUTIONS.get(value["kind"]).model_validate(value)
 
 
 AnyDistribution = Annotated[SerializeAsAny[Distribution], BeforeValidator(distribution_from_json)]
