@@ -1,7 +1,7 @@
 """The command line. Every heavy import is inside a command, so that `--help` stays instant.
 
 A module of this package is one group of commands; each command parses, calls one function of the
-package that does the work, and prints. Errors a user can mend end in one message.
+package that does the work, and prints. An error that a user can fix ends in one message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`tid-tune run`: run a search, or go on with it."""
+"""`tid-tune run`: run a search, or resume it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def run(
         typer.Option(help="A Ray cluster to use; default: RAY_ADDRESS, else this machine."),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start anew; an earlier run is kept beside it.")
+        bool, typer.Option("--fresh", help="Start over; an earlier run is kept beside it.")
     ] = False,
 ) -> None:
-    """Run a search, or go on with it: the same command resumes after any kind of end."""
+    """Run a search, or resume it: the same command resumes after any kind of end."""
     from tid_tune.searchfile import load
 
     loaded = load(space, overrides or ())
-    # After the spec: a wrong one is told at once.
+    # After the spec: a wrong one is reported before Ray is imported.
     from tid_tune.cluster.driver import run_search
 
     outcome = run_search(loaded, runs=runs, root=Path.cwd(), address=address, fresh=fresh)

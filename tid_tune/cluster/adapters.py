@@ -20,7 +20,7 @@ class EngineSearcher(Searcher):
         self._dispatcher = dispatcher
 
     def suggest(self, trial_id: str) -> Any:
-        """See `Dispatcher.order`; Tune's words for its signals are None and "FINISHED"."""
+        """Return `Dispatcher.order`; Tune's signals are None and "FINISHED"."""
         answer = self._dispatcher.order(trial_id)
         if answer is FINISHED:
             return Searcher.FINISHED
@@ -29,13 +29,13 @@ class EngineSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: the scheduler has told the engine already."""
+        """Do nothing: the scheduler has reported it to the engine already."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the ledger is the state."""
+        """Do nothing: the ledger is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Never called: a run is resumed from its ledger, not by Tune."""
+        """Do nothing: a run is resumed from its ledger, not by Tune."""
 
 
 class EngineScheduler(FIFOScheduler):
@@ -46,12 +46,12 @@ class EngineScheduler(FIFOScheduler):
         self._dispatcher = dispatcher
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """CONTINUE or STOP. A paused trial is stopped too: the engine continues it as a new one."""
+        """Return CONTINUE or STOP. A paused trial is stopped: its continuation is a new one to Tune."""
         going_on = self._dispatcher.result(trial.trial_id, result)
         return str(TrialScheduler.CONTINUE if going_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """A worker died; the reason is Tune's."""
+        """Record that a worker died; the reason is Tune's."""
         reason = str(trial.get_error() or "the worker died").strip().splitlines()
         self._dispatcher.lost(trial.trial_id, reason[-1] if reason else "the worker died")
 
@@ -63,6 +63,6 @@ class EngineCallback(Callback):
         self._dispatcher = dispatcher
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell the engine which node runs the trial."""
+        """Record which node runs the trial."""
         node = getattr(trial, "node_ip", None) or ""
         self._dispatcher.started(trial.trial_id, str(node))

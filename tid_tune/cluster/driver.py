@@ -26,7 +26,7 @@ from tid_tune.tracking.tracker import Tracker, tracking_uri
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `failed` is empty, or says why there is no result."""
+    """How a run ended. `failed` is empty, or the reason why there is no result."""
 
     run: RunFolder
     complete: bool

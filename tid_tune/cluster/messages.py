@@ -1,4 +1,4 @@
-"""What driver and worker say to each other: a WorkOrder there, a StepAnswer back, both as JSON.
+"""The messages between driver and worker: a WorkOrder there, a StepAnswer back, both as JSON.
 
 Tune would flatten nested dictionaries at their slashes, and metric names contain slashes: so each
 message travels as one string under one key.

@@ -81,7 +81,7 @@ class Capacity:
         self._until = 0.0
 
     def __call__(self) -> int:
-        """Number of trials that may run at once, at least 1."""
+        """Return the number of trials that may run at once, at least 1."""
         if time.monotonic() >= self._until:
             self._known = self._count()
             self._until = time.monotonic() + CAPACITY_SECONDS
@@ -97,7 +97,7 @@ class Capacity:
 
 
 def _fits(node: dict[str, float], resources: Resources) -> int:
-    """How many trials fit on an empty node."""
+    """Return how many trials fit on an empty node."""
     needs = [("CPU", resources.cpus), ("GPU", resources.gpus)]
     # The epsilon: 0.3 + 0.3 + 0.3 must count as fitting in 0.9.
     return min(int(node.get(kind, 0) / need + 1e-9) for kind, need in needs if need > 0)

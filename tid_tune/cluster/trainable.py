@@ -63,7 +63,7 @@ class SteppedTrial(Protocol):
         """Train and evaluate one report interval."""
 
     def effective(self) -> dict[str, Any]:
-        """The values in effect of everything the order sets, read from the live objects."""
+        """Return the values in effect of all that the order sets, read from the live objects."""
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on from here, atomically."""
@@ -73,7 +73,7 @@ class SteppedTrial(Protocol):
 
 
 class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
-    """Base of all trainables; a subclass says how its trial is built."""
+    """Base of all trainables; a subclass defines how its trial is built."""
 
     @abc.abstractmethod
     def build(self, order: WorkOrder) -> SteppedTrial:
@@ -125,14 +125,14 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         return True
 
     def cleanup(self) -> None:
-        """Called by Tune when the worker is given back."""
+        """Free the trial; Tune calls this when it gives the worker back."""
         self._close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Tune's own checkpoints are not used: the trial's are written before each report."""
+        """Do nothing: the trial's own checkpoints are written before each report."""
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """See `save_checkpoint`; a trial is restored from its order's checkpoint."""
+        """Do nothing: a trial is restored from its order's checkpoint."""
 
     def _close(self) -> None:
         trial, self._trial = self._trial, None

@@ -62,7 +62,7 @@ class FileLock:
     is gone, the lock is taken over.
 
     Raises:
-        UsageError: somebody else holds the lock; the message says who, since when.
+        UsageError: another process holds the lock; the message names it, and since when.
     """
 
     def __init__(self, path: Path) -> None:

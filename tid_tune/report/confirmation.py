@@ -46,7 +46,7 @@ def confirmation_table(state: RunState, spec: SearchSpec) -> Table | None:
 
 
 def verdict_text(state: RunState, spec: SearchSpec) -> str:
-    """The verdict in a line; empty without a confirmation."""
+    """Return the verdict in a line; empty without a confirmation."""
     verdict = judge(state, spec)
     if verdict is None:
         return ""
@@ -54,7 +54,7 @@ def verdict_text(state: RunState, spec: SearchSpec) -> str:
 
 
 def _references(verdict: Verdict) -> list[str]:
-    """The columns: each reference without a teacher, and the defaults, each method's its own."""
+    """Return the columns: references without a teacher, and the defaults of each method."""
     found = [c.baseline for group in verdict.candidates for c in group.comparisons]
     return list(dict.fromkeys(OWN if name.endswith(DEFAULTS) else name for name in found))
 
@@ -79,7 +79,7 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _gap(group: Group, reference: str) -> str:
-    """The difference to a reference; for `OWN`, to the defaults of the group's own method."""
+    """Return the difference to a reference; for `OWN`, to the group's own method's defaults."""
     own = (DEFAULTS, f"{group.method} {DEFAULTS}")
     for comparison in group.comparisons:
         name = OWN if comparison.baseline in own else comparison.baseline

@@ -25,7 +25,7 @@ def leaderboard_table(
     """Draw `rows`, best first; the baseline's rows are shown however far down they are.
 
     Args:
-        rows: of `search.ranking.leaderboard`.
+        rows: of `results.ranking.leaderboard`.
         spec: names the objectives and the searched parameters.
         width: of the terminal; too narrow for a column per parameter, they share one.
         top: at most so many rows besides the baseline's; None: all.
@@ -80,7 +80,7 @@ def _style(row: Row) -> str | None:
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """Each path's last word, or as many words as tell it from the others."""
+    """Return each path's last word, or as many words as make it different from the others."""
     names: dict[str, str] = {}
     for path in paths:
         words = path.split(".")
@@ -93,7 +93,7 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def short_value(value: Any) -> str:
-    """A value in three digits."""
+    """Return a value in three digits."""
     if value is None:
         return "null"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -104,7 +104,7 @@ def _number(value: float | None) -> str:
 
 
 def to_text(table: Table, width: int = 200) -> str:
-    """The table as plain text, for a file."""
+    """Return the table as plain text, for a file."""
     console = Console(width=width, no_color=True, highlight=False, file=None)
     with console.capture() as capture:
         console.print(table)

@@ -27,7 +27,7 @@ class RunRow:
 
 
 def run_row(run: RunFolder) -> RunRow:
-    """Return the row of one run. One whose ledger is damaged has a row, too, that says so."""
+    """Return the row of one run. The row of a damaged ledger shows the error."""
     try:
         state = run.state
     except UsageError as error:

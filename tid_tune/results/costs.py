@@ -45,7 +45,7 @@ def devices(resources: Resources) -> float:
 
 
 def trial_cost(trial: Trial) -> Cost:
-    """Return what one trial has cost, with what it repeated, and what it did not come to report."""
+    """Return what one trial has cost, including repeated intervals and time without a report."""
     reports = trial.reports
     return Cost(
         trials=1,
@@ -56,7 +56,7 @@ def trial_cost(trial: Trial) -> Cost:
 
 
 def trained_epochs(before: Report | None, report: Report) -> float:
-    """Return the epochs that a report stands for, given the one before it."""
+    """Return the epochs trained between a report and the one before it."""
     same_run = before is not None and before.fraction == report.fraction
     gone = before.epoch if before is not None and same_run else 0.0
     return (report.epoch - gone) * report.fraction
@@ -128,7 +128,7 @@ class Meter:
         self.reports += last.fraction
 
     def interval(self, spec: SearchSpec) -> float:
-        """Return how many epochs a report stands for; in iterations, as known so far."""
+        """Return how many epochs a report interval has; for one in iterations, as known so far."""
         if spec.report_every.unit == "epoch":
             return float(min(spec.report_every.count, spec.epochs))
         return self.spent.epochs / self.reports if self.reports else 0.0

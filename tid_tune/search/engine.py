@@ -215,7 +215,7 @@ class Search:
         return decision
 
     def complete(self, trial: str) -> None:
-        """Record that the trial says it is done. After a stop or pause this does nothing."""
+        """Record that the trial has finished. After a stop or a pause this does nothing."""
         record = self.state.trials[trial]
         if record.status is not Status.RUNNING:
             return
@@ -259,7 +259,7 @@ class Search:
         return self._director.hold(trial, epoch, seconds) or decision
 
     def _carry_out(self, decision: Decision, trial: Trial) -> None:
-        """End the trial's run if the decision on its last report says so."""
+        """End the trial's run, unless the decision on its last report is to continue."""
         match decision:
             case Fail():
                 self._journal.end(trial, Status.FAILED, decision.reason, decision.cause)

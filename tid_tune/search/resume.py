@@ -1,7 +1,7 @@
 """What a changed spec means for a search that has begun.
 
-More trials, a larger budget and another space are gone along with, and said. What would make old
-and new trials incomparable is refused.
+More trials, a larger budget and another space are accepted and reported. What would make old and
+new trials incomparable is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FROZEN = {
     "report_every": "the rungs would lie elsewhere",
     "seed": "the trials would have another seed",
 }
-_SAID = ("trials", "sampler", "scheduler", "method", "baseline", "confirm", "budget", "require")
+_REPORTED = ("trials", "sampler", "scheduler", "method", "baseline", "confirm", "budget", "require")
 SHOWN = 5
 _NO_METHOD = "their method is not compared any more"
 
@@ -99,7 +99,7 @@ def _outside(state: RunState, spec: SearchSpec) -> list[str]:
 def _changes(state: RunState, spec: SearchSpec) -> list[str]:
     new = spec.model_dump(mode="json")
     notes = []
-    for field in _SAID:
+    for field in _REPORTED:
         if field in state.spec and state.spec[field] != new[field]:
             notes.append(f"{field}: {_difference(state.spec[field], new[field])}")
     before, after = state.spec.get("space", {}), new["space"]

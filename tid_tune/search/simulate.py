@@ -30,7 +30,7 @@ class Failure(Exception):
 
 @dataclass
 class VirtualClock:
-    """Seconds that pass only when the simulator says so."""
+    """A clock that the simulator moves."""
 
     now: float = 0.0
 

@@ -132,8 +132,8 @@ class Stream:
 
     def _observation(self, trial: Trial) -> Observation | None:
         last = trial.last
-        told = {Status.COMPLETED, Status.STOPPED, Status.PAUSED}
-        if last is None or trial.status not in told or not self.space.contains(trial.params):
+        observed = {Status.COMPLETED, Status.STOPPED, Status.PAUSED}
+        if last is None or trial.status not in observed or not self.space.contains(trial.params):
             return None
         curve = {
             Length(report.fraction, report.epoch): signed(report.metrics, self._objectives)[0]
