@@ -46,7 +46,7 @@ class EngineScheduler(FIFOScheduler):
         self._dispatcher = dispatcher
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Return CONTINUE or STOP. A paused trial is stopped: its continuation is a new one to Tune."""
+        """Return CONTINUE or STOP. A paused trial is stopped; Tune sees its continuation as new."""
         going_on = self._dispatcher.result(trial.trial_id, result)
         return str(TrialScheduler.CONTINUE if going_on else TrialScheduler.STOP)
 
