@@ -82,6 +82,14 @@ def test_conditions_may_be_nested_short_and_of_several_values(space: Load) -> No
     assert spec.space[f"{TID}.key_threshold"].when == {f"{TID}.quantile": (0.01, 0.1)}
 
 
+def test_a_condition_takes_the_steps_of_a_quantized_form_as_they_are_drawn(space: Load) -> None:
+    spec = space(
+        f"{MOMENTUM}: {{quantized_uniform: [0.1, 0.7, 0.1]}}",
+        f"{LR}: {{uniform: [0, 1], when: {{momentum: [0.1, 0.30000000000000004]}}}}",
+    )
+    assert spec.space[LR].when == {MOMENTUM: (0.1, 0.3)}
+
+
 def test_a_condition_tells_true_from_one(space: Load) -> None:
     spec = space(
         "model.student.backbone.norm_eval: {choice: [true, false]}",

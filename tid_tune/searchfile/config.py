@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tid_tune.openmmlab.configs import Config
 
 DISTILLATION = "model.distillation"
-METHOD = f"{DISTILLATION}.method"
 
 
 def read_config(trial: str, where: Where, spec_file: Path, problems: Problems) -> Config | None:

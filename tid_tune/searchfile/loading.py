@@ -15,7 +15,7 @@ from tid_tune.searchfile.checks.methods import read_methods
 from tid_tune.searchfile.checks.objectives import read_objectives
 from tid_tune.searchfile.checks.together import check_together
 from tid_tune.searchfile.conditions import read_conditions
-from tid_tune.searchfile.config import METHOD, max_epochs, read_config
+from tid_tune.searchfile.config import max_epochs, read_config
 from tid_tune.searchfile.constraints import read_constraints
 from tid_tune.searchfile.merge import SHORTHANDS, read_tree
 from tid_tune.searchfile.model import Confirm, SearchSpec
@@ -26,6 +26,7 @@ from tid_tune.searchfile.source import KEYS, SECTIONS, Header, read_interval
 from tid_tune.searchfile.space import read_space
 from tid_tune.searchfile.tree import Node
 from tid_tune.space import Choice, Distribution, Fixed
+from tid_tune.space.space import METHOD_PATH
 
 if TYPE_CHECKING:
     from tid_tune.openmmlab.configs import Config
@@ -73,8 +74,11 @@ def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> Sea
     objectives = read_objectives(header, config, tree, problems)
     epochs = header.epochs or max_epochs(config)
     if epochs is None and "model" in config:
-        text = "missing, and the config's train_cfg has no max_epochs; add epochs"
-        problems.add(tree.where, "epochs", text)
+        problems.add(
+            tree.where,
+            "epochs",
+            "missing, and the config's train_cfg has no max_epochs; add epochs",
+        )
     if len(problems) or epochs is None:
         return None
     spec = SearchSpec(
@@ -139,22 +143,22 @@ def _read_parameters(tree: Node, problems: Problems) -> tuple[tuple[str, ...], S
         problems.add(tree.where, "space", "missing; add it")
         return methods, {}
     space = read_space(node, problems)
-    if methods and METHOD in space:
-        where = node.entries[METHOD].where
-        problems.add(where, f"space.{METHOD}", "given beside method; keep one")
-    arms: Mapping[str, Distribution] = {METHOD: Choice(values=methods)} if methods else {}
+    if methods and METHOD_PATH in space:
+        where = node.entries[METHOD_PATH].where
+        problems.add(where, f"space.{METHOD_PATH}", "given beside method; keep one")
+    arms: Mapping[str, Distribution] = {METHOD_PATH: Choice(values=methods)} if methods else {}
     conditions = read_conditions(node, space, arms, problems)
     space = {
         path: found.model_copy(update={"when": conditions.get(path, {})})
         for path, found in space.items()
     }
     if len(methods) == 1:  # nothing to compare: a value that every trial has
-        return (), {**space, METHOD: Fixed(value=methods[0])}
+        return (), {**space, METHOD_PATH: Fixed(value=methods[0])}
     return methods, space
 
 
 def _all_read(tree: Node, space: Space) -> bool:
-    """Whether no parameter was dropped: what names a dropped one is not wrong for that."""
+    """Return whether no parameter was dropped: what names a dropped one is not wrong for that."""
     node = tree.entries.get("space")
     return node is None or not isinstance(node.value, dict) or node.value.keys() <= space.keys()
 

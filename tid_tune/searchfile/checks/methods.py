@@ -13,10 +13,11 @@ from tid_tune.distill.registry import (
     parse_settings,
 )
 from tid_tune.errors import ConfigError, suggestion
-from tid_tune.searchfile.config import DISTILLATION, METHOD
+from tid_tune.searchfile.config import DISTILLATION
 from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import Node
 from tid_tune.space import Distribution
+from tid_tune.space.space import METHOD_PATH
 from tid_tune.space.values import describe
 
 _FIX = "name it in `method`, search model.distillation.method, or remove the parameter"
@@ -46,7 +47,7 @@ def methods_in_effect(
     listed: tuple[str, ...], space: Mapping[str, Distribution], configured: str
 ) -> tuple[str, ...]:
     """Return the methods of trials: those compared, else those searched, else the config's."""
-    searched = space.get(METHOD)
+    searched = space.get(METHOD_PATH)
     if listed:
         return listed
     if searched is None or searched.bounds is not None:
@@ -88,13 +89,13 @@ def check_distillation(
                 f"{key} is an option of {_or(having)}, but the method is {_or(methods)}; {_FIX}",
             )
             continue
-        stated = distribution.when.get(METHOD)
+        stated = distribution.when.get(METHOD_PATH)
         for name in stated or ():
             if name not in fitting:
                 text = f"{key} is an option of {_or(having)}, not of {name}; remove {name}"
                 problems.add(where, f"space.{path}.when", text)
         if stated is None and len(fitting) < len(methods):
-            when = {**distribution.when, METHOD: fitting}
+            when = {**distribution.when, METHOD_PATH: fitting}
             checked[path] = distribution.model_copy(update={"when": when})
         _check_values(key, fitting, distribution, where, problems)
     return checked

@@ -95,4 +95,5 @@ def _check_keys(
             nested = isinstance(value, Mapping) and value
             hint = "; write a nested path as one key, with dots" if nested else ""
             known = suggestion(key, [*forms, "when"])
-            raise EntryError(f"unknown distribution {key!r}; {known}{hint}", key)
+            text = f"unknown distribution {key!r}; {known}{hint}"
+            raise EntryError("; ".join([text, *DISTRIBUTIONS.failures()]), key)
