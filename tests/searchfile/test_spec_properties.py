@@ -123,7 +123,8 @@ sections = st.fixed_dictionaries(
         "report_every": st.sampled_from(["1 epoch", "2 epochs", "500 iters"]),
         "sampler": st.sampled_from([{"type": "random", "seed": 3}, {"startup_trials": 4}]),
         "scheduler": st.sampled_from(["none", {"type": "pbt", "quantile": 0.4}, {"reduction": 2}]),
-        "trials": st.integers(2, 1000),
+        # Enough for the default confirmation of the best two of each of two methods.
+        "trials": st.integers(3, 1000),
         "seed": st.integers(0, 2**32 - 1),
         "baseline": st.booleans(),
         "confirm": st.booleans() | st.just({"top": 1, "seeds": 7}),
