@@ -27,12 +27,14 @@ def test_the_size_is_the_one_opencv_loads(tmp_path, form, mode):
         assert cv2.imread(str(path)).shape[1::-1] == header.loaded_size
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_turns_the_size_as_in_mmdets_loading(tmp_path, orientation):
-    path = tmp_path / "image.jpg"
+def test_the_orientation_turns_the_size_as_in_mmdets_loading(tmp_path, orientation, ending):
+    path = tmp_path / f"image.{ending}"
     tags = Image.Exif()
     tags[0x0112] = orientation
-    image().save(path, exif=tags)
+    # A profile of 3,000 bytes comes before the EXIF data of a PNG.
+    image().save(path, exif=tags, icc_profile=np.random.default_rng(0).bytes(3000))
     header = read_header(path)
     assert header.orientation == orientation
     # mmdet loads with OpenCV's IMREAD_COLOR, which obeys the tag.
