@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import logging
@@ -13,12 +14,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.errors import UsageError
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.model import Resources, SearchSpec
+
+if TYPE_CHECKING:
+    from tid_tune.cluster.trainable import TrialTrainable
 
 UNBOUNDED = 10**9
 """The engine says when the search is over, not Tune's sample count."""
@@ -91,10 +96,11 @@ def _signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def load_trainable(name: str) -> type[Any]:
+def load_trainable(name: str) -> type[TrialTrainable]:
     """Import `module:Class` or `path/to/file.py:Class`.
 
-    Raises UsageError if it is not there or is not a TrialTrainable.
+    Raises:
+        UsageError: it cannot be imported, or is not a TrialTrainable.
     """
     from tid_tune.cluster.trainable import TrialTrainable
 
@@ -117,17 +123,27 @@ def load_trainable(name: str) -> type[Any]:
     return found
 
 
-def _import_file(path: Path) -> Any:
-    """Import a user's file under its own name, and let Ray ship it by value to the workers."""
+def _import_file(path: Path) -> ModuleType:
+    """Import a user's file under a private name, and let Ray ship it by value to the workers.
+
+    The file's own name may be that of another module: a `random.py` must not replace Python's.
+    """
     import ray.cloudpickle as pickle
 
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    description = importlib.util.spec_from_file_location(path.stem, path)
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    name = f"_tid_tune_trainable_{digest}"
+    description = importlib.util.spec_from_file_location(name, path)
     if description is None or description.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(description)
-    sys.modules[path.stem] = module
-    description.loader.exec_module(module)
+    # Before it runs: dataclasses look their module up.
+    sys.modules[name] = module
+    try:
+        description.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     pickle.register_pickle_by_value(module)
     return module
