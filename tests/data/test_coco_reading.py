@@ -90,7 +90,7 @@ def test_not_utf8_is_told(tmp_path):
         read_coco(tmp_path / "a.json")
 
 
-def test_a_contradiction_names_the_record_and_the_mend(document, save):
+def test_a_contradiction_names_the_record_and_the_fix(document, save):
     document["annotations"][1]["category_id"] = 3
     with pytest.raises(DataError, match=r"annotation 5: category_id 3.*list the categories"):
         read_coco(save(document))

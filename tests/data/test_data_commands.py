@@ -73,7 +73,7 @@ def test_check_ends_with_0_without_errors_and_1_with(tid_tune, digits, save, doc
     code, out, _ = tid_tune("check", save(document))
     assert code == 1
     assert "error [missing-image] ann: image files that are missing: 3" in out
-    assert "mend: complete the download" in out
+    assert "fix: complete the download" in out
     assert "1 error, 1 warning\n" in out
 
 

@@ -135,7 +135,7 @@ def test_wrong_lines_of_a_list_are_named(home, text, message):
 
 def test_lists_out_of_place_missing_or_of_two_devkits_are_refused(home, tmp_path):
     (tmp_path / "train.txt").write_text("000005\n")
-    with pytest.raises(DataError, match="an image list lies in"):
+    with pytest.raises(DataError, match="ImageSets/Main"):
         read_image_set(tmp_path / "train.txt")
     with pytest.raises(DataError, match="no such image list"):
         read_image_set(home / "ImageSets/Main/val.txt")

@@ -28,7 +28,7 @@ def digits(
     out: Annotated[Path, typer.Option(help="The folder to create.")],
     images: Annotated[int, typer.Option(help="Images of the train split.")] = 600,
     val_images: Annotated[int, typer.Option(help="Images of the val split.")] = 100,
-    seed: Annotated[int, typer.Option(help="Another seed gives other images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; another one gives other images.")] = 0,
     size: Annotated[int, typer.Option(help="Side of the square images in pixels.")] = 128,
     format: Annotated[DigitsFormat, typer.Option(help="Layout on disk.")] = DigitsFormat.coco,
 ) -> None:
@@ -53,7 +53,7 @@ def digits(
 AnnotationFile = Annotated[
     Path, typer.Argument(help="A COCO json, or a VOC image list (ImageSets/Main/*.txt).")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Another seed chooses other images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed; another one chooses other images.")]
 BoxesOnly = Annotated[
     bool, typer.Option("--boxes-only", help="Leave out polygons: faster to load, enough for boxes.")
 ]
@@ -63,39 +63,45 @@ BoxesOnly = Annotated[
 def split(
     ann: AnnotationFile,
     out: Annotated[Path, typer.Option(help="The folder for NAME_fit and NAME_select.")],
-    fraction: Annotated[float, typer.Option(help="Share of images to hold out.")] = 0.1,
+    fraction: Annotated[
+        float, typer.Option(help="Fraction of images to hold out, in (0, 1).")
+    ] = 0.1,
     seed: Seed = 0,
     boxes_only: BoxesOnly = False,
 ) -> None:
     """Hold out part of a training set to select by, so that val stays clean."""
     from tid_tune.data.divide import split as divide
 
-    _tell(divide(ann, fraction, seed, out, boxes_only=boxes_only))
+    _show(divide(ann, fraction, seed, out, boxes_only=boxes_only))
 
 
 @app.command()
 def subset(
     ann: AnnotationFile,
     out: Annotated[Path, typer.Option(help="The file to write.")],
-    images: Annotated[int | None, typer.Option(min=1, help="Images to take; or")] = None,
-    fraction: Annotated[float | None, typer.Option(help="the share of images to take.")] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Number of images to keep (not with --fraction).")
+    ] = None,
+    fraction: Annotated[
+        float | None, typer.Option(help="Fraction of images to keep, in (0, 1].")
+    ] = None,
     seed: Seed = 0,
     boxes_only: BoxesOnly = False,
 ) -> None:
     """Take some images of a training set; a smaller subset is part of a larger one."""
     from tid_tune.data.divide import subset as divide
 
-    _tell(divide(ann, seed, out, images=images, fraction=fraction, boxes_only=boxes_only))
+    _show(divide(ann, seed, out, images=images, fraction=fraction, boxes_only=boxes_only))
 
 
-def _tell(division: Division) -> None:
+def _show(division: Division) -> None:
     for line in division.lines():
         say(line.rstrip())
     written = [part for part in division.parts if part.written]
     for part in written:
         say(f"wrote {part.path}: {part.images} images")
     if not written:
-        say("all files are there already, with this content")
+        say("nothing to do: all files exist already with this content")
 
 
 Classes = Annotated[
@@ -137,7 +143,7 @@ def check(
         Path, typer.Argument(help="A dataset's folder, a COCO json, or a VOC image list.")
     ],
     images: Annotated[
-        Path | None, typer.Option(help="The folder of the images, where it is not found.")
+        Path | None, typer.Option(help="Folder of the images, if it is not found automatically.")
     ] = None,
     classes: Classes = None,
     deep: Annotated[
@@ -145,7 +151,7 @@ def check(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as json.")] = False,
 ) -> None:
-    """Report what is wrong with a dataset, and the mend. Exit code 1 if there are errors."""
+    """Report what is wrong with a dataset and how to fix it. Exit code 1 if there are errors."""
     import json
 
     from tid_tune.data.check import check as examine

@@ -21,12 +21,14 @@ class Split(StrEnum):
 def evaluate(
     config: Annotated[Path, typer.Argument(help="An mmdet config; of a Distiller, its student.")],
     checkpoint: Annotated[Path, typer.Argument(help="Weights of that config.")],
-    split: Annotated[Split, typer.Option(help="Which of the config's data.")] = Split.val,
+    split: Annotated[
+        Split, typer.Option(help="Which dataloader of the config to evaluate on.")
+    ] = Split.val,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for numbers, curves and detections.")
+        Path | None, typer.Option(help="Folder to write numbers, curves and detections to.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="Use the first images only.", min=1, metavar="N")
+        int | None, typer.Option(help="Use only the first N images.", min=1, metavar="N")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:

@@ -14,7 +14,9 @@ from tid_tune.errors import UsageError
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder, for example runs/NAME.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
-    trial: Annotated[str, typer.Option(help="Whose student: best, or a trial as t0007.")] = "best",
+    trial: Annotated[
+        str, typer.Option(help="Trial whose student is exported: best, or an id such as t0007.")
+    ] = "best",
     onnx: Annotated[bool, typer.Option("--onnx", help="Also write the network as ONNX.")] = False,
     size: Annotated[
         str | None,
@@ -53,8 +55,14 @@ def export(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Turn `800x1344` into height and width; raises UsageError."""
+    """Turn `800x1344` into height and width.
+
+    Raises:
+        UsageError: the text has another form.
+    """
     sides = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
     if sides is None:
-        raise UsageError(f"--size is {text!r}; it is height x width in pixels, as 800x1344")
+        raise UsageError(
+            f"--size is {text!r}; expected HEIGHTxWIDTH in pixels, for example 800x1344"
+        )
     return int(sides[1]), int(sides[2])

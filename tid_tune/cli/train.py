@@ -22,11 +22,15 @@ def train(
         Path | None, typer.Option(help="Folder of the results. [default: runs/<config's name>]")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Length; the schedule is fitted. [default: config's]")
+        int | None,
+        typer.Option(min=1, help="Length; the schedule is scaled to it. [default: config's]"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, image order and augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed of weights, image order and augmentation.")
+    ] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Go on where a run stopped, or start over.")
+        bool,
+        typer.Option("--resume/--fresh", help="Continue an interrupted training, or start over."),
     ] = True,
 ) -> None:
     """Train a plain mmdet config, such as a teacher: weights, config and COCO mAP in one folder."""
@@ -42,7 +46,7 @@ def train(
                 config, folder, epochs=epochs, seed=seed, fresh=not resume, watcher=_Lines(move)
             )
     except KeyboardInterrupt:
-        say(f"stopped; the same command goes on after the last whole epoch in {folder}")
+        say(f"stopped; the same command continues after the last complete epoch in {folder}")
         raise typer.Exit(130) from None
     result = f"{_summary(record.metrics)} after {record.epochs} epochs in {record.seconds:.0f} s"
     if trained:

@@ -34,7 +34,9 @@ def ray_session(address: str | None) -> Iterator[None]:
     """Connect to `address` (or `RAY_ADDRESS`); without either, start Ray on this machine.
 
     Ray would otherwise join any cluster it finds on the machine.
-    Raises UsageError if the address does not answer.
+
+    Raises:
+        UsageError: the address does not answer.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -59,7 +61,11 @@ def ray_session(address: str | None) -> Iterator[None]:
 
 
 def check_resources(resources: Resources) -> None:
-    """Raise UsageError unless one node has what one trial asks for."""
+    """Check that one node has what one trial asks for.
+
+    Raises:
+        UsageError: no node has it.
+    """
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -73,7 +79,7 @@ def check_resources(resources: Resources) -> None:
 
 
 class Capacity:
-    """How many trials fit on the cluster now; asked often, so remembered for a few seconds."""
+    """How many trials fit on the cluster now; the answer is kept for a few seconds."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources

@@ -30,7 +30,7 @@ UNBOUNDED = 10**9
 
 
 def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
-    """Run trials until the engine has finished. False if a signal ended it before."""
+    """Run trials until the engine has finished; return False if a signal ended it before."""
     from ray import tune as ray_tune
 
     from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
@@ -73,7 +73,7 @@ def _short_name(trial: Any) -> str:
 
 @contextmanager
 def _signals() -> Iterator[threading.Event]:
-    """While Tune runs, SIGINT and SIGTERM end it cleanly; a second one ends it at once."""
+    """Let SIGINT and SIGTERM end Tune cleanly inside the block; a second one ends it at once."""
     interrupted = threading.Event()
 
     def stop(number: int, frame: object) -> None:

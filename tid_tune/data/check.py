@@ -47,8 +47,8 @@ class Report:
         """How many findings make the dataset wrong."""
         return self.findings.count("error")
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain data for `--json`."""
+    def as_json(self) -> dict[str, object]:
+        """Return plain data for `--json`."""
         return {
             "path": str(self.path),
             "errors": self.errors,
@@ -60,7 +60,7 @@ class Report:
         }
 
     def lines(self) -> Iterator[str]:
-        """The report as text."""
+        """Yield the report as lines of text."""
         for split in self.splits:
             ignored = f", {split.ignored_boxes} ignored" if split.ignored_boxes else ""
             yield f"{split.name}: {split.images} images, {split.boxes} boxes{ignored}, " + (
@@ -75,7 +75,7 @@ class Report:
             yield from (f"    {example}" for example in found.examples)
             if found.count > len(found.examples):
                 yield f"    and {found.count - len(found.examples)} more"
-            yield f"  mend: {rule.mend}"
+            yield f"  fix: {rule.fix}"
         yield ""
         warnings = self.findings.count("warning")
         yield f"{_plural(self.errors, 'error')}, {_plural(warnings, 'warning')}"
@@ -160,7 +160,7 @@ def _check_split(
 
 
 def _source(document: Document) -> str | None:
-    """The name of the file that `data split` or `data subset` made this one of."""
+    """Return the name of the file that `data split` or `data subset` made this one of."""
     info = document.get("info")
     origin = info.get("tid_tune") if isinstance(info, dict) else None
     name = origin.get("derived_from") if isinstance(origin, dict) else None
@@ -217,7 +217,7 @@ def _check_year(year: VocYear, report: Report, options: _Options) -> dict[str, S
 
 
 def _compare_categories(categories: dict[str, list[Any]], findings: Findings) -> None:
-    """Label numbers follow the order of the categories, so all splits must have the same."""
+    """Report splits whose categories differ: label numbers follow the order of the categories."""
     (first, wanted), *others = list(categories.items()) or [("", [])]
     for name, records in others:
         if _outline(records) != _outline(wanted):

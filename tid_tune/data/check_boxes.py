@@ -40,7 +40,7 @@ def _report(code: str, rows: Rows, table: Table, findings: Findings, split: str)
 
 
 def _repeats(table: Table) -> Rows:
-    """Boxes equal to an earlier one of the same image and class; crowd boxes may repeat."""
+    """Return the boxes equal to an earlier one of their image and class; crowd boxes may repeat."""
     rows = np.flatnonzero(~table.crowd)
     # Equal sums of edges are rare, so only few boxes are left for the exact comparison.
     key = (table.boxes[rows] * (1.0, 1.37, 2.11, 3.73)).sum(axis=1)

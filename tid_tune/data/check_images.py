@@ -94,7 +94,7 @@ def _examine(root: Path, name: str, size: Size, deep: bool) -> Result:
 
 
 def _pixels(path: str) -> bytes | None:
-    """A hash of the decoded image, None if it does not decode to its end."""
+    """Return a hash of the decoded image, None if it does not decode to its end."""
     try:
         with Image.open(path) as image:
             shape = repr(image.size).encode()
@@ -157,7 +157,7 @@ def _shape(file: ImageFile) -> tuple[int, ...]:
 
 
 def _digest(path: str, known: dict[str, bytes]) -> bytes:
-    """A hash of a file's bytes, empty if it cannot be read any more."""
+    """Return a hash of a file's bytes, empty if it cannot be read any more."""
     if path not in known:
         try:
             with open(path, "rb") as file:

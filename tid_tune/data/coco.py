@@ -87,7 +87,10 @@ def _parse(path: Path, data: bytes, original: bytes) -> Any:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Reading makes millions of objects and no garbage; collecting meanwhile doubles the time."""
+    """Suspend garbage collection: reading makes millions of objects, and no garbage.
+
+    Collecting would double the time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -115,7 +118,7 @@ def strict_table(document: Document, path: Path) -> Table:
 
 
 def coco_classes(path: Path | str) -> tuple[str, ...]:
-    """The class names of a COCO json in the order mmdet numbers them, for `metainfo.classes`.
+    """Return the class names of a COCO json as mmdet numbers them, for `metainfo.classes`.
 
     mmdet numbers the classes in the order of the file's categories, whatever the order of
     `metainfo.classes`, so only this order names the labels rightly.
@@ -134,7 +137,7 @@ def coco_classes(path: Path | str) -> tuple[str, ...]:
 
 
 def _find_categories(path: Path) -> list[Any] | None:
-    """The list of categories without parsing the rest, where it can be found beyond doubt."""
+    """Return the categories without parsing the rest, where they can be found beyond doubt."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -151,7 +154,7 @@ def _find_categories(path: Path) -> list[Any] | None:
 
 
 def metainfo(path: Path | str) -> dict[str, Any]:
-    """The `metainfo` of mmdet's CocoDataset for this file: its classes and a color for each.
+    """Return the `metainfo` of mmdet's CocoDataset for this file: its classes and a color for each.
 
     Raises:
         DataError: as `coco_classes`.

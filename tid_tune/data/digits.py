@@ -109,20 +109,20 @@ def write_digits(
 
 
 def _already_there(out: Path, request: _Request) -> bool:
-    """True if `out` was finished with the same arguments, False if it is free to be written."""
+    """Return True if `out` was finished with the same arguments, False if it may be written."""
     if not out.exists():
         return False
     if not out.is_dir():
         raise DataError(f"{out} is a file; name a new folder")
     if not any(out.iterdir()):
         return False
-    mend = "name another folder, or remove this one to write it again"
+    fix = "name another folder, or remove this one to write it again"
     try:
         found = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{out} is not empty and holds no digits data; {mend}") from None
+        raise DataError(f"{out} is not empty and holds no digits data; {fix}") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{out / MANIFEST}: not readable ({error}); {mend}") from None
+        raise DataError(f"{out / MANIFEST}: not readable ({error}); {fix}") from None
     wanted = asdict(request)
     if found != wanted:
         there = found if isinstance(found, dict) else {}
@@ -131,10 +131,10 @@ def _already_there(out: Path, request: _Request) -> bool:
             for key, value in wanted.items()
             if there.get(key) != value
         )
-        raise DataError(f"{out} holds other digits data: {differences}; {mend}")
+        raise DataError(f"{out} holds other digits data: {differences}; {fix}")
     files = sum(1 for _ in out.rglob("*.jpg"))
     if files != request.files:
-        raise DataError(f"{out} holds {files} of its {request.files} images; {mend}")
+        raise DataError(f"{out} holds {files} of its {request.files} images; {fix}")
     return True
 
 
@@ -156,7 +156,7 @@ def _scans() -> Pool:
 
 
 def _pools(seed: int) -> dict[str, Pool]:
-    """Scans [N, 8, 8] in 0..1 and labels [N] of every split: disjoint, alike in classes."""
+    """Return scans [N, 8, 8] in 0..1 and labels [N] of every split: disjoint, alike in classes."""
     scans, labels = _scans()
     rng = np.random.default_rng(seed)
     parts: dict[str, list[NDArray[np.int64]]] = {split: [] for split in _SPLITS}

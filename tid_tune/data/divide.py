@@ -43,7 +43,7 @@ class Division:
     parts: tuple[Part, ...]
 
     def lines(self) -> Iterator[str]:
-        """A table: for each label, how many images of each part show it, and their share."""
+        """Yield a table: for each label, how many images of each part show it, and their share."""
         width = max(len(label) for label in (*self.labels, "images"))
         column = max(17, *(len(part.path.stem) for part in self.parts))
         yield "  ".join([" " * width, *(f"{part.path.stem:>{column}}" for part in self.parts)])
@@ -151,7 +151,7 @@ class _Source(ABC):
 
     @abstractmethod
     def text(self, indices: Sequence[int], origin: dict[str, Any]) -> str:
-        """The content of a file with these images; `origin` is kept where the form allows."""
+        """Return the content of a file with these images, and `origin` if the form allows it."""
 
 
 class _Coco(_Source):
@@ -205,7 +205,7 @@ def _open(path: Path, boxes_only: bool) -> _Source:
 def _write(
     table: Table, members: Sequence[Sequence[int]], texts: Mapping[Path, str | None]
 ) -> Division:
-    """Write the texts, all or none; None stands for a file that is there already."""
+    """Write the texts, all or none; None means that the file is there already."""
     labels = table.image_labels()
     names = table.label_names()
     fresh = {path: text is not None and is_new(path, text) for path, text in texts.items()}

@@ -42,7 +42,7 @@ class Box:
 
 
 def texture(rng: np.random.Generator, size: int) -> Canvas:
-    """A square canvas: a rather dark gradient, noise at four scales and faint strokes."""
+    """Return a square canvas: a rather dark gradient, noise at four scales and faint strokes."""
     angle = rng.uniform(0, 2 * np.pi)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     slope = np.float32(np.cos(angle)) * ramp[None, :] + np.float32(np.sin(angle)) * ramp[:, None]
@@ -148,7 +148,7 @@ def draw_scene(
 
 
 def _ink_color(rng: np.random.Generator, under: Canvas) -> Canvas:
-    """A color that is lighter than `under` by 85 to 135 gray levels."""
+    """Return a color that is lighter than `under` by 85 to 135 gray levels."""
     contrast = rng.uniform(85, 135) + rng.uniform(-15, 15, 3)
     return np.asarray(under.mean(axis=(0, 1)) + contrast, np.float32)
 

@@ -1,11 +1,10 @@
-"""Collect what is wrong with a dataset: counts, the first examples, and the mend."""
+"""Collect what is wrong with a dataset: counts, the first examples, and the fix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 from tid_tune.data.rules import RULES, Rule
 from tid_tune.errors import DataError
@@ -48,7 +47,7 @@ class Findings:
             self.add_many(code, split, finding.count, finding.examples)
 
     def all(self) -> list[Finding]:
-        """All findings, errors first."""
+        """Return all findings, errors first."""
         order = list(RULES)
         severities = ("error", "warning", "info")
         return sorted(
@@ -57,7 +56,7 @@ class Findings:
         )
 
     def count(self, severity: str) -> int:
-        """How many findings have this severity."""
+        """Return how many findings have this severity."""
         return sum(found.rule.severity == severity for found in self._found.values())
 
     def raise_first(self, where: str) -> None:
@@ -67,11 +66,11 @@ class Findings:
         if found is not None:
             raise DataError(
                 f"{where}: {found.count} {found.rule.what} ({'; '.join(found.examples)}). "
-                f"{found.rule.mend}. `tid-tune data check` lists everything."
+                f"{found.rule.fix}. `tid-tune data check` lists everything."
             )
 
-    def as_json(self) -> list[dict[str, Any]]:
-        """Plain data for `--json`."""
+    def as_json(self) -> list[dict[str, object]]:
+        """Return plain data for `--json`."""
         return [
             {
                 "code": found.rule.code,
@@ -80,7 +79,7 @@ class Findings:
                 "what": found.rule.what,
                 "count": found.count,
                 "examples": found.examples,
-                "mend": found.rule.mend,
+                "fix": found.rule.fix,
             }
             for found in self.all()
         ]

@@ -19,7 +19,7 @@ class CocoSplit:
     annotations: Path
 
     def image_folder(self, files: list[str], images: Path | None, source: str | None) -> Path:
-        """The folder the file names are relative to: the first likely one that holds some.
+        """Return the folder the file names are relative to: the first likely one with some.
 
         Args:
             files: file names as the json has them.
@@ -50,7 +50,7 @@ class CocoSplit:
 
 
 def _folder_names(split: str) -> list[str]:
-    """A split's name and what it begins with: train_fit is a part of train, in its folder."""
+    """Return a split's name and what it begins with: train_fit is a part of train's images."""
     words = split.split("_")
     return ["_".join(words[:count]) for count in range(len(words), 0, -1)]
 

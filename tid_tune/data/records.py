@@ -15,7 +15,7 @@ _LIMIT = 1e9
 
 
 def category_fault(record: Any) -> str | None:
-    """What keeps this entry of `categories` from being used, or None."""
+    """Return what keeps this entry of `categories` from being used, or None."""
     if type(record) is not dict:
         return "not an object"
     if type(record.get("id")) is not int:
@@ -26,7 +26,7 @@ def category_fault(record: Any) -> str | None:
 
 
 def image_fault(record: Any) -> str | None:
-    """What keeps this entry of `images` from being used, or None."""
+    """Return what keeps this entry of `images` from being used, or None."""
     if type(record) is not dict:
         return "not an object"
     if type(record.get("id")) is not int:
@@ -41,7 +41,7 @@ def image_fault(record: Any) -> str | None:
 
 
 def box_fault(record: Any) -> str | None:
-    """What keeps this entry of `annotations` from being used, or None."""
+    """Return what keeps this entry of `annotations` from being used, or None."""
     if type(record) is not dict:
         return "not an object"
     get = record.get
@@ -92,7 +92,7 @@ def well_formed(
     findings: Findings,
     split: str,
 ) -> list[Record]:
-    """The records without a fault; `kind` names the others in `findings`."""
+    """Return the records without a fault; `kind` names the others in `findings`."""
     kept = []
     for number, record in enumerate(records):
         found = fault(record)
@@ -106,7 +106,7 @@ def well_formed(
 
 
 def first_of_id(records: list[Record], code: str, findings: Findings, split: str) -> list[Record]:
-    """The records without those whose id came before."""
+    """Return the records without those whose id came before."""
     seen: dict[int, Record] = {}
     for record in records:
         if seen.setdefault(record["id"], record) is not record:
@@ -117,7 +117,7 @@ def first_of_id(records: list[Record], code: str, findings: Findings, split: str
 def known(
     records: list[Record], key: str, ids: Container[int], code: str, findings: Findings, split: str
 ) -> list[Record]:
-    """The annotations whose `key` is among `ids`."""
+    """Return the annotations whose `key` is among `ids`."""
     kept = [record for record in records if record[key] in ids]
     lost = len(records) - len(kept)
     if lost:

@@ -1,4 +1,4 @@
-"""Everything `tid-tune data check` looks for: how serious it is, and the mend."""
+"""Everything `tid-tune data check` looks for: how serious it is, and how to fix it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Rule:
     code: str
     severity: Severity
     what: str
-    mend: str
+    fix: str
 
 
 _ALL = (
@@ -29,7 +29,7 @@ _ALL = (
         "bad-record",
         "error",
         "records without a needed field or with a value of the wrong kind",
-        "mend or remove these records; images need id, file_name, width, height, annotations "
+        "correct or remove these records; images need id, file_name, width, height, annotations "
         "id, image_id, category_id, bbox [x, y, width, height], area",
     ),
     Rule(
@@ -108,7 +108,7 @@ _ALL = (
     Rule(
         "unreadable-image",
         "error",
-        "image files that are empty or no image",
+        "image files that are empty or not an image",
         "download these files again",
     ),
     Rule(
@@ -208,7 +208,7 @@ _ALL = (
         "empty-image",
         "info",
         "images without boxes",
-        "nothing to mend if they show none of the classes; mmdet can skip them in training "
+        "nothing to fix if they show none of the classes; mmdet can skip them in training "
         "(filter_cfg)",
     ),
 )

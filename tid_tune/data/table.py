@@ -36,7 +36,7 @@ class Table:
     crowd: NDArray[np.bool_]
 
     def image_labels(self) -> list[tuple[int, ...]]:
-        """What each image shows, to stratify by: N sorted tuples of labels.
+        """Return what each image shows, to stratify by: N sorted tuples of labels.
 
         Labels 0..K-1 are classes with a box that counts; K marks ignored boxes; K+1 marks an
         image without any box.
@@ -50,11 +50,11 @@ class Table:
         return [tuple(labels) if labels else (ignored + 1,) for labels in found]
 
     def label_names(self) -> tuple[str, ...]:
-        """Names of the labels that `image_labels` uses, K+2 of them."""
+        """Return the names of the labels that `image_labels` uses, K+2 of them."""
         return (*self.classes, "(ignored boxes)", "(no boxes)")
 
     def describe(self, box: int) -> str:
-        """One box in words, for a message."""
+        """Return one box in words, for a message."""
         image = self.box_image[box]
         width, height = self.sizes[image]
         name = f"annotation {self.box_ids[box]}, " if self.box_ids else ""

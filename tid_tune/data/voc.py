@@ -91,7 +91,9 @@ def read_image_set(path: Path, findings: Findings | None = None) -> ImageSet:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the image list: {error}") from None
     if path.parent.name != "Main" or path.parents[1].name != "ImageSets":
-        raise DataError(f"{path}: an image list lies in VOC2007/ImageSets/Main or its like")
+        raise DataError(
+            f"{path}: an image list is expected in a folder like VOC2007/ImageSets/Main"
+        )
     names: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         fault = _line_fault(line, names)
@@ -119,7 +121,7 @@ def read_annotation(path: Path) -> VocAnnotation:
     """Read one xml file of an Annotations folder.
 
     Raises:
-        DataError: the file is missing, is no xml (naming the line), or an object lacks its class
+        DataError: the file is missing, is not xml (naming the line), or an object lacks its class
             or a corner.
     """
     try:
@@ -224,7 +226,7 @@ def tabulate_voc(
 def _read_members(
     members: Sequence[tuple[Path, str]], findings: Findings, split: str
 ) -> list[tuple[Path, str, VocAnnotation]]:
-    """The annotations that can be read, each with a size."""
+    """Return the annotations that can be read, each with a size."""
     found = []
     for home, name in members:
         path = home / "Annotations" / f"{name}.xml"
@@ -244,10 +246,10 @@ def _read_members(
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image file as a reader loads it.
+    """Return width and height of an image file as a reader loads it.
 
     Raises:
-        DataError: the file is missing or no image.
+        DataError: the file is missing or not an image.
     """
     try:
         return read_header(path).loaded_size
@@ -256,13 +258,13 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def likely_classes(found: Iterable[str]) -> Sequence[str]:
-    """The 20 VOC classes if any of them is among the names found, else these names, sorted."""
+    """Return the 20 VOC classes if any of them was found, else the names found, sorted."""
     names = sorted(found)
     return VOC_CLASSES if set(names) & set(VOC_CLASSES) else names
 
 
 def to_coco(table: Table) -> Document:
-    """A table as COCO json: ids count from 1, difficult objects become crowd boxes."""
+    """Return a table as COCO json: ids count from 1, difficult objects become crowd boxes."""
     images = [
         {"id": index, "file_name": name, "width": width, "height": height}
         for index, (name, (width, height)) in enumerate(

@@ -125,7 +125,7 @@ def _graph_text(config: Config, graph: Onnx) -> str:
 
 
 def _upright_text(config: Config, graph: Onnx) -> str:
-    """What to do with images of another shape than the graph's, where there can be any."""
+    """Return what to do with images of another shape than the graph's, where there can be any."""
     resizing, (height, width) = find_resizing(config), graph.size
     if resizing is None or not resizing.keeps_ratio or height == width:
         return ""

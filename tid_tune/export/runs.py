@@ -42,8 +42,10 @@ def find_student(run: RunFolder, trial: str = BEST) -> Found:
 
 
 def _is_of(kept: Path, own: Path | None) -> bool:
-    """Whether best/ has this trial's weights: it is written at the end of a command, and a search
-    that was killed, or still runs, may have a better trial since.
+    """Return whether best/ has this trial's weights.
+
+    It is written at the end of a command: a search that was killed, or still runs, may have a
+    better trial since.
     """
     if not kept.is_file():
         return False

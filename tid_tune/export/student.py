@@ -23,14 +23,21 @@ _PARALLEL = "module."
 
 
 def as_config(config: Config | Path | str) -> Config:
-    """Return the config, loaded if it is a path; raises ConfigError."""
+    """Return the config, loaded if it is a path.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     return config if isinstance(config, Config) else load_config(config)
 
 
 def student_model(config: Config) -> Any:
     """Return a copy of the student's model config; of a plain detector's config, its model.
 
-    The preprocessing of the data is always inside, wherever the config had it. Raises ConfigError.
+    The preprocessing of the data is always inside, wherever the config had it.
+
+    Raises:
+        ConfigError: there is no model.
     """
     model = config.get("model")
     if not isinstance(model, Mapping) or "type" not in model:
@@ -46,7 +53,10 @@ def student_weights(checkpoint: Mapping[str, Any] | Path | str) -> dict[str, Ten
     """Return the student's weights by the plain detector's names, on the CPU.
 
     `checkpoint` is a path, a checkpoint's content or its `state_dict`, of a distiller or of a plain
-    detector. Raises ConfigError.
+    detector.
+
+    Raises:
+        ConfigError: as `load_weights`.
     """
     if isinstance(checkpoint, Mapping):
         weights = dict(checkpoint.get("state_dict", checkpoint))
@@ -69,8 +79,11 @@ def build_student(
 ) -> nn.Module:
     """Return the student with these weights, in evaluation mode on `device`.
 
-    `named` is what an error calls the weights. Raises ConfigError if they do not fit the model,
-    UsageError if there is no such device.
+    `named` is what an error calls the weights.
+
+    Raises:
+        ConfigError: they do not fit the model.
+        UsageError: there is no such device.
     """
     try:
         with quiet():

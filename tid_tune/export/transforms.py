@@ -26,13 +26,14 @@ class Resizing:
 def input_size(config: Config) -> tuple[int, int]:
     """Return height and width of the padded input, from the test pipeline's resizing.
 
-    Raises ConfigError if the pipeline does not resize to one size.
+    Raises:
+        ConfigError: the pipeline does not resize to one size.
     """
     resizing = find_resizing(config)
     if resizing is None:
         raise ConfigError(
-            "the test pipeline resizes to no single size, so the size of the ONNX input must be "
-            "given"
+            "the test pipeline does not resize to one fixed size; set the size of the ONNX input "
+            "with --size HEIGHTxWIDTH"
         )
     divisor = int(preprocessing(config).get("pad_size_divisor", 1))
     return _up(resizing.height, divisor), _up(resizing.width, divisor)

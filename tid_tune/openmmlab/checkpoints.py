@@ -19,8 +19,10 @@ def load_state(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
     """Return the whole checkpoint at `path`: weights under `state_dict`, and what else it has.
 
     Loads with `weights_only=True`, so a file cannot run code. A bare mapping of names to tensors
-    is returned as {"state_dict": mapping}. Raises ConfigError if there is no such file or it is no
-    checkpoint.
+    is returned as {"state_dict": mapping}.
+
+    Raises:
+        ConfigError: there is no such file, or it is not a checkpoint.
     """
     path = Path(path)
     if not path.is_file():
@@ -32,12 +34,12 @@ def load_state(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise ConfigError(
             f"{path} cannot be loaded safely: it holds objects other than tensors, numbers and "
-            f"text, or is no PyTorch checkpoint. Save its weights alone with "
+            f"text, or is not a PyTorch checkpoint. Save its weights alone with "
             f"torch.save({{'state_dict': model.state_dict()}}, path). ({_first_line(error)})"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"{path} is no PyTorch checkpoint, or a damaged one; fetch or write it again. "
+            f"{path} is not a PyTorch checkpoint, or is damaged; download or write it again. "
             f"({_first_line(error)})"
         ) from error
     return _checked(state, path)
@@ -46,7 +48,10 @@ def load_state(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
 def load_weights(path: Path | str) -> dict[str, Tensor]:
     """Return the model's weights of the checkpoint at `path`, by parameter name, on the CPU.
 
-    Drops the `module.` that data-parallel wrappers put before every name. Raises ConfigError.
+    Drops the `module.` that data-parallel wrappers put before every name.
+
+    Raises:
+        ConfigError: as `load_state`.
     """
     weights: Mapping[str, Tensor] = load_state(path)["state_dict"]
     if weights and all(name.startswith("module.") for name in weights):
@@ -63,7 +68,8 @@ def load_into(
         model: renames weights of earlier mmdet versions itself; step counters of batch norm, which
             old checkpoints lack and evaluation does not read, may be missing.
         weights: tensors by name.
-        source, target: what the error calls the weights and the model.
+        source: what the error calls the weights.
+        target: what the error calls the model.
 
     Raises:
         ConfigError: naming the first weights that are missing, superfluous or of another shape.

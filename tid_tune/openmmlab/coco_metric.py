@@ -31,7 +31,7 @@ class FastCocoMetric(CocoMetric):  # type: ignore[misc]
     """A `CocoMetric` of boxes; anything else it is asked for is left to mmdet's own code.
 
     Returns mmdet's keys (`bbox_mAP`, `bbox_mAP_50`, `_75`, `_s`, `_m`, `_l`); -1 where there is no
-    object to find, as COCO has it.
+    object to find, as in COCO.
     """
 
     _truth: COCO | None = None

@@ -65,8 +65,10 @@ def load_config(
 
     A number in a path is a list index: `param_scheduler.0.end`. Relative file names in the config
     keep their meaning: relative to the current folder. With `imports`, the config's
-    `custom_imports` are imported, mmdet having been prepared first. Raises ConfigError if the file
-    cannot be read, or an edited path does not exist or is read by nothing.
+    `custom_imports` are imported after mmdet has been prepared.
+
+    Raises:
+        ConfigError: the file cannot be read, or an edited path does not exist or has no effect.
     """
     path = Path(path)
     if not path.is_file():
@@ -84,7 +86,11 @@ def load_config(
 
 
 def get_value(config: Config, dotted: str) -> Any:
-    """Return the value at `dotted`; raises ConfigError naming the nearest path that exists."""
+    """Return the value at `dotted`.
+
+    Raises:
+        ConfigError: there is none; it names the nearest path that exists.
+    """
     node: Any = config._cfg_dict
     keys = dotted.split(".")
     for depth, key in enumerate(keys):
@@ -93,7 +99,11 @@ def get_value(config: Config, dotted: str) -> Any:
 
 
 def set_value(config: Config, dotted: str, value: Any) -> None:
-    """Replace the value at `dotted`, which must exist; raises ConfigError."""
+    """Replace the value at `dotted`.
+
+    Raises:
+        ConfigError: there is none, or nothing but the config file itself reads it.
+    """
     keys = dotted.split(".")
     if len(keys) > 1 and keys[0] in config and keys[0] not in READ_BY_RUNNER:
         _refuse_helper(config, keys)
@@ -156,7 +166,7 @@ def _refuse_helper(config: Config, keys: list[str]) -> None:
     use = f" It is in use at: {', '.join(f'`{place}`' for place in places)}." if places else ""
     raise ConfigError(
         f"`{'.'.join(keys)}`: `{keys[0]}` is only a helper of {config.filename}, copied to where "
-        f"it is used when the file is read; to change it here would change nothing.{use}"
+        f"it is used when the file is read; changing it here has no effect.{use}"
     )
 
 

@@ -1,6 +1,6 @@
 """The objects that mmengine keeps by name in this process: loggers, message hubs, and the like.
 
-They outlive the Runner that made them, so whoever makes many Runners has to discard them.
+They outlive the Runner that made them, so a process that makes many Runners has to discard them.
 """
 
 from __future__ import annotations

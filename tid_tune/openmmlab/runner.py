@@ -2,7 +2,6 @@
 
 from mmengine.hooks import Hook, RuntimeInfoHook
 from mmengine.logging import HistoryBuffer
-from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model as load_checkpoint_to_model
 
@@ -10,7 +9,6 @@ __all__ = [
     "EpochBasedTrainLoop",
     "HistoryBuffer",
     "Hook",
-    "MMDistributedDataParallel",
     "Runner",
     "RuntimeInfoHook",
     "load_checkpoint_to_model",

@@ -42,7 +42,9 @@ def assemble(
     The learning-rate schedule is that of `epochs`, the trial's full length (see `schedule`).
     `fresh` False leaves out the config's `load_from`: a checkpoint of the trial will follow.
     `fraction` below 1 trains on that part of the training images.
-    Raises ConfigError if the config lacks a part.
+
+    Raises:
+        ConfigError: the config lacks a part.
     """
     cfg = copy.deepcopy(config)
     missing = [name for name in _NEEDED if not cfg.get(name)]

@@ -51,11 +51,19 @@ class Averages:
         return means | {name: sum(row) / len(row) for name, row in self._host.items()}
 
     def check_finite(self, where: str) -> None:
-        """Raise TrialError (kind nan) if a loss has been NaN or infinite; waits for the device."""
+        """Check the losses so far; waits for the device.
+
+        Raises:
+            TrialError: kind `nan`, a loss has been NaN or infinite.
+        """
         bad = {k: v for k, v in self.means().items() if "loss" in k and not math.isfinite(v)}
         if bad:
-            bad.pop("loss", None) if len(bad) > 1 else None
-            named = ", ".join(f"{name} is {value}" for name, value in sorted(bad.items()))
+            # The total is as bad as its parts; it is named only where no part is.
+            named = ", ".join(
+                f"{name} is {value}"
+                for name, value in sorted(bad.items())
+                if name != "loss" or len(bad) == 1
+            )
             raise TrialError(f"the training diverged {where}: {named}", kind="nan")
 
 

@@ -119,7 +119,8 @@ def finite_sampler(dataloader: dict[str, Any]) -> dict[str, Any]:
 def resumable(loader: DataLoader[Any], seed: int) -> DataLoader[Any]:
     """Return a loader like `loader`, of the same images, in an order that can be resumed.
 
-    Raises DataError if an epoch would have no batch.
+    Raises:
+        DataError: an epoch would have no batch.
     """
     inner: Any = loader.batch_sampler
     if inner is None or len(inner) == 0:
@@ -147,8 +148,10 @@ def resumable(loader: DataLoader[Any], seed: int) -> DataLoader[Any]:
 def reduced(dataset: Any, fraction: float, seed: int) -> Any:
     """Build a dataset from its config and keep a random `fraction` of its images, at least one.
 
-    With the same seed, a smaller part lies within a larger one. Raises ConfigError for a dataset
-    of several datasets, which mmengine cannot reduce.
+    With the same seed, a smaller part lies within a larger one.
+
+    Raises:
+        ConfigError: it is a dataset of several datasets, which mmengine cannot reduce.
     """
     built = DATASETS.build(dataset)
     built.full_init()

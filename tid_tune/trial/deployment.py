@@ -20,12 +20,12 @@ WARMUP, TIMED = 5, 20
 
 @torch.no_grad()
 def deployment_costs(runner: TrialRunner, names: Collection[str]) -> dict[str, float]:
-    """Return the costs called `names` (see `spec.objectives.COSTS`) of the detector that is left.
+    """Measure the named costs of the student alone, on the first validation image.
 
-    They are those of the first validation image by itself. `latency_ms` is the median wall time in
-    milliseconds of a prediction on the trial's device, from the loaded image to the boxes, NMS
-    included. `gflops` counts convolutions and matrix products, a multiplication and an addition as
-    two operations [ours]. `params_m` is in millions. Random generators are left as found.
+    The names are those of `searchfile.checks.objectives.COSTS`. `latency_ms` is the median wall
+    time in milliseconds of a prediction on the trial's device, from the loaded image to the boxes,
+    NMS included. `gflops` counts convolutions and matrix products, a multiplication and an addition
+    as two operations [ours]. `params_m` is in millions. The state of random generators is kept.
     """
     if not names:
         return {}

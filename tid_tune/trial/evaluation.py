@@ -25,7 +25,7 @@ def evaluate(runner: TrialRunner) -> dict[str, float]:
 
 @torch.no_grad()
 def evaluate_teacher(runner: TrialRunner, teacher: Any) -> dict[str, float]:
-    """Return the metrics of `teacher` on the same images; random generators are left as found."""
+    """Return the metrics of `teacher` on the same images; random generators keep their state."""
     before = random_state()
     loop = runner.val_loop
     for batch in loop.dataloader:

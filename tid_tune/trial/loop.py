@@ -52,7 +52,11 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]
         self._iter, self._epoch = iteration, iteration // self.per_epoch
 
     def advance(self, until: int) -> None:
-        """Train until `until` iterations are done in all; raises TrialError (nan)."""
+        """Train until `until` iterations are done in all.
+
+        Raises:
+            TrialError: kind `nan`, a loss is not finite.
+        """
         self.runner.model.train()
         while self._iter < until and not self.done:
             if self._batches is None:

@@ -18,7 +18,7 @@ class ProcessState:
 
     Covers the objects mmengine keeps by name (loggers, message hubs, visualizers, scopes),
     torch's thread count and determinism flags, OpenCV's thread count, and the GPU's cached memory.
-    Random generators are seeded anew by every trial, but restored too for whoever comes after.
+    Random generators, which every trial seeds, are restored for other code that may follow.
     """
 
     def __init__(self, threads: int | None = None) -> None:

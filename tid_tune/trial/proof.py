@@ -27,7 +27,11 @@ def effective(runner: TrialRunner, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def prove(runner: TrialRunner, params: Mapping[str, Any]) -> None:
-    """Raise TrialError (kind user) if a value in effect is not the one asked for."""
+    """Compare the values in effect with those of `params`.
+
+    Raises:
+        TrialError: kind `user`, a value in effect is not the one wanted.
+    """
     found = effective(runner, params)
     wrong = [
         f"`{path}` should be {value!r} but {found[path]!r} is in effect"
@@ -73,8 +77,9 @@ def _lr_scale(runner: TrialRunner) -> float:
     scaling = runner.auto_scale_lr or {}
     if not scaling.get("enable", False):
         return 1.0
-    batch = runner.train_dataloader.batch_sampler.batch_size * runner.world_size
-    return float(batch) / float(scaling["base_batch_size"])
+    return float(runner.train_dataloader.batch_sampler.batch_size) / float(
+        scaling["base_batch_size"]
+    )
 
 
 def _module_value(runner: TrialRunner, path: str) -> Any:

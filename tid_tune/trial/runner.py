@@ -24,7 +24,6 @@ from tid_tune.openmmlab.models import revert_sync_batchnorm
 from tid_tune.openmmlab.named_objects import MMLogger, Visualizer
 from tid_tune.openmmlab.runner import (
     Hook,
-    MMDistributedDataParallel,
     Runner,
     RuntimeInfoHook,
     load_checkpoint_to_model,
@@ -57,7 +56,7 @@ class TrialInfoHook(RuntimeInfoHook):  # type: ignore[misc]
 
 
 class TrialRunner(Runner):  # type: ignore[misc]
-    """A Runner that trains on `device`, logs to a file, and runs its end only when told to."""
+    """A Runner that trains on `device`, logs to a file, and does not end with `train()`."""
 
     def __init__(self, cfg: Config, device: torch.device) -> None:
         self.device = device
@@ -68,7 +67,6 @@ class TrialRunner(Runner):  # type: ignore[misc]
             custom_hooks=_hooks(cfg),
             default_hooks=_default_hooks(cfg),
             env_cfg=cfg.get("env_cfg") or {"dist_cfg": {"backend": "nccl"}},
-            launcher="pytorch" if torch.distributed.is_initialized() else "none",
             default_scope=cfg.get("default_scope", "mmdet"),
             randomness=cfg.randomness,
             experiment_name=f"trial-{os.getpid()}-{next(_SERIAL)}",
@@ -78,10 +76,9 @@ class TrialRunner(Runner):  # type: ignore[misc]
 
     @property
     def detector(self) -> nn.Module:
-        """The model, out of its data-parallel wrapper."""
-        model: Any = self.model
-        inner: nn.Module = model.module if hasattr(model, "module") else model
-        return inner
+        """The model; a trial trains on one device, so nothing is wrapped around it."""
+        model: nn.Module = self.model
+        return model
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Set up processes as mmengine does, without a time stamp: names come from a counter."""
@@ -112,20 +109,9 @@ class TrialRunner(Runner):  # type: ignore[misc]
         return Visualizer.get_instance(self._experiment_name)
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
-        """Move the model to the trial's device, wrapped for data parallelism if there are ranks."""
-        model = model.to(self.device)
-        if not self.distributed:
-            reverted: nn.Module = revert_sync_batchnorm(model)
-            return reverted
-        options = {"broadcast_buffers": False, "find_unused_parameters": False}
-        options |= {k: v for k, v in (model_wrapper_cfg or {}).items() if k != "type"}
-        if "find_unused_parameters" in self.cfg:
-            options["find_unused_parameters"] = self.cfg.find_unused_parameters
-        cuda = self.device.type == "cuda"
-        wrapped: nn.Module = MMDistributedDataParallel(
-            module=model, device_ids=[self.device.index or 0] if cuda else None, **options
-        )
-        return wrapped
+        """Move the model to the trial's device; batch norms across processes become plain ones."""
+        reverted: nn.Module = revert_sync_batchnorm(model.to(self.device))
+        return reverted
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call all hooks, but not at the end of `train()`, which for a trial is its start."""

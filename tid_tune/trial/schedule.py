@@ -21,7 +21,11 @@ _ENDLESS = 10**9
 
 
 def config_length(train_cfg: Mapping[str, Any]) -> tuple[str, float]:
-    """Return ("epochs" or "iters", how many) that a config trains for; raises ConfigError."""
+    """Return ("epochs" or "iters", how many) that a config trains for.
+
+    Raises:
+        ConfigError: it has no length, or not a positive number.
+    """
     for unit in ("epochs", "iters"):
         value = train_cfg.get(f"max_{unit}")
         if value is not None:

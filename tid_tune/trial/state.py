@@ -38,7 +38,7 @@ def capture(runner: TrialRunner) -> dict[str, Any]:
         "param_schedulers": [item.state_dict() for item in _schedulers(runner)],
         "message_hub": _hub_state(runner.message_hub),
         "trial": {
-            "random": _of_all_ranks(random_state()),
+            "random": [random_state()],  # one entry a process
             "gradients": _pending_gradients(runner),
             "hooks": _hook_state(runner),
         },
@@ -51,10 +51,12 @@ def apply(runner: TrialRunner, checkpoint: dict[str, Any]) -> None:
     """Bring a freshly assembled runner to where `capture` was called.
 
     Hyperparameters of the optimizer that the config has changed since are those of the config.
-    Raises ConfigError if the checkpoint is not that of such a trial.
+
+    Raises:
+        ConfigError: the checkpoint is not that of such a trial.
     """
     if "trial" not in checkpoint:
-        raise ConfigError("the checkpoint is not that of a trial: it has weights only")
+        raise ConfigError("this is not a checkpoint of a trial: it has weights only")
     runner._resume = True  # tells the EMA's hook that its own weights are in the checkpoint
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     try:
@@ -76,8 +78,7 @@ def apply(runner: TrialRunner, checkpoint: dict[str, Any]) -> None:
     for name, parameter in runner.detector.named_parameters():
         if name in trial["gradients"]:
             parameter.grad = trial["gradients"][name].to(parameter.device)
-    ranks = trial["random"]
-    set_random_state(ranks[runner.rank if runner.rank < len(ranks) else 0])
+    set_random_state(trial["random"][0])
 
 
 def _schedulers(runner: TrialRunner) -> list[Any]:
@@ -141,14 +142,6 @@ def _restore_hub(hub: MessageHub, state: dict[str, Any]) -> None:
     for name, (values, counts) in state["log_scalars"].items():
         hub.log_scalars[name] = HistoryBuffer(values.tolist(), counts.tolist())
     hub.runtime_info.update(state["runtime_info"])
-
-
-def _of_all_ranks(value: Any) -> list[Any]:
-    if not torch.distributed.is_initialized():
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values
 
 
 def _cpu(value: Any) -> Any:

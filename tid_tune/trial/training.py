@@ -52,23 +52,23 @@ class TrainingRecord:
 
 
 class Watcher(Protocol):
-    """Is told how training goes; the command line draws it."""
+    """Follows a training; the command line draws it."""
 
     def iterated(self, done: int, total: int) -> None:
-        """`done` of `total` iterations are over."""
+        """Take note that `done` of `total` iterations are over."""
 
     def reported(self, record: TrainingRecord, report: TrialReport) -> None:
-        """An epoch has been trained and evaluated."""
+        """Take note that an epoch has been trained and evaluated."""
 
 
 class Unwatched:
-    """Nobody looks."""
+    """Ignores everything."""
 
     def iterated(self, done: int, total: int) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def reported(self, record: TrainingRecord, report: TrialReport) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
 
 class _Ticker(Hook):  # type: ignore[misc]
@@ -91,8 +91,12 @@ def train(
     """Train `config` in `work_dir`; return its record, and whether there was anything to do.
 
     A finished folder is left alone, an interrupted one goes on after its last epoch; `fresh` starts
-    over. `epochs` None is the config's own length. Raises UsageError if the folder holds another
-    training, and what `Trial` raises.
+    over. `epochs` None is the config's own length.
+
+    Raises:
+        UsageError: the folder holds another training.
+        ConfigError: as `Trial`.
+        TrialError: as `Trial`.
     """
     loaded = load_config(config)
     new = TrainingRecord(str(config), _fingerprint(loaded), epochs or _own_epochs(loaded), seed)
@@ -155,15 +159,15 @@ def _existing(work_dir: Path, new: TrainingRecord) -> TrainingRecord | None:
             what = "config" if name == "fingerprint" else name
             raise UsageError(
                 f"{work_dir} holds another training: its {what} differs "
-                f"({_told(found, what)}, now {_told(new, what)}). Give another --work-dir, or "
-                "start over with --fresh."
+                f"({_text_of(found, what)}, now {_text_of(new, what)}). Give another --work-dir, "
+                "or start over with --fresh."
             )
     if found.done and not (work_dir / CHECKPOINT).is_file():
         return None
     return found
 
 
-def _told(record: TrainingRecord, name: str) -> str:
+def _text_of(record: TrainingRecord, name: str) -> str:
     if name == "config":
         return f"{record.config}, contents {record.fingerprint}"
     return str(getattr(record, name))
@@ -172,7 +176,9 @@ def _told(record: TrainingRecord, name: str) -> str:
 def _own_epochs(config: Config) -> int:
     unit, length = config_length(config.get("train_cfg") or {})
     if unit != "epochs":
-        raise ConfigError(f"{config.filename} counts in iterations: say how many --epochs to train")
+        raise ConfigError(
+            f"{config.filename} gives its length in iterations; set the epochs with --epochs"
+        )
     return int(length)
 
 

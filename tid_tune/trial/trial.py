@@ -68,8 +68,6 @@ class Trial:
     Raises:
         ConfigError: the config or a checkpoint cannot be used.
         TrialError: kind `user`, nothing could be built from it; kind `oom`.
-
-    With torch.distributed initialized, every rank makes the same Trial and calls the same methods.
     """
 
     def __init__(
@@ -126,7 +124,11 @@ class Trial:
 
     @property
     def runner(self) -> TrialRunner:
-        """The runner, for reading; raises TrialError once the trial is closed."""
+        """The runner, for reading.
+
+        Raises:
+            TrialError: the trial is closed.
+        """
         if self._runner is None:
             raise TrialError("the trial is closed")
         return self._runner
@@ -144,7 +146,8 @@ class Trial:
     def step(self) -> TrialReport:
         """Train one interval and evaluate.
 
-        Raises TrialError: kind `nan` for a loss that is not finite, `oom` for a full GPU.
+        Raises:
+            TrialError: kind `nan` for a loss that is not finite, `oom` for a full GPU.
         """
         started = time.monotonic()
         loop = self.runner.train_loop
@@ -156,7 +159,6 @@ class Trial:
             metrics = evaluate(self.runner) | self._teacher_metrics()
             metrics |= deployment_costs(self.runner, self._costs)
         images = (loop.iter - first) * self.runner.train_dataloader.batch_sampler.batch_size
-        images *= self.runner.world_size
         values = with_ratios(means) | self._speed(images, trained, time.monotonic() - started)
         return TrialReport(
             step=loop.iter,
@@ -170,18 +172,20 @@ class Trial:
     def save(self, path: Path) -> None:
         """Write a checkpoint a trial can be restored from; the old file stays until it is whole.
 
-        Its `state_dict` has the weights that were evaluated. With ranks, the first one writes.
+        Its `state_dict` has the weights that were evaluated.
         """
-        checkpoint = state.capture(self.runner)
-        if self.runner.rank == 0:
-            save_state(checkpoint, path)
+        save_state(state.capture(self.runner), path)
 
     def effective(self) -> dict[str, Any]:
         """Return the value in effect of every one of `params`, read from the live objects."""
         return proof.effective(self.runner, self._params)
 
     def proof(self) -> None:
-        """Raise TrialError (kind user) naming both values if one of `params` is not in effect."""
+        """Check that every one of `params` is in effect.
+
+        Raises:
+            TrialError: kind `user`, naming the value wanted and the value in effect.
+        """
         proof.prove(self.runner, self._params)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from tid_tune.report.analysis.columns import (
 
 Split = Literal["val", "test"]
 Watch = Callable[[int, int], None]
-"""Is told how many images are done, and how many there are."""
+"""Called with the number of images that are done, and of all images."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def evaluate_checkpoint(
         split: which of the config's dataloaders.
         limit: use the first images only.
         device: "auto", "cpu", "cuda", ...
-        watch: told about every image.
+        watch: called after every image.
 
     Raises:
         ConfigError: a file is missing, or the weights do not fit.

@@ -15,7 +15,7 @@ def voc_ap(truth: Truth, detections: Detections, iou: float = 0.5) -> dict[str, 
     """Return the AP of each class [K] as `11points` and as `area`; NaN for absent classes.
 
     Follows VOC's development kit, as mmdet's VOCMetric does: a box's sides count one pixel more,
-    each detection stands for the box it overlaps most, every further detection of one box is a
+    each detection belongs to the box it overlaps most, every further detection of one box is a
     false alarm, and detections of difficult boxes are left out.
     """
     ranks = detections.ranks()
