@@ -139,7 +139,7 @@ def test_the_command_writes_the_folder(run_folder, tmp_path):
 def test_sizes_are_height_x_width():
     assert parse_size("800x1344") == (800, 1344)
     for wrong in ("800", "0x10", "axb", "800X1344 "):
-        with pytest.raises(UsageError, match="height x width"):
+        with pytest.raises(UsageError, match="HEIGHTxWIDTH"):
             parse_size(wrong)
 
 
