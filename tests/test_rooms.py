@@ -27,6 +27,33 @@ DOORS = {
 }
 """The one folder that imports each of these packages."""
 
+LAYERS = (
+    ("errors",),
+    ("console", "device", "files", "models", "plugins"),
+    ("data", "openmmlab"),
+    ("space",),
+    ("detectors", "ledger"),
+    ("distill",),
+    ("searchfile",),
+    ("results",),
+    ("search", "tracking", "trial"),
+    ("export",),
+    ("report",),
+    ("cluster", "shipped"),
+    ("api", "testing"),
+    ("cli",),
+)
+"""Modules and packages of tid_tune, from the bottom: each imports those of lower layers only."""
+
+EXCEPTIONS = {
+    # Both turn trials into Optuna's; the samplers' part of it is in the search.
+    ("tid_tune/results/optuna_study.py", "search"),
+}
+"""Files that import a package which is not below them."""
+
+COPIED = ("tid_tune/export/run_without_ops.py",)
+"""Files that leave the package: they are copied to where tid_tune is not installed."""
+
 CORE = ("space", "searchfile", "ledger", "search", "results")
 HEAVY = ("torch", "ray", "mlflow", "mmdet", "mmengine", "mmcv", "pandas")
 """What the core does not import: a search space is checked, and a search replayed, in no time."""
@@ -54,6 +81,28 @@ def test_a_third_party_package_is_imported_behind_its_door_only(package: str) ->
         and package in {name.split(".")[0] for name in imported(path)}
     ]
     assert outside == []
+
+
+def test_a_package_imports_only_those_below_it() -> None:
+    level = {room: number for number, layer in enumerate(LAYERS) for room in layer}
+    wrong = set()
+    for path in SOURCES:
+        room = path.parts[1].removesuffix(".py")
+        if path.parts[0] != "tid_tune" or room in ("__init__", "__main__"):
+            continue
+        assert room in level, f"{path}: give tid_tune.{room} a place in LAYERS"
+        for name in imported(path):
+            first, _, rest = name.partition(".")
+            other = rest.split(".")[0]
+            ours = first == "tid_tune" and other in level and other != room
+            if ours and level[other] >= level[room]:
+                wrong.add((path.as_posix(), other))
+    assert wrong == EXCEPTIONS
+
+
+@pytest.mark.parametrize("path", COPIED)
+def test_a_file_that_is_copied_elsewhere_imports_nothing_of_ours(path: str) -> None:
+    assert not [name for name in imported(Path(path)) if name.split(".")[0] == "tid_tune"]
 
 
 def test_the_core_loads_nothing_heavy() -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tid_tune.data.check_boxes import check_boxes
 from tid_tune.data.check_images import ImageFile, check_images, check_leaks
@@ -119,7 +118,7 @@ def check(
     report = Report(path)
     options = _Options(images, classes, deep, workers or min(16, 4 * (os.cpu_count() or 1)))
     files: dict[str, Sequence[ImageFile]] = {}
-    categories: dict[str, list[Any]] = {}
+    categories: dict[str, list[object]] = {}
     parts = find_dataset(path)
     names = {part.annotations.name for part in parts if isinstance(part, CocoSplit)}
     for part in parts:
@@ -139,7 +138,7 @@ def _check_split(
     options: _Options,
     beside: set[str],
     files: dict[str, Sequence[ImageFile]],
-    categories: dict[str, list[Any]],
+    categories: dict[str, list[object]],
 ) -> None:
     try:
         document = load_document(split.annotations, polygons=False)
@@ -216,7 +215,7 @@ def _check_year(year: VocYear, report: Report, options: _Options) -> dict[str, S
     }
 
 
-def _compare_categories(categories: dict[str, list[Any]], findings: Findings) -> None:
+def _compare_categories(categories: dict[str, list[object]], findings: Findings) -> None:
     """Report splits whose categories differ: label numbers follow the order of the categories."""
     (first, wanted), *others = list(categories.items()) or [("", [])]
     for name, records in others:
@@ -233,7 +232,7 @@ def _compare_categories(categories: dict[str, list[Any]], findings: Findings) ->
             findings.add("classes-differ", f"{first} and {name}", example)
 
 
-def _outline(records: list[Any]) -> list[str]:
+def _outline(records: list[object]) -> list[str]:
     return [
         f"{record.get('id')} {record.get('name')!r}" if isinstance(record, dict) else repr(record)
         for record in records

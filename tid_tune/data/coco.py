@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tid_tune.data.findings import Findings
 from tid_tune.data.records import (
@@ -136,7 +136,7 @@ def coco_classes(path: Path | str) -> tuple[str, ...]:
     return names
 
 
-def _find_categories(path: Path) -> list[Any] | None:
+def _find_categories(path: Path) -> list[object] | None:
     """Return the categories without parsing the rest, where they can be found beyond doubt."""
     try:
         data = path.read_bytes()
@@ -153,7 +153,7 @@ def _find_categories(path: Path) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-def metainfo(path: Path | str) -> dict[str, Any]:
+def metainfo(path: Path | str) -> dict[str, object]:
     """Return the `metainfo` of mmdet's CocoDataset for this file: its classes and a color for each.
 
     Raises:
@@ -208,11 +208,13 @@ def tabulate(document: Document, findings: Findings, split: str) -> Table:
     )
 
 
-def _column(records: list[Document], value: Callable[[Document], Any], dtype: Any) -> NDArray[Any]:
+def _column(
+    records: list[Document], value: Callable[[Document], object], dtype: DTypeLike
+) -> NDArray[Any]:
     return np.fromiter((value(record) for record in records), dtype, len(records))
 
 
-def _categories(records: Sequence[Any], findings: Findings, split: str) -> dict[int, str]:
+def _categories(records: Sequence[object], findings: Findings, split: str) -> dict[int, str]:
     """Names by id, in the order of the file."""
     kept = well_formed(records, category_fault, "category", findings, split)
     names: dict[int, str] = {}

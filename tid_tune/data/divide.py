@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tid_tune.data.coco import Document, load_document, strict_table
 from tid_tune.data.files import is_new, write_file
@@ -150,7 +149,7 @@ class _Source(ABC):
         self.table = table
 
     @abstractmethod
-    def text(self, indices: Sequence[int], origin: dict[str, Any]) -> str:
+    def text(self, indices: Sequence[int], origin: Mapping[str, object]) -> str:
         """Return the content of a file with these images, and `origin` if the form allows it."""
 
 
@@ -160,7 +159,7 @@ class _Coco(_Source):
         self._boxes_only = boxes_only
         super().__init__(path, strict_table(self._document, path))
 
-    def text(self, indices: Sequence[int], origin: dict[str, Any]) -> str:
+    def text(self, indices: Sequence[int], origin: Mapping[str, object]) -> str:
         images = [self._document["images"][index] for index in indices]
         kept = {image["id"] for image in images}
         info = self._document.get("info")
@@ -190,7 +189,7 @@ class _Voc(_Source):
         self._names = read_image_set(path).names
         super().__init__(path, read_voc([path], classes=sorted))
 
-    def text(self, indices: Sequence[int], origin: dict[str, Any]) -> str:
+    def text(self, indices: Sequence[int], origin: Mapping[str, object]) -> str:
         return "".join(f"{self._names[index]}\n" for index in indices)
 
 

@@ -14,7 +14,7 @@ _NUMBERS = frozenset((int, float))
 _LIMIT = 1e9
 
 
-def category_fault(record: Any) -> str | None:
+def category_fault(record: object) -> str | None:
     """Return what keeps this entry of `categories` from being used, or None."""
     if type(record) is not dict:
         return "not an object"
@@ -25,7 +25,7 @@ def category_fault(record: Any) -> str | None:
     return None
 
 
-def image_fault(record: Any) -> str | None:
+def image_fault(record: object) -> str | None:
     """Return what keeps this entry of `images` from being used, or None."""
     if type(record) is not dict:
         return "not an object"
@@ -40,7 +40,7 @@ def image_fault(record: Any) -> str | None:
     return None
 
 
-def box_fault(record: Any) -> str | None:
+def box_fault(record: object) -> str | None:
     """Return what keeps this entry of `annotations` from being used, or None."""
     if type(record) is not dict:
         return "not an object"
@@ -65,7 +65,7 @@ def box_fault(record: Any) -> str | None:
     return None
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     """Whether this can be printed and be the name of a file; json can hold half characters."""
     if type(value) is not str or not value or "\0" in value:
         return False
@@ -87,7 +87,7 @@ def _wrong(record: Record, key: str, wanted: str) -> str:
 
 def well_formed(
     records: Sequence[Any],
-    fault: Callable[[Any], str | None],
+    fault: Callable[[object], str | None],
     kind: str,
     findings: Findings,
     split: str,

@@ -26,7 +26,7 @@ __all__ = ["Distiller", "export_student_state"]
 
 
 @MODELS.register_module()
-class Distiller(BaseDetector):  # type: ignore[misc]
+class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
     """Trains `student`; in everything else it is the student.
 
     The state dict has `student.*` and `method.*`; the teacher is not part of it.

@@ -48,10 +48,10 @@ class Exported:
 
 def export_student(
     config: Config | Path,
-    state: Mapping[str, Any] | Path,
+    state: Mapping[str, object] | Path,
     out: Path,
     *,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
     onnx: bool = False,
     size: Size | None = None,
 ) -> Exported:
@@ -95,7 +95,7 @@ def _cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _meta(
-    source: Config, before: Mapping[str, Any], provenance: Mapping[str, Any]
+    source: Config, before: Mapping[str, Any], provenance: Mapping[str, object]
 ) -> dict[str, Any]:
     """Return the checkpoint's `meta`: mmdet reads `dataset_meta`, people read the rest."""
     dataset = before.get("dataset_meta")

@@ -44,7 +44,7 @@ def export_onnx(detector: nn.Module, path: Path, size: Size) -> Onnx:
         UsageError: the package `onnx` is not installed.
     """
     try:
-        import onnx  # noqa: F401
+        import onnx  # noqa: F401 - only to see that it is installed; torch uses it
     except ImportError:
         raise UsageError("ONNX export needs the package onnx: pip install onnx") from None
     graph = DenseGraph(detector).eval()

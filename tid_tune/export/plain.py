@@ -10,6 +10,9 @@ from tid_tune.errors import ConfigError
 from tid_tune.export.student import student_model
 from tid_tune.openmmlab.configs import READ_BY_RUNNER, Config
 
+Parts = dict[str, Any]
+"""The top-level parts of a config, each as a config has it."""
+
 OURS = "tid_tune"
 _OF_ONE_RUN = frozenset(("experiment_name", "launcher", "load_from", "resume", "work_dir"))
 """What belongs to a run that is over."""
@@ -55,7 +58,7 @@ def plain_config(config: Config) -> Config:
     return Config(kept)
 
 
-def _test_on_val(kept: dict[str, Any]) -> None:
+def _test_on_val(kept: Parts) -> None:
     if kept.get("val_dataloader"):
         kept["test_dataloader"] = copy.deepcopy(kept["val_dataloader"])
         kept["test_evaluator"] = copy.deepcopy(kept.get("val_evaluator"))
@@ -63,7 +66,7 @@ def _test_on_val(kept: dict[str, Any]) -> None:
         kept["test_cfg"] = {"type": "TestLoop", **half}
 
 
-def _drop_incomplete(kept: dict[str, Any]) -> None:
+def _drop_incomplete(kept: Parts) -> None:
     """Drop what mmengine refuses: a loop needs all its parts, and without it none may be there."""
     for parts in _LOOPS:
         if not all(kept.get(name) is not None for name in parts[:3]):
@@ -102,7 +105,7 @@ def _without_downloads(model: Any) -> Any:
     return model
 
 
-def _drop_our_imports(kept: dict[str, Any]) -> None:
+def _drop_our_imports(kept: Parts) -> None:
     imports = kept.pop("custom_imports", None) or {}
     names = imports.get("imports") or []
     names = [names] if isinstance(names, str) else list(names)
@@ -111,10 +114,10 @@ def _drop_our_imports(kept: dict[str, Any]) -> None:
         kept["custom_imports"] = {**imports, "imports": others}
 
 
-def _drop_our_hooks(kept: dict[str, Any]) -> None:
+def _drop_our_hooks(kept: Parts) -> None:
     from tid_tune.openmmlab.registries import HOOKS
 
-    def ours(hook: Any) -> bool:
+    def ours(hook: object) -> bool:
         name = hook.get("type") if isinstance(hook, Mapping) else None
         found = HOOKS.get(name) if isinstance(name, str) else name
         return getattr(found, "__module__", "").split(".")[0] == OURS
@@ -124,7 +127,7 @@ def _drop_our_hooks(kept: dict[str, Any]) -> None:
         kept["custom_hooks"] = hooks
 
 
-def _dicts(node: Any) -> Iterator[Any]:
+def _dicts(node: object) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict):
         yield node
     if isinstance(node, dict | list | tuple):
@@ -132,7 +135,7 @@ def _dicts(node: Any) -> Iterator[Any]:
             yield from _dicts(part)
 
 
-def _texts(node: Any, where: str) -> Iterator[tuple[str, str]]:
+def _texts(node: object, where: str) -> Iterator[tuple[str, str]]:
     """Yield every text in the config, keys too, with its dotted path."""
     if isinstance(node, dict):
         for key, value in node.items():

@@ -6,7 +6,6 @@ import filecmp
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import Status, Trial
@@ -20,7 +19,7 @@ class Found:
 
     config: Config
     checkpoint: Path
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, object]
 
 
 def find_student(run: RunFolder, trial: str = BEST) -> Found:
@@ -65,7 +64,7 @@ def _why_none(trial: Trial) -> str:
     )
 
 
-def _provenance(run: RunFolder, trial: Trial) -> dict[str, Any]:
+def _provenance(run: RunFolder, trial: Trial) -> dict[str, object]:
     return {
         "search": run.name,
         "trial": trial.id,

@@ -67,7 +67,7 @@ def student_weights(checkpoint: Mapping[str, Any] | Path | str) -> dict[str, Ten
     return export_student_state(weights) if has_student(weights) else weights
 
 
-def checkpoint_meta(checkpoint: Mapping[str, Any] | Path | str) -> dict[str, Any]:
+def checkpoint_meta(checkpoint: Mapping[str, object] | Path | str) -> dict[str, Any]:
     """Return what the checkpoint says about itself under `meta`; empty if nothing."""
     state = checkpoint if isinstance(checkpoint, Mapping) else load_state(checkpoint)
     meta = state.get("meta")

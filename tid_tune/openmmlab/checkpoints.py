@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from tid_tune.errors import ConfigError
 from tid_tune.files import replacing
 
+Checkpoint = dict[str, Any]
+"""`state_dict`, weights by name, and what else the file has."""
 
-def load_state(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
+
+def load_state(path: Path | str, map_location: str = "cpu") -> Checkpoint:
     """Return the whole checkpoint at `path`: weights under `state_dict`, and what else it has.
 
     Loads with `weights_only=True`, so a file cannot run code. A bare mapping of names to tensors
@@ -97,7 +100,7 @@ def load_into(
         )
 
 
-def save_state(state: Mapping[str, Any], path: Path | str) -> None:
+def save_state(state: Mapping[str, object], path: Path | str) -> None:
     """Write `state` to `path`: the old file stays until the new one is whole and on the disk."""
     with replacing(Path(path)) as partial:
         torch.save(state, partial)
@@ -118,7 +121,7 @@ def _refuse_lookalikes(path: Path) -> None:
         )
 
 
-def _checked(state: Any, path: Path) -> dict[str, Any]:
+def _checked(state: object, path: Path) -> Checkpoint:
     if isinstance(state, Mapping):
         if isinstance(state.get("state_dict"), Mapping):
             return dict(state)
@@ -134,7 +137,7 @@ def _first_line(error: Exception) -> str:
 class _History:
     """Stands in for mmengine's HistoryBuffer, which its checkpoints carry; nobody reads it."""
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
 
     @staticmethod

@@ -22,12 +22,15 @@ with mmdet_ready():
 
 __all__ = ["CocoMetric", "FastCocoMetric"]
 
+Record = dict[str, Any]
+"""What mmdet says of one image: `img_id`, and of predictions `bboxes`, `scores`, `labels`."""
+
 _HEADLINE_DETECTIONS = 100
 _AREAS = {"mAP_s": 1, "mAP_m": 2, "mAP_l": 3}
 
 
 @METRICS.register_module()
-class FastCocoMetric(CocoMetric):  # type: ignore[misc]
+class FastCocoMetric(CocoMetric):  # type: ignore[misc]  # mmdet is untyped
     """A `CocoMetric` of boxes; anything else it is asked for is left to mmdet's own code.
 
     Returns mmdet's keys (`bbox_mAP`, `bbox_mAP_50`, `_75`, `_s`, `_m`, `_l`); -1 where there is no
@@ -36,7 +39,7 @@ class FastCocoMetric(CocoMetric):  # type: ignore[misc]
 
     _truth: COCO | None = None
 
-    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+    def compute_metrics(self, results: list[tuple[Record, Record]]) -> dict[str, float]:
         """Compute the metrics of (ground truth, prediction) pairs, one per image."""
         special = self.format_only or self.classwise or self.metric_items or self.outfile_prefix
         if special or self.metrics != ["bbox"] or self._coco_api is None:
@@ -76,7 +79,7 @@ def _mean(precision: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else -1.0
 
 
-def _rows(predictions: list[dict[str, Any]], category_ids: list[int]) -> NDArray[np.float64]:
+def _rows(predictions: list[Record], category_ids: list[int]) -> NDArray[np.float64]:
     """Return (image, x, y, width, height, score, category) per detection."""
     parts = [np.zeros((0, 7))]
     for found in predictions:

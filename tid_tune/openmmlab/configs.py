@@ -59,7 +59,7 @@ READ_BY_RUNNER = frozenset(
 
 
 def load_config(
-    path: Path | str, edits: Mapping[str, Any] | None = None, *, imports: bool = True
+    path: Path | str, edits: Mapping[str, object] | None = None, *, imports: bool = True
 ) -> Config:
     """Load the mmdet config at `path`, set `edits` in it (dotted path: value) and return it.
 
@@ -98,7 +98,7 @@ def get_value(config: Config, dotted: str) -> Any:
     return node
 
 
-def set_value(config: Config, dotted: str, value: Any) -> None:
+def set_value(config: Config, dotted: str, value: object) -> None:
     """Replace the value at `dotted`.
 
     Raises:
@@ -120,11 +120,11 @@ def set_value(config: Config, dotted: str, value: Any) -> None:
         parent[keys[-1]] = _plain(value)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return ConfigDict(value) if isinstance(value, dict) else value
 
 
-def _child(node: Any, key: str, above: list[str], config: Config) -> Any:
+def _child(node: object, key: str, above: list[str], config: Config) -> Any:
     """Return `node[key]`; `above` is the path of `node`, for the error."""
     if isinstance(node, dict) and key in node:
         return node[key]
@@ -137,7 +137,7 @@ def _child(node: Any, key: str, above: list[str], config: Config) -> Any:
     )
 
 
-def _what_is_there(node: Any, where: str) -> str:
+def _what_is_there(node: object, where: str) -> str:
     if isinstance(node, list | tuple):
         return f"`{where}` is a list of {len(node)} entries, numbered from 0"
     if isinstance(node, dict):
@@ -146,7 +146,7 @@ def _what_is_there(node: Any, where: str) -> str:
     return f"`{where}` is {node!r}, which has no parts"
 
 
-def _suggestion(node: Any, key: str, above: list[str]) -> str:
+def _suggestion(node: object, key: str, above: list[str]) -> str:
     if not isinstance(node, dict):
         return f". The nearest path that exists is `{'.'.join(above)}`"
     close = nearest(key, map(str, node))
@@ -170,12 +170,12 @@ def _refuse_helper(config: Config, keys: list[str]) -> None:
     )
 
 
-def _places(node: Any, where: str, wanted: Any) -> list[str]:
+def _places(node: object, where: str, wanted: object) -> list[str]:
     """Return the dotted paths below `where` that hold a copy of `wanted`."""
     if node == wanted:
         return [where]
     if isinstance(node, dict):
-        parts: list[tuple[Any, Any]] = list(node.items())
+        parts: list[tuple[object, object]] = list(node.items())
     elif isinstance(node, list | tuple):
         parts = list(enumerate(node))
     else:

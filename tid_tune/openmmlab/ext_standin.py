@@ -37,7 +37,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         boxes, scores = boxes.float(), scores.float()
     if offset:
         boxes = boxes + boxes.new_tensor([0.0, 0.0, float(offset), float(offset)])
-    return torchvision_nms(boxes, scores.to(boxes), iou_threshold)  # type: ignore[no-any-return]
+    kept: Tensor = torchvision_nms(boxes, scores.to(boxes), iou_threshold)
+    return kept
 
 
 def softnms(

@@ -72,7 +72,7 @@ def assemble(
     return runner
 
 
-def _runnable(dataloader: Mapping[str, Any]) -> dict[str, Any]:
+def _runnable(dataloader: Mapping[str, object]) -> dict[str, object]:
     """Return a dataloader's config without the options that torch refuses where no worker is."""
     needless = () if dataloader.get("num_workers") else ("persistent_workers", "prefetch_factor")
     return {key: value for key, value in dataloader.items() if key not in needless}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ class Averages:
         self._steps: dict[tuple[str, ...], int] = defaultdict(int)
         self._host: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, values: Mapping[str, Any]) -> None:
+    def add(self, values: Mapping[str, object]) -> None:
         """Add one iteration's scalars: tensors of one element, or numbers."""
         tensors = {k: v.detach() for k, v in values.items() if isinstance(v, Tensor)}
         for name, value in values.items():

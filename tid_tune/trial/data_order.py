@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from tid_tune.errors import ConfigError, DataError
 from tid_tune.openmmlab.registries import DATASETS
@@ -47,19 +47,27 @@ def seeded(seed: int) -> Iterator[None]:
         torch.set_rng_state(torch_state)
 
 
-class SeededDataset(Dataset[Any]):
+class Images(Protocol):
+    """A dataset of a known length."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> object: ...
+
+
+class SeededDataset(Dataset[object]):
     """A dataset whose item `epoch * len + index` is item `index`, augmented for that epoch.
 
     Everything else (`metainfo`, `pipeline`, ...) is read from and written to the dataset inside.
     """
 
-    def __init__(self, inner: Any, seed: int) -> None:
+    def __init__(self, inner: Images, seed: int) -> None:
         self.__dict__.update(inner=inner, seed=seed)
 
     def __len__(self) -> int:
         return len(self.inner)
 
-    def __getitem__(self, code: int) -> Any:
+    def __getitem__(self, code: int) -> object:
         epoch, index = divmod(code, len(self.inner))
         with seeded(mix(self.seed, epoch, index)):
             return self.inner[index]
@@ -69,7 +77,7 @@ class SeededDataset(Dataset[Any]):
             raise AttributeError(name)
         return getattr(self.inner, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         setattr(self.inner, name, value)
 
 
@@ -79,12 +87,12 @@ class ResumableBatches(Sampler[list[int]]):
     Set `epoch` and `skip` (batches already trained on) before iterating.
     """
 
-    def __init__(self, inner: Any, dataset_length: int, seed: int) -> None:
+    def __init__(self, inner: BatchSampler, dataset_length: int, seed: int) -> None:
         self.inner, self.dataset_length, self.seed = inner, dataset_length, seed
         self.epoch = self.skip = 0
 
     @property
-    def sampler(self) -> Any:
+    def sampler(self) -> Iterable[int]:
         """The index sampler inside: mmengine's hooks look for it to set its epoch."""
         return self.inner.sampler
 
@@ -116,22 +124,22 @@ def finite_sampler(dataloader: dict[str, Any]) -> dict[str, Any]:
     return {**dataloader, "sampler": sampler}
 
 
-def resumable(loader: DataLoader[Any], seed: int) -> DataLoader[Any]:
+def resumable(loader: DataLoader[object], seed: int) -> DataLoader[object]:
     """Return a loader like `loader`, of the same images, in an order that can be resumed.
 
     Raises:
         DataError: an epoch would have no batch.
     """
     inner: Any = loader.batch_sampler
+    images: Any = loader.dataset
     if inner is None or len(inner) == 0:
         raise DataError(
-            f"the training set has {len(loader.dataset)} images"  # type: ignore[arg-type]
-            " after filtering, which is not one whole batch"
+            f"the training set has {len(images)} images after filtering, which is not one whole "
+            "batch; lower train_dataloader.batch_size or add images"
         )
-    size = len(loader.dataset)  # type: ignore[arg-type]
     return DataLoader(
-        SeededDataset(loader.dataset, seed),
-        batch_sampler=ResumableBatches(inner, size, seed),
+        SeededDataset(images, seed),
+        batch_sampler=ResumableBatches(inner, len(images), seed),
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,

@@ -14,6 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
+Batch = dict[str, Any]
+"""What the data loader gives: `inputs` and `data_samples`."""
+
 WARMUP, TIMED = 5, 20
 """Passes before the clock counts, and passes of which it takes the median."""
 
@@ -35,7 +38,7 @@ def deployment_costs(runner: TrialRunner, names: Collection[str]) -> dict[str, f
     student.eval()
     loader = runner.val_loop.dataloader
     batch = loader.collate_fn([loader.dataset[0]])
-    measures: dict[str, Callable[[nn.Module, Any], float]] = {
+    measures: dict[str, Callable[[Any, Batch], float]] = {
         "latency_ms": _latency_ms,
         "gflops": _gflops,
         "params_m": _params_m,
@@ -46,7 +49,7 @@ def deployment_costs(runner: TrialRunner, names: Collection[str]) -> dict[str, f
     return found
 
 
-def _latency_ms(student: Any, batch: Any) -> float:
+def _latency_ms(student: Any, batch: Batch) -> float:
     times = []
     for _ in range(WARMUP + TIMED):
         _wait_for_device()
@@ -57,14 +60,14 @@ def _latency_ms(student: Any, batch: Any) -> float:
     return 1e3 * statistics.median(times[WARMUP:])
 
 
-def _gflops(student: Any, batch: Any) -> float:
+def _gflops(student: Any, batch: Batch) -> float:
     images = student.data_preprocessor(batch, False)["inputs"]
     with FlopCounterMode(display=False) as counter:
         student(images, mode="tensor")
     return float(counter.get_total_flops()) / 1e9
 
 
-def _params_m(student: nn.Module, batch: Any) -> float:
+def _params_m(student: nn.Module, batch: Batch) -> float:
     return sum(parameter.numel() for parameter in student.parameters()) / 1e6
 
 

@@ -35,7 +35,7 @@ def evaluate_teacher(runner: TrialRunner, teacher: Any) -> dict[str, float]:
     return _clean(runner, metrics)
 
 
-def _clean(runner: TrialRunner, metrics: dict[str, Any]) -> dict[str, float]:
+def _clean(runner: TrialRunner, metrics: dict[str, object]) -> dict[str, float]:
     found = _zeros(runner)
     for name, value in metrics.items():
         if isinstance(value, int | float) and math.isfinite(value):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from tid_tune.trial.runner import TrialRunner
 
 NAME = "grad_norm"
 EVERY = 10
 """Steps between two norms where nothing else needs one: for small models they are not free."""
 
 
-def watch_gradients(runner: Any, add: Callable[[dict[str, Tensor]], None]) -> None:
+def watch_gradients(runner: TrialRunner, add: Callable[[dict[str, Tensor]], None]) -> None:
     """Call `add({"grad_norm": norm})` with the norm before clipping, now and then.
 
     Where the config clips, that is every step's norm, which clipping computes anyway (and which
@@ -23,13 +27,13 @@ def watch_gradients(runner: Any, add: Callable[[dict[str, Tensor]], None]) -> No
     if optim_wrapper.clip_grad_kwargs and getattr(optim_wrapper, "grad_name", "") == NAME:
         clip = optim_wrapper.clip_func
 
-        def clip_and_add(*args: Any, **kwargs: Any) -> None:
+        def clip_and_add(*args: object, **kwargs: object) -> None:
             add({NAME: clip(*args, **kwargs)})
 
         optim_wrapper.clip_func = clip_and_add
         return
 
-    def add_norm(optimizer: Any, *_: Any) -> None:
+    def add_norm(optimizer: Optimizer, *_: object) -> None:
         # By the iteration's number: a restored trial looks at the same steps.
         if runner.iter // optim_wrapper._accumulative_counts % EVERY:
             return

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from torch import nn
 from torch.utils.data import DataLoader
 
 from tid_tune.openmmlab.runner import EpochBasedTrainLoop
 from tid_tune.trial.averages import Averages
 from tid_tune.trial.data_order import ResumableBatches
 
+if TYPE_CHECKING:
+    from tid_tune.trial.runner import TrialRunner
+
 CHECK_EVERY = 25
 """Iterations between two looks at the loss: each one waits for the device."""
 
 
-class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]
+class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is untyped
     """Runs hooks, model and schedulers as mmengine's epoch loop does, an interval at a time.
 
     `runner.train()` builds everything and calls `run`, which only announces the start; from then
@@ -25,12 +29,14 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]
     `before_train_epoch` for that epoch again, since hooks prepare the epoch in there.
     """
 
-    dataloader: DataLoader[Any]
+    dataloader: DataLoader[object]
 
-    def __init__(self, runner: Any, dataloader: DataLoader[Any], max_epochs: int) -> None:
+    def __init__(
+        self, runner: TrialRunner, dataloader: DataLoader[object], max_epochs: int
+    ) -> None:
         super().__init__(runner, dataloader, max_epochs)
         self.averages = Averages()
-        self._batches: Iterator[Any] | None = None
+        self._batches: Iterator[object] | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -42,10 +48,11 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]
         """Whether the full length is reached, or a hook has asked to stop."""
         return bool(self._iter >= self._max_iters or self.stop_training)
 
-    def run(self) -> Any:
+    def run(self) -> nn.Module:
         """Announce the start of training, as the last act of `runner.train()`."""
         self.runner.call_hook("before_train")
-        return self.runner.model
+        model: nn.Module = self.runner.model
+        return model
 
     def resume_at(self, iteration: int) -> None:
         """Go on after `iteration` iterations; to be called before the first `advance`."""
@@ -68,7 +75,7 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]
                 self._close_epoch()
         self.averages.check_finite(self._where())
 
-    def run_iter(self, idx: int, data_batch: Any) -> None:
+    def run_iter(self, idx: int, data_batch: object) -> None:
         """Train on one batch and add what the model reports to `averages`."""
         runner = self.runner
         runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
@@ -90,7 +97,7 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]
         if workers is not None and hasattr(workers, "_shutdown_workers"):
             workers._shutdown_workers()
 
-    def _open_epoch(self) -> Iterator[Any]:
+    def _open_epoch(self) -> Iterator[object]:
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
         batches: Any = self.dataloader.batch_sampler

@@ -12,6 +12,9 @@ import torch
 
 from tid_tune.openmmlab.named_objects import discard_other_objects, object_names
 
+RandomState = dict[str, Any]
+"""The state of all generators, as a checkpoint may hold it."""
+
 
 class ProcessState:
     """The process-wide settings at the time it is made; `restore` brings them back.
@@ -47,7 +50,7 @@ class ProcessState:
             torch.cuda.reset_peak_memory_stats()
 
 
-def random_state() -> dict[str, Any]:
+def random_state() -> RandomState:
     """Return the state of Python's, numpy's and torch's generators, as plain values and tensors."""
     numpy: Any = np.random.get_state(legacy=False)
     state = {
@@ -62,7 +65,7 @@ def random_state() -> dict[str, Any]:
     return state
 
 
-def set_random_state(state: dict[str, Any]) -> None:
+def set_random_state(state: RandomState) -> None:
     """Put back what `random_state` returned; the GPU's only where there is one."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))

@@ -14,7 +14,7 @@ _MISSING = object()
 _OPTIMIZER = "optim_wrapper.optimizer."
 
 
-def effective(runner: TrialRunner, params: Mapping[str, Any]) -> dict[str, Any]:
+def effective(runner: TrialRunner, params: Mapping[str, object]) -> dict[str, object]:
     """Return, for every path of `params`, the value in effect.
 
     `model.distillation.X` is read from the settings the method computes its loss with;
@@ -26,7 +26,7 @@ def effective(runner: TrialRunner, params: Mapping[str, Any]) -> dict[str, Any]:
     return {path: _value(runner, path) for path in params}
 
 
-def prove(runner: TrialRunner, params: Mapping[str, Any]) -> None:
+def prove(runner: TrialRunner, params: Mapping[str, object]) -> None:
     """Compare the values in effect with those of `params`.
 
     Raises:
@@ -42,7 +42,7 @@ def prove(runner: TrialRunner, params: Mapping[str, Any]) -> None:
         raise TrialError("the trial would not train with its values: " + "; ".join(wrong), "user")
 
 
-def _value(runner: TrialRunner, path: str) -> Any:
+def _value(runner: TrialRunner, path: str) -> object:
     for read in (_distillation_value, _optimizer_value, _module_value):
         value = read(runner, path)
         if value is not _MISSING:
@@ -53,7 +53,7 @@ def _value(runner: TrialRunner, path: str) -> Any:
         return None
 
 
-def _distillation_value(runner: TrialRunner, path: str) -> Any:
+def _distillation_value(runner: TrialRunner, path: str) -> object:
     method = getattr(runner.detector, "method", None)
     name = path.removeprefix("model.distillation.")
     if method is None or name == path:
@@ -61,7 +61,7 @@ def _distillation_value(runner: TrialRunner, path: str) -> Any:
     return getattr(method.settings, name, _MISSING)
 
 
-def _optimizer_value(runner: TrialRunner, path: str) -> Any:
+def _optimizer_value(runner: TrialRunner, path: str) -> object:
     name = path.removeprefix(_OPTIMIZER)
     if name == path:
         return _MISSING
@@ -82,7 +82,7 @@ def _lr_scale(runner: TrialRunner) -> float:
     )
 
 
-def _module_value(runner: TrialRunner, path: str) -> Any:
+def _module_value(runner: TrialRunner, path: str) -> object:
     """Return the attribute at `path` below the model, if every step of it is an attribute."""
     keys = path.split(".")
     if keys[0] != "model" or len(keys) < 3:
@@ -96,7 +96,7 @@ def _module_value(runner: TrialRunner, path: str) -> Any:
     return node if plain else _MISSING
 
 
-def _holds(found: Any, wanted: Any) -> bool:
+def _holds(found: object, wanted: object) -> bool:
     """Return whether `found` is `wanted` up to rounding; maps may have more keys."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         return all(_holds(found.get(key), value) for key, value in wanted.items())

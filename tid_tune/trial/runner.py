@@ -13,12 +13,11 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from tid_tune.openmmlab.checkpoints import load_state
+from tid_tune.openmmlab.checkpoints import Checkpoint, load_state
 from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.models import revert_sync_batchnorm
 from tid_tune.openmmlab.named_objects import MMLogger, Visualizer
@@ -35,27 +34,27 @@ _DROPPED_HOOKS = ("timer", "logger", "checkpoint", "visualization")
 _DROPPED_TYPES = ("LoggerHook", "CheckpointHook", "DetVisualizationHook", "IterTimerHook")
 
 
-class TrialInfoHook(RuntimeInfoHook):  # type: ignore[misc]
+class TrialInfoHook(RuntimeInfoHook):  # type: ignore[misc]  # mmengine is untyped
     """Keeps the message hub's epoch and iteration; leaves out the scalars of every iteration."""
 
-    def before_run(self, runner: Any) -> None:
+    def before_run(self, runner: Runner) -> None:
         """Publish the seed; mmengine adds the config's formatted text, which nothing reads."""
         runner.message_hub.update_info_dict(
             {"seed": runner.seed, "experiment_name": runner.experiment_name}
         )
         self.last_loop_stage = None
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
         """Publish the iteration's number."""
         runner.message_hub.update_info("iter", runner.iter)
 
     def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
     ) -> None:
         """Do nothing: the loop averages the losses on the device."""
 
 
-class TrialRunner(Runner):  # type: ignore[misc]
+class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
     """A Runner that trains on `device`, logs to a file, and does not end with `train()`."""
 
     def __init__(self, cfg: Config, device: torch.device) -> None:
@@ -80,18 +79,18 @@ class TrialRunner(Runner):  # type: ignore[misc]
         model: nn.Module = self.model
         return model
 
-    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+    def setup_env(self, env_cfg: dict[str, object]) -> None:
         """Set up processes as mmengine does, without a time stamp: names come from a counter."""
         super().setup_env(env_cfg)
         self._timestamp = ""
 
-    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+    def _log_env(self, env_cfg: dict[str, object]) -> None:
         self.logger.info("seed %s, device %s", self.seed, self.device)
 
     def dump_config(self) -> None:
         """Write nothing: the search's ledger holds what the config was made of."""
 
-    def build_logger(self, log_level: int | str = "INFO", **_: Any) -> MMLogger:
+    def build_logger(self, log_level: int | str = "INFO", **_: object) -> MMLogger:
         """Return a logger that appends to the trial's log file, and to nothing else."""
         logger = MMLogger.get_instance(
             self._experiment_name,
@@ -104,30 +103,32 @@ class TrialRunner(Runner):  # type: ignore[misc]
                 logger.removeHandler(handler)
         return logger
 
-    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+    def build_visualizer(self, visualizer: object = None) -> Visualizer:
         """Return a visualizer that draws for nobody."""
         return Visualizer.get_instance(self._experiment_name)
 
-    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+    def wrap_model(self, model_wrapper_cfg: object, model: nn.Module) -> nn.Module:
         """Move the model to the trial's device; batch norms across processes become plain ones."""
         reverted: nn.Module = revert_sync_batchnorm(model.to(self.device))
         return reverted
 
-    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+    def call_hook(self, fn_name: str, **kwargs: object) -> None:
         """Call all hooks, but not at the end of `train()`, which for a trial is its start."""
         if fn_name != "after_run":
             super().call_hook(fn_name, **kwargs)
 
     def load_checkpoint(
-        self, filename: str, map_location: Any = "cpu", strict: bool = False, **kwargs: Any
-    ) -> Any:
+        self, filename: str, map_location: object = "cpu", strict: bool = False, **kwargs: object
+    ) -> Checkpoint:
         """Load a file without running its code; what is no file goes mmengine's way."""
         if not Path(filename).is_file():
-            return super().load_checkpoint(filename, map_location, strict, **kwargs)
+            found: Checkpoint = super().load_checkpoint(filename, map_location, strict, **kwargs)
+            return found
         checkpoint = load_state(filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         self._has_loaded = True
-        return load_checkpoint_to_model(self.detector, checkpoint, strict)
+        loaded: Checkpoint = load_checkpoint_to_model(self.detector, checkpoint, strict)
+        return loaded
 
 
 _PARTS = (
@@ -144,7 +145,7 @@ _PARTS = (
 )
 
 
-def _default_hooks(cfg: Config) -> dict[str, Any]:
+def _default_hooks(cfg: Config) -> dict[str, object]:
     hooks = {k: v for k, v in (cfg.get("default_hooks") or {}).items() if k not in _DROPPED_HOOKS}
     # None takes a hook out of mmengine's own list.
     return {
@@ -156,7 +157,7 @@ def _default_hooks(cfg: Config) -> dict[str, Any]:
     }
 
 
-def _hooks(cfg: Config) -> list[Hook | Mapping[str, Any]]:
+def _hooks(cfg: Config) -> list[Hook | Mapping[str, object]]:
     """Return the config's own hooks, without those that log, draw or save."""
     return [
         copy.deepcopy(hook)

@@ -20,7 +20,7 @@ _ENDLESS = 10**9
 """mmengine's `INF`: a scheduler without an end."""
 
 
-def config_length(train_cfg: Mapping[str, Any]) -> tuple[str, float]:
+def config_length(train_cfg: Mapping[str, object]) -> tuple[str, float]:
     """Return ("epochs" or "iters", how many) that a config trains for.
 
     Raises:
@@ -49,7 +49,7 @@ def scaled(schedulers: Any, factor: float) -> Any:
     return result
 
 
-def _scale(key: str, value: Any, factor: float) -> Any:
+def _scale(key: str, value: object, factor: float) -> Any:
     if key not in _POSITIONS:
         return value
     if isinstance(value, list | tuple):

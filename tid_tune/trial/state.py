@@ -7,7 +7,7 @@ there; `trial` holds the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.checkpoints import Checkpoint
 from tid_tune.openmmlab.named_objects import MessageHub
 from tid_tune.openmmlab.runner import HistoryBuffer
 from tid_tune.trial.process import random_state, set_random_state
@@ -24,9 +25,9 @@ _HOOK_STATE = {"EarlyStoppingHook": ("best_score", "wait_count")}
 """What mmengine's hooks remember in attributes but do not put in checkpoints."""
 
 
-def capture(runner: TrialRunner) -> dict[str, Any]:
+def capture(runner: TrialRunner) -> Checkpoint:
     """Return the checkpoint; with an EMA, `state_dict` has the averaged weights, as evaluated."""
-    checkpoint: dict[str, Any] = {
+    checkpoint: Checkpoint = {
         "meta": {
             "epoch": runner.epoch,
             "iter": runner.iter,
@@ -47,7 +48,7 @@ def capture(runner: TrialRunner) -> dict[str, Any]:
     return checkpoint
 
 
-def apply(runner: TrialRunner, checkpoint: dict[str, Any]) -> None:
+def apply(runner: TrialRunner, checkpoint: Checkpoint) -> None:
     """Bring a freshly assembled runner to where `capture` was called.
 
     Hyperparameters of the optimizer that the config has changed since are those of the config.
@@ -88,11 +89,11 @@ def _schedulers(runner: TrialRunner) -> list[Any]:
     return list(schedulers)
 
 
-def _hyperparameters(group: dict[str, Any]) -> dict[str, Any]:
+def _hyperparameters(group: Mapping[str, object]) -> dict[str, object]:
     return {k: v for k, v in group.items() if k != "params"}
 
 
-def _keep_configured(runner: TrialRunner, configured: list[dict[str, Any]]) -> None:
+def _keep_configured(runner: TrialRunner, configured: list[dict[str, object]]) -> None:
     """Let changed hyperparameters win over the loaded ones; scheduled values keep their phase."""
     for group, wanted in zip(runner.optim_wrapper.param_groups, configured, strict=True):
         for name, value in wanted.items():
@@ -121,7 +122,7 @@ def _pending_gradients(runner: TrialRunner) -> dict[str, Tensor]:
     return {name: p.grad.cpu() for name, p in named if p.grad is not None}
 
 
-def _hook_state(runner: TrialRunner) -> dict[str, dict[str, Any]]:
+def _hook_state(runner: TrialRunner) -> dict[str, dict[str, object]]:
     hooks = {type(hook).__name__: hook for hook in runner.hooks}
     return {
         kind: {name: getattr(hooks[kind], name) for name in names}
@@ -144,14 +145,14 @@ def _restore_hub(hub: MessageHub, state: dict[str, Any]) -> None:
     hub.runtime_info.update(state["runtime_info"])
 
 
-def _cpu(value: Any) -> Any:
+def _cpu(value: object) -> object:
     return value.detach().cpu() if isinstance(value, Tensor) else value
 
 
 _DROPPED = object()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return `value` without what a safe checkpoint cannot hold."""
     if value is None or isinstance(value, bool | int | float | str | Tensor):
         return _cpu(value)
@@ -163,5 +164,5 @@ def _plain(value: Any) -> Any:
     return _DROPPED
 
 
-def _kept(values: Any) -> Iterator[Any]:
+def _kept(values: Iterable[object]) -> Iterator[object]:
     return (item for item in map(_plain, values) if item is not _DROPPED)

@@ -16,7 +16,7 @@ from tid_tune.errors import ConfigError, UsageError
 from tid_tune.files import replacing, write_text
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import Config, load_config
-from tid_tune.openmmlab.runner import Hook
+from tid_tune.openmmlab.runner import Hook, Runner
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.schedule import config_length
 from tid_tune.trial.trial import Trial, TrialReport
@@ -71,11 +71,11 @@ class Unwatched:
         """Do nothing."""
 
 
-class _Ticker(Hook):  # type: ignore[misc]
+class _Ticker(Hook):  # type: ignore[misc]  # mmengine is untyped
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
 
-    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+    def after_train_iter(self, runner: Runner, *_: object, **__: object) -> None:
         self._watcher.iterated(runner.iter + 1, runner.max_iters)
 
 

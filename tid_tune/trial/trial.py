@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import nn
@@ -73,7 +73,7 @@ class Trial:
     def __init__(
         self,
         config: Path,
-        params: Mapping[str, Any],
+        params: Mapping[str, object],
         *,
         seed: int,
         epochs: int,
@@ -176,7 +176,7 @@ class Trial:
         """
         save_state(state.capture(self.runner), path)
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self) -> dict[str, object]:
         """Return the value in effect of every one of `params`, read from the live objects."""
         return proof.effective(self.runner, self._params)
 

@@ -32,7 +32,7 @@ class Analysis:
         shares = self.breakdown.class_shares()
         return columns | {name: shares[:, place] for place, name in enumerate(SHARES)}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return all numbers as JSON data; what does not exist is null."""
         areas = mean(self.breakdown.areas_under_curve(), axis=2)
         columns = {name: values.tolist() for name, values in self.by_class().items()}
@@ -54,7 +54,7 @@ class Analysis:
                 for place, name in enumerate(self.truth.classes)
             ],
         }
-        cleaned: dict[str, Any] = _null_for_nan(document)
+        cleaned: dict[str, object] = _null_for_nan(document)
         return cleaned
 
 
@@ -69,7 +69,7 @@ def analyze(truth: Truth, detections: Detections, *, voc: bool = False) -> Analy
     )
 
 
-def _null_for_nan(value: Any) -> Any:
+def _null_for_nan(value: object) -> Any:
     if isinstance(value, dict):
         return {key: _null_for_nan(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tid_tune.report.analysis.columns import Detections, Floats, Truth
 from tid_tune.report.analysis.curves import mean
@@ -102,7 +102,7 @@ def _silent(*message: object) -> None:
     """Take the place of the evaluation's own printing."""
 
 
-def _nan_for_absent(values: Any) -> Floats:
+def _nan_for_absent(values: ArrayLike) -> Floats:
     """COCO marks what does not exist with -1."""
     array = np.asarray(values, dtype=np.float64)
     return np.where(array < 0, np.nan, array)

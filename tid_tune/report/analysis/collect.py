@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from tid_tune.openmmlab.runner import Runner
 from tid_tune.openmmlab.setup import prepare, quiet
 from tid_tune.report.analysis.columns import (
     Detections,
+    Floats,
     ImageId,
     Ints,
     Truth,
@@ -25,6 +26,9 @@ from tid_tune.report.analysis.columns import (
     truth_from_coco,
     truth_from_instances,
 )
+
+Columns = tuple[Floats, Floats, Ints]
+"""Corners [D, 4], scores [D] and labels [D] of one image's detections."""
 
 Split = Literal["val", "test"]
 Watch = Callable[[int, int], None]
@@ -59,7 +63,7 @@ def collect(
     dataset = loader.dataset
     truth, voc = _truth(config, split, dataset)
     index_of = {image_id: index for index, image_id in enumerate(truth.image_ids)}
-    columns: dict[int, tuple[Any, Any, Any]] = {}
+    columns: dict[int, Columns] = {}
     total = min(len(dataset), limit or len(dataset))
     for sample in _samples(detector, loader, limit):
         index = index_of.get(sample.img_id)
@@ -83,7 +87,7 @@ def collect(
     return Collected(truth, _stack(places, [columns[index] for index in used.tolist()]), voc)
 
 
-def _stack(images: Ints, columns: list[tuple[Any, Any, Any]]) -> Detections:
+def _stack(images: Ints, columns: list[Columns]) -> Detections:
     lengths = [len(scores) for _, scores, _ in columns]
     corners = np.concatenate([boxes for boxes, _, _ in columns]).astype(np.float64)
     return Detections(
@@ -138,7 +142,7 @@ def _truth(config: Config, split: Split, dataset: Any) -> tuple[Truth, bool]:
     return truth_from_instances(_records(dataset), classes), voc
 
 
-def _records(dataset: Any) -> Iterator[tuple[ImageId, Any]]:
+def _records(dataset: Any) -> Iterator[tuple[ImageId, Sequence[Mapping[str, Any]]]]:
     for index in range(len(dataset)):
         record = dataset.get_data_info(index)
         yield record["img_id"], record["instances"]

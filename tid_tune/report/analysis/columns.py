@@ -99,7 +99,7 @@ class Detections:
         keep = self.ranks() < limit
         return Detections(self.image[keep], self.label[keep], self.boxes[keep], self.scores[keep])
 
-    def as_coco(self, truth: Truth) -> list[dict[str, Any]]:
+    def as_coco(self, truth: Truth) -> list[dict[str, object]]:
         """Return the detections in COCO's result form, with the annotations' own ids."""
         columns = zip(
             self.image.tolist(),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -39,7 +39,7 @@ def draw_curves(path: Path, analysis: Analysis, title: str = "") -> None:
     figure.savefig(path)
 
 
-def draw_breakdown(axis: Any, breakdown: Breakdown) -> None:
+def draw_breakdown(axis: Axes, breakdown: Breakdown) -> None:
     """Fill `axis` with the curves of all stages, for objects of all sizes."""
     curves = mean(breakdown.precision[:, 0], axis=1)
     below = curves[0] * 0

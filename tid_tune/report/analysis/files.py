@@ -7,13 +7,12 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tid_tune.report.analysis.analysis import Analysis
 from tid_tune.report.analysis.drawing import draw_curves
 
 
-def write_files(out: Path, analysis: Analysis, about: Mapping[str, Any]) -> list[Path]:
+def write_files(out: Path, analysis: Analysis, about: Mapping[str, object]) -> list[Path]:
     """Write metrics.json, classes.csv, curves.png and detections.json into the folder `out`.
 
     `about` goes to the top of metrics.json. Returns the files written.
