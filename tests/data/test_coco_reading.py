@@ -58,7 +58,7 @@ def test_iscrowd_may_be_missing(document, save):
         ("[{}]", "this is a list; detection results are such a list"),
         ('"text"', "this is a str"),
         ('{"images": [], "categories": []}', "'annotations' is missing"),
-        ('{"images": {}, "annotations": [], "categories": []}', "'images' is no list"),
+        ('{"images": {}, "annotations": [], "categories": []}', "'images' is not a list"),
         ("[" * 100_000, "no json"),
     ],
 )

@@ -177,7 +177,7 @@ def test_an_empty_folder_may_be_filled(tmp_path, monkeypatch):
 
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match="holds no digits data"):
+    with pytest.raises(DataError, match="no digits data"):
         write_digits(tmp_path, **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -137,7 +137,7 @@ def test_subsets_that_cannot_be_are_refused(train, tmp_path, arguments, message)
 
 
 def test_the_input_is_never_the_output_and_has_a_known_ending(train, tmp_path, save):
-    with pytest.raises(DataError, match="a file of its own"):
+    with pytest.raises(DataError, match="another file"):
         subset(train, 0, train, images=40)
     with pytest.raises(DataError, match="neither a COCO json nor a VOC image list"):
         split(save("", "train.csv"), 0.5, 0, tmp_path)

@@ -120,5 +120,5 @@ def test_the_readme_says_how_images_come_to_the_size_of_the_graph(
 
 def test_a_pipeline_without_resizing_needs_a_size(tmp_path):
     config = load_config(write_config(tmp_path / "c.py", "GFL"))
-    with pytest.raises(ConfigError, match="must be given"):
+    with pytest.raises(ConfigError, match="--size"):
         input_size(config)

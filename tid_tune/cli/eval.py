@@ -19,7 +19,9 @@ class Split(StrEnum):
 
 
 def evaluate(
-    config: Annotated[Path, typer.Argument(help="An mmdet config; of a Distiller, its student.")],
+    config: Annotated[
+        Path, typer.Argument(help="An mmdet config. Of a Distiller, the student is evaluated.")
+    ],
     checkpoint: Annotated[Path, typer.Argument(help="Weights of that config.")],
     split: Annotated[
         Split, typer.Option(help="Which dataloader of the config to evaluate on.")

@@ -60,7 +60,7 @@ def load_document(path: Path, *, polygons: bool = True) -> Document:
         raise DataError(f"{path}: COCO json is an object at the top, this is {kind}{hint}")
     for part in _PARTS:
         if not isinstance(document.get(part), list):
-            state = "is no list" if part in document else "is missing"
+            state = "is not a list" if part in document else "is missing"
             raise DataError(f"{path}: '{part}' {state}; COCO json has {', '.join(_PARTS)}")
     return document
 

@@ -120,7 +120,7 @@ def _already_there(out: Path, request: _Request) -> bool:
     try:
         found = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{out} is not empty and holds no digits data; {fix}") from None
+        raise DataError(f"{out} is not empty and has no digits data; {fix}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{out / MANIFEST}: not readable ({error}); {fix}") from None
     wanted = asdict(request)

@@ -82,7 +82,7 @@ def split(
     count = round(_checked(fraction) * total)
     if not 0 < count < total:
         raise DataError(
-            f"fraction {fraction} of {total} images leaves one part empty; take another fraction"
+            f"fraction {fraction} of {total} images leaves one part empty; choose another fraction"
         )
     selected = set(choose(source.table.image_labels(), count, seed))
     members = {
@@ -122,9 +122,11 @@ def subset(
             content.
     """
     if (images is None) == (fraction is None):
-        raise DataError("a subset has either a number of images or a fraction; give one of them")
+        raise DataError(
+            "a subset takes either a number of images (--images) or a --fraction; give one of them"
+        )
     if out.resolve() == path.resolve():
-        raise DataError(f"{out}: the subset needs a file of its own")
+        raise DataError(f"{out} is the file to take images from; write the subset to another file")
     source = _open(path, boxes_only)
     total = len(source.table.files)
     count = max(1, round(_checked(fraction) * total)) if fraction is not None else images or 0

@@ -86,7 +86,7 @@ def find_dataset(path: Path) -> list[CocoSplit] | list[VocYear]:
     if years:
         return years
     raise DataError(
-        f"{path} holds no dataset of a known layout: COCO (annotations/instances_*.json), one "
+        f"{path} has no dataset; expected COCO (annotations/instances_*.json), one "
         "_annotations.coco.json in each split's folder, or VOC (VOCdevkit/VOC2007/ImageSets/Main)"
     )
 
@@ -121,5 +121,5 @@ def _lists(home: Path) -> dict[str, Path]:
     found = {name: folder / f"{name}.txt" for name in LISTS if (folder / f"{name}.txt").is_file()}
     if not found:
         names = ", ".join(f"{name}.txt" for name in LISTS)
-        raise DataError(f"{folder} holds none of the image lists {names}")
+        raise DataError(f"{folder} has none of the image lists {names}")
     return found

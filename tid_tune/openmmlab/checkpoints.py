@@ -116,9 +116,7 @@ def _refuse_lookalikes(path: Path) -> None:
             f"{path} is a Git LFS pointer, not the checkpoint itself: run `git lfs pull`"
         )
     if head[:1] == b"<":
-        raise ConfigError(
-            f"{path} is a web page, not a checkpoint: the download it came from has failed"
-        )
+        raise ConfigError(f"{path} is a web page, not a checkpoint; the download failed, repeat it")
 
 
 def _checked(state: object, path: Path) -> Checkpoint:
@@ -127,7 +125,7 @@ def _checked(state: object, path: Path) -> Checkpoint:
             return dict(state)
         if state and all(isinstance(value, Tensor) for value in state.values()):
             return {"state_dict": dict(state)}
-    raise ConfigError(f"{path} holds no model weights: it has no `state_dict`")
+    raise ConfigError(f"{path} has no model weights; expected a `state_dict`, or tensors by name")
 
 
 def _first_line(error: Exception) -> str:

@@ -39,7 +39,9 @@ def prove(runner: TrialRunner, params: Mapping[str, object]) -> None:
         if not _holds(found[path], value)
     ]
     if wrong:
-        raise TrialError("the trial would not train with its values: " + "; ".join(wrong), "user")
+        raise TrialError(
+            "the trial would train with other values than it was given: " + "; ".join(wrong), "user"
+        )
 
 
 def _value(runner: TrialRunner, path: str) -> object:

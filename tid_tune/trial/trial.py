@@ -57,7 +57,7 @@ class Trial:
         seed: of weights, image order, augmentation and everything else that is random.
         epochs: full length; the config's schedule is fitted to it (`trial.schedule`).
         report_every: epochs or iterations per step.
-        work_dir: gets the log file; made if need be.
+        work_dir: gets the log file; made if it is missing.
         restore_from: a checkpoint by `save`, of a trial that may have had other `params`.
         device: "auto", "cpu", "cuda:1".
         threads: of torch on the CPU; None leaves them.
@@ -118,9 +118,11 @@ class Trial:
     @staticmethod
     def _check(epochs: int, report_every: Interval) -> None:
         if epochs < 1:
-            raise ConfigError(f"a trial needs at least 1 epoch; epochs is {epochs}")
+            raise ConfigError(f"epochs is {epochs}; expected 1 or more")
         if report_every.count < 1:
-            raise ConfigError(f"report_every is {report_every.count} {report_every.unit}s")
+            raise ConfigError(
+                f"report_every is {report_every.count} {report_every.unit}s; expected 1 or more"
+            )
 
     @property
     def runner(self) -> TrialRunner:
