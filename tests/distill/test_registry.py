@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -75,10 +74,9 @@ class PluggedSettings(Settings):
 
 
 @pytest.fixture
-def plugged() -> Iterator[type[Settings]]:
-    METHODS.names()
-    yield register_method(PluggedSettings)
-    del METHODS._parts["plugged"]
+def plugged(monkeypatch: pytest.MonkeyPatch) -> type[Settings]:
+    monkeypatch.setattr(METHODS, "_parts", METHODS.parts())
+    return register_method(PluggedSettings)
 
 
 def test_a_plugged_in_method_is_validated_like_ours(plugged: type[Settings]) -> None:

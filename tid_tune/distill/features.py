@@ -22,7 +22,8 @@ class ChannelAdaptation(nn.Module):
     """Brings the student's maps to the teacher's channels, level by level, by a 1x1 convolution.
 
     Args:
-        student, teacher: channels of every level's map.
+        student: channels of every level's map.
+        teacher: channels to bring them to.
         levels: number of levels.
         always: a convolution even where the channels agree; otherwise the maps pass unchanged.
     """

@@ -45,7 +45,8 @@ def edge_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Ten
     """Return T^2 KL(softmax(teacher / T) || softmax(student / T)), mean over edges.
 
     Args:
-        student, teacher: logits (N, P, 4, B), float32.
+        student: logits (N, P, 4, B), float32.
+        teacher: the same.
         temperature: T.
 
     Returns:

@@ -38,9 +38,12 @@ class HeadContract:
     config: ClassVar[dict[str, Any]]
     """Of a detector with the head, as in mmdet's configs; as small as can be."""
 
-    @pytest.fixture
-    def detector(self) -> nn.Module:
-        """The detector in evaluation mode, its head with weights that make points differ."""
+    @pytest.fixture(name="detector")
+    def _detector(self) -> nn.Module:
+        return self.build_detector()
+
+    def build_detector(self) -> nn.Module:
+        """Build the detector for evaluation, its head with weights that make points differ."""
         torch.manual_seed(0)
         built = build_model(copy.deepcopy(self.config))
         for module in built.get_submodule("bbox_head").modules():
@@ -52,7 +55,7 @@ class HeadContract:
 
     @pytest.fixture
     def head(self, detector: nn.Module) -> HeadAdapter:
-        """The adapter."""
+        """Return the adapter of its head."""
         return adapt_head(detector, "student")
 
     def maps(self, detector: Any) -> list[Tensor]:

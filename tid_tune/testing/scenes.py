@@ -87,7 +87,8 @@ def make_scene(
         method: its name.
         kind: of both detectors, one of `detectors.HEADS`.
         batch: one of `BATCHES`.
-        student, teacher: changes of the head, as for `detectors.detector`; `kind` is one too.
+        student: changes of its head, as for `detectors.detector`; `kind` is one too.
+        teacher: the same for the teacher.
         copied: give the student the teacher's head and features.
         options: constants of the method.
     """

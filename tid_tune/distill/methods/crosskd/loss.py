@@ -136,7 +136,8 @@ def match_statistics(ours: Tensor, theirs: Tensor, valid: Tensor) -> Tensor:
     """Give `ours` mean and variance of `theirs`, per channel over the valid points of the batch.
 
     Args:
-        ours, theirs: (N, C, H, W).
+        ours: (N, C, H, W).
+        theirs: (N, C, H, W).
         valid: (N, H, W) bool.
 
     Returns:
