@@ -23,6 +23,7 @@ from tid_tune.data.digits import write_digits
 LIGHT = {"data", "schema", "list", "status", "leaderboard", "show", "table"}
 NO_FILE = {"cd", "source"}
 BASH = blocks("bash")
+LEDGER = ROOT / "tests/fixtures/simulated_ledgers/methods.jsonl"
 
 
 def is_tid_tune(words: list[str]) -> bool:
@@ -112,7 +113,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.move("voc12/VOCdevkit/VOC2007", "data/VOCdevkit/VOC2012")
     for run in ("methods", "methods-atss", "digits-gfl-tid"):
         Path("runs", run).mkdir(parents=True)
-        shutil.copy(ROOT / "tests/fixtures/ledgers/methods.jsonl", f"runs/{run}/ledger.jsonl")
+        shutil.copy(LEDGER, f"runs/{run}/ledger.jsonl")
     return tmp_path
 
 
