@@ -1,8 +1,12 @@
 """A detector small enough to train in milliseconds, on images drawn here."""
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Before anything imports torch: the suite runs in several processes on few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -58,7 +62,8 @@ def _draw(folder: Path, name: str, count: int, seed: int) -> None:
     import cv2
 
     rng = np.random.default_rng(seed)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for i in range(count):
         image = rng.integers(0, 60, (64, 64, 3), dtype=np.uint8)
         for _ in range(rng.integers(1, 3)):
@@ -88,7 +93,7 @@ def _draw(folder: Path, name: str, count: int, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def shapes_data(tmp_path_factory):
+def shapes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A COCO folder: 10 training and 4 validation images of squares and bars."""
     folder = tmp_path_factory.mktemp("shapes")
     (folder / "images").mkdir()
@@ -98,10 +103,17 @@ def shapes_data(tmp_path_factory):
 
 
 @pytest.fixture
-def shapes_config(shapes_data, tmp_path):
+def shapes_config(shapes_data: Path, tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a config of a tiny GFL detector; `more` is appended to it."""
 
-    def write(more: str = "", *, name: str = "config.py", flip=0.0, workers=0, width=4) -> Path:
+    def write(
+        more: str = "",
+        *,
+        name: str = "config.py",
+        flip: float = 0.0,
+        workers: int = 0,
+        width: int = 4,
+    ) -> Path:
         path = tmp_path / name
         text = CONFIG.format(data=shapes_data, flip=flip, workers=workers, width=width)
         path.write_text(text + more)

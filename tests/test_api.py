@@ -67,7 +67,7 @@ def test_a_simulated_search_has_the_same_rows(folder: tid_tune.RunFolder) -> Non
 def test_a_search_is_resumed_from_its_folder_with_what_changed(
     folder: tid_tune.RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {}
+    asked: dict[str, object] = {}
 
     def run(spec: tid_tune.SearchSpec, **options: object) -> tid_tune.RunFolder:
         asked.update(options, spec=spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.search_cases import make_spec
 from support.toy import toy_metrics
 from support.workplace import CONFIG
 from typer.testing import CliRunner, Result
@@ -16,7 +17,6 @@ from tid_tune.results.costs import cost_rows
 from tid_tune.results.one_trial import ProofRow, config_diff, proof_rows
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
-from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import LogUniform
 
 
@@ -25,7 +25,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A finished run folder `runs/toy`, seen from the folder it was made in."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.py").write_text(CONFIG)
-    spec = SearchSpec(
+    spec = make_spec(
         name="toy",
         trial=tmp_path / "config.py",
         epochs=3,
@@ -112,7 +112,7 @@ def test_a_search_that_found_nothing_is_listed_as_failed(tmp_path: Path) -> None
     def broken(assignment: object, epoch: float) -> dict[str, float]:
         raise Failure("user", "no such file")
 
-    spec = SearchSpec(
+    spec = make_spec(
         name="toy",
         trial=tmp_path / "config.py",
         epochs=3,

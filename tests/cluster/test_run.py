@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mlflow import MlflowClient
 from support.toy import OBJECTIVE, toy_metrics, toy_value
 from support.workplace import Workplace
@@ -16,8 +17,6 @@ from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
 from tid_tune.search.simulate import simulate
 from tid_tune.searchfile.model import SearchSpec
-
-KILLS = 20
 
 
 def children(root: Path) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def test_a_search_runs_to_its_end_and_every_figure_is_in_ledger_and_mlflow(
     run_dir = workplace.ledger.parent
     best = max(
         (t for t in state.trials.values() if t.status is Status.COMPLETED and t.stage == "search"),
-        key=lambda t: t.value(OBJECTIVE),
+        key=lambda t: t.value(OBJECTIVE) or 0.0,
     )
     assert f"best: {best.id} with {OBJECTIVE} {best.value(OBJECTIVE):.3f}" in output
     assert (run_dir / "best" / "checkpoint.pth").read_text() == '{"step": 3}'
@@ -129,11 +128,17 @@ def assert_nothing_was_trained_twice(workplace: Workplace) -> None:
         assert trial.repeated_seconds == 0
 
 
-def test_killing_the_driver_at_random_moments_changes_nothing(workplace: Workplace) -> None:
-    """SIGKILL twenty times, each time after a few more events and a random delay."""
-    options = ("--set", "trials=40", "--set", "scheduler.type=none", "--set", "sampler.type=random")
+@pytest.mark.parametrize(
+    ("kills", "trials"), [(3, 8), pytest.param(20, 40, marks=pytest.mark.slow)]
+)
+def test_killing_the_driver_at_random_moments_changes_nothing(
+    workplace: Workplace, kills: int, trials: int
+) -> None:
+    """SIGKILL, each time after a few more events and a random delay."""
+    free = ("scheduler.type=none", "sampler.type=random", f"trials={trials}")
+    options = [word for setting in free for word in ("--set", setting)]
     generator = random.Random(7)
-    for _ in range(KILLS):
+    for _ in range(kills):
         before = workplace.events()
         process = workplace.command("run", "space.yaml", *options)
         workplace.wait_for_events(before + generator.randint(1, 14), process)

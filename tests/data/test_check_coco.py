@@ -1,5 +1,7 @@
 """One row for everything that `check` finds in a dataset of COCO form."""
 
+from __future__ import annotations
+
 import io
 import json
 import os
@@ -84,7 +86,7 @@ def found(data: Data, **options: Any) -> dict[str, tuple[int, str]]:
     }
 
 
-def test_a_good_dataset_has_no_findings(data):
+def test_a_good_dataset_has_no_findings(data: Data) -> None:
     report = check(data.root)
     assert not report.findings.all()
     assert report.errors == 0
@@ -190,7 +192,9 @@ IMAGES = [
 
 
 @pytest.mark.parametrize(("code", "break_it", "example"), BOXES + IMAGES)
-def test_a_defect_is_found_and_shown(data, code, break_it, example):
+def test_a_defect_is_found_and_shown(
+    data: Data, code: str, break_it: Callable[[Any], object], example: str
+) -> None:
     break_it(data)
     data.save()
     findings = found(data)
@@ -202,7 +206,7 @@ def test_a_defect_is_found_and_shown(data, code, break_it, example):
     assert findings.keys() - {code} <= follows | {"duplicate-file-name"}
 
 
-LEAKS = {
+LEAKS: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "a hard link": (lambda ours, theirs: os.link(ours, theirs), "leaked-file"),
     "a symbolic link": (lambda ours, theirs: theirs.symlink_to(ours), "leaked-file"),
     "a copy": (lambda ours, theirs: shutil.copy(ours, theirs), "leaked-pixels"),
@@ -210,7 +214,7 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("kind", LEAKS)
-def test_an_image_in_two_splits_is_found(data, kind):
+def test_an_image_in_two_splits_is_found(data: Data, kind: str) -> None:
     theirs = data.root / "val/3.jpg"
     theirs.unlink()
     share, code = LEAKS[kind]
@@ -221,7 +225,7 @@ def test_an_image_in_two_splits_is_found(data, kind):
     assert findings[code][1].endswith("train/2.jpg = " + str(theirs))
 
 
-def test_the_same_pixels_in_another_file_form_are_found_by_decoding(data):
+def test_the_same_pixels_in_another_file_form_are_found_by_decoding(data: Data) -> None:
     data.file("2.jpg").unlink()
     with Image.open(data.root / "val/3.jpg") as image:
         image.save(data.file("2.png"))
@@ -231,13 +235,13 @@ def test_the_same_pixels_in_another_file_form_are_found_by_decoding(data):
     assert found(data, deep=True).keys() == {"leaked-pixels"}
 
 
-def test_copies_within_a_split_are_found_by_decoding(data):
+def test_copies_within_a_split_are_found_by_decoding(data: Data) -> None:
     shutil.copy(data.file("2.jpg"), data.file("3.jpg"))
     assert found(data) == {}
     assert found(data, deep=True) == {"repeated-pixels": (1, "3.jpg = 2.jpg")}
 
 
-def test_an_image_broken_inside_is_found_by_decoding(data):
+def test_an_image_broken_inside_is_found_by_decoding(data: Data) -> None:
     whole = io.BytesIO()
     picture(2).save(whole, "PNG")
     content = bytearray(whole.getvalue())
@@ -260,13 +264,15 @@ def test_an_image_broken_inside_is_found_by_decoding(data):
         ),
     ],
 )
-def test_splits_with_other_categories_or_another_order_are_found(data, categories, example):
+def test_splits_with_other_categories_or_another_order_are_found(
+    data: Data, categories: list[dict[str, Any]], example: str
+) -> None:
     data.documents["val"]["categories"] = categories
     data.save()
     assert example in found(data)["classes-differ"][1]
 
 
-def test_a_broken_json_does_not_hide_the_other_split(data):
+def test_a_broken_json_does_not_hide_the_other_split(data: Data) -> None:
     (data.root / "annotations/instances_train.json").write_text('{"images": [\n}')
     data.documents["val"]["annotations"].append({})
     (data.root / "annotations/instances_val.json").write_text(json.dumps(data.documents["val"]))
@@ -275,7 +281,7 @@ def test_a_broken_json_does_not_hide_the_other_split(data):
     assert "bad-record" in findings
 
 
-def test_crowd_boxes_may_repeat_and_be_all_an_image_has(data):
+def test_crowd_boxes_may_repeat_and_be_all_an_image_has(data: Data) -> None:
     for number, annotation in enumerate(data.train["annotations"]):
         annotation["iscrowd"] = int(number == 1)
     data.add_box(iscrowd=1)
@@ -291,7 +297,9 @@ def test_crowd_boxes_may_repeat_and_be_all_an_image_has(data):
         (None, "4 images, 4 boxes, all ignored"),
     ],
 )
-def test_a_split_without_anything_to_find_is_an_error(data, left, example):
+def test_a_split_without_anything_to_find_is_an_error(
+    data: Data, left: dict[str, Any] | None, example: str
+) -> None:
     if left is None:
         for annotation in data.train["annotations"]:
             annotation["iscrowd"] = 1
@@ -304,7 +312,7 @@ def test_a_split_without_anything_to_find_is_an_error(data, left, example):
     assert check(data.root).errors == 1
 
 
-def test_many_defects_are_counted_and_only_the_first_are_shown(data):
+def test_many_defects_are_counted_and_only_the_first_are_shown(data: Data) -> None:
     for number in range(50):
         data.add_box(id=100 + number, image_id=1000 + number)
     data.save()
@@ -313,7 +321,7 @@ def test_many_defects_are_counted_and_only_the_first_are_shown(data):
     assert len(examples.splitlines()) == 4
 
 
-def test_png_and_other_forms_are_read(data):
+def test_png_and_other_forms_are_read(data: Data) -> None:
     for number, ending in ((1, "png"), (2, "webp"), (3, "bmp")):
         data.file(f"{number}.jpg").unlink()
         picture(number).save(data.file(f"{number}.{ending}"))
@@ -325,13 +333,13 @@ def test_png_and_other_forms_are_read(data):
     assert found(data).keys() == {"truncated-image"}
 
 
-def test_bytes_after_the_end_of_a_jpeg_are_no_defect(data):
+def test_bytes_after_the_end_of_a_jpeg_are_no_defect(data: Data) -> None:
     data.file("1.jpg").write_bytes(jpeg(1) + b"\0\0\r\n")
     data.file("2.jpg").write_bytes(jpeg(2) + b"camera data" * 20)
     assert found(data) == {}
 
 
-def test_a_long_comment_before_the_frame_is_skipped(data):
+def test_a_long_comment_before_the_frame_is_skipped(data: Data) -> None:
     data.file("1.jpg").write_bytes(jpeg(1, comment=b"x" * 60_000))
     data.file("2.jpg").write_bytes(jpeg(2, icc_profile=b"y" * 150_000, progressive=True))
     assert found(data) == {}
@@ -344,7 +352,9 @@ def test_a_long_comment_before_the_frame_is_skipped(data):
         lambda root: shutil.rmtree(root / "annotations"),
     ],
 )
-def test_a_folder_without_dataset_is_refused_naming_the_layouts(data, move):
+def test_a_folder_without_dataset_is_refused_naming_the_layouts(
+    data: Data, move: Callable[..., Any]
+) -> None:
     move(data.root)
     with pytest.raises(DataError, match=r"COCO .*or VOC"):
         check(data.root)
@@ -352,7 +362,9 @@ def test_a_folder_without_dataset_is_refused_naming_the_layouts(data, move):
         check(data.root / "nope")
 
 
-def test_images_are_found_in_the_usual_places_and_where_they_are_named(data, tmp_path):
+def test_images_are_found_in_the_usual_places_and_where_they_are_named(
+    data: Data, tmp_path: Path
+) -> None:
     images = data.root / "images"
     images.mkdir()
     for split in ("train", "val"):
@@ -366,7 +378,7 @@ def test_images_are_found_in_the_usual_places_and_where_they_are_named(data, tmp
     assert [split.name for split in one.splits] == ["val"]
 
 
-def test_one_annotation_file_in_each_image_folder_is_a_layout(data):
+def test_one_annotation_file_in_each_image_folder_is_a_layout(data: Data) -> None:
     for split in ("train", "val"):
         source = data.root / "annotations" / f"instances_{split}.json"
         source.rename(data.root / split / "_annotations.coco.json")
@@ -375,7 +387,7 @@ def test_one_annotation_file_in_each_image_folder_is_a_layout(data):
     assert not report.findings.all()
 
 
-def test_parts_made_by_split_are_no_leak(tmp_path):
+def test_parts_made_by_split_are_no_leak(tmp_path: Path) -> None:
     from tid_tune.data.divide import split
 
     write_digits(tmp_path / "d", images=12, val_images=4)
@@ -391,7 +403,7 @@ def test_parts_made_by_split_are_no_leak(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["instances_train.json", "instances_small.json"])
-def test_a_part_whose_source_is_elsewhere_is_checked(tmp_path, name):
+def test_a_part_whose_source_is_elsewhere_is_checked(tmp_path: Path, name: str) -> None:
     from tid_tune.data.divide import subset
 
     write_digits(tmp_path / "d", images=12, val_images=4)
@@ -408,7 +420,7 @@ def test_a_part_whose_source_is_elsewhere_is_checked(tmp_path, name):
     assert {finding.split: finding.count for finding in missing} == {own: 6, "val": 4}
 
 
-def test_the_images_of_a_part_are_looked_for_where_those_of_its_source_are(tmp_path):
+def test_the_images_of_a_part_are_looked_for_where_those_of_its_source_are(tmp_path: Path) -> None:
     from tid_tune.data.divide import split, subset
 
     write_digits(tmp_path / "d", images=12, val_images=4)

@@ -1,8 +1,12 @@
 """One row for everything that `check` finds in a dataset of VOC form."""
 
+from __future__ import annotations
+
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,13 +16,13 @@ from tid_tune.errors import DataError
 
 
 @pytest.fixture
-def home(digits, tmp_path) -> Path:
+def home(digits: Path, tmp_path: Path) -> Path:
     """A copy of the digits in VOC form: images 1-40 train, 41-52 val, 53-64 test."""
     shutil.copytree(digits / "voc", tmp_path / "voc")
     return tmp_path / "voc/VOCdevkit/VOC2007"
 
 
-def found(home: Path, **options) -> dict[str, tuple[int, str]]:
+def found(home: Path, **options: Any) -> dict[str, tuple[int, str]]:
     report = check(home.parents[1], **options)
     return {
         finding.rule.code: (finding.count, "\n".join(finding.examples))
@@ -26,7 +30,7 @@ def found(home: Path, **options) -> dict[str, tuple[int, str]]:
     }
 
 
-def edit(name: str, old: str, new: str):
+def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
     def change(home: Path) -> None:
         path = home / name
         assert old in path.read_text()
@@ -84,7 +88,7 @@ ROWS = [
 ]
 
 
-def test_good_data_have_no_findings_and_own_classes_are_recognised(home):
+def test_good_data_have_no_findings_and_own_classes_are_recognised(home: Path) -> None:
     report = check(home.parents[1])
     assert not report.findings.all()
     assert report.splits[0].images == 64
@@ -92,7 +96,9 @@ def test_good_data_have_no_findings_and_own_classes_are_recognised(home):
 
 
 @pytest.mark.parametrize(("code", "break_it", "example"), ROWS)
-def test_a_defect_is_found_and_shown(home, code, break_it, example):
+def test_a_defect_is_found_and_shown(
+    home: Path, code: str, break_it: Callable[[Any], object], example: str
+) -> None:
     break_it(home)
     findings = found(home)
     assert findings[code][0] == 1
@@ -101,22 +107,22 @@ def test_a_defect_is_found_and_shown(home, code, break_it, example):
 
 
 @pytest.mark.parametrize("path", ["VOCdevkit", "VOCdevkit/VOC2007"])
-def test_any_folder_above_the_lists_may_be_named(home, path):
+def test_any_folder_above_the_lists_may_be_named(home: Path, path: str) -> None:
     assert check(home.parents[1] / path).splits[0].images == 64
 
 
-def test_the_current_folder_may_be_the_year(home, monkeypatch):
+def test_the_current_folder_may_be_the_year(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     assert [split.name for split in check(Path()).splits] == ["VOC2007"]
     assert check(Path("ImageSets/Main/val.txt")).splits[0].name == "VOC2007"
 
 
-def test_a_single_list_can_be_checked(home):
+def test_a_single_list_can_be_checked(home: Path) -> None:
     report = check(home / "ImageSets/Main/val.txt")
     assert report.splits[0].images == 12
 
 
-def test_a_class_that_is_not_among_the_twenty_is_found(home):
+def test_a_class_that_is_not_among_the_twenty_is_found(home: Path) -> None:
     edit("Annotations/000002.xml", "<name>", "<name>dog</name><!--")(home)
     edit("Annotations/000002.xml", "</name>\n    <pose>", "-->\n    <pose>")(home)
     count, example = found(home)["unknown-class"]
@@ -126,7 +132,7 @@ def test_a_class_that_is_not_among_the_twenty_is_found(home):
     assert named["unknown-class"] == (1, "000002.xml: 'dog'")
 
 
-def test_two_years_are_checked_as_one_dataset(home):
+def test_two_years_are_checked_as_one_dataset(home: Path) -> None:
     shutil.copytree(home, home.with_name("VOC2012"))
     report = check(home.parents[1])
     assert [split.name for split in report.splits] == ["VOC2007", "VOC2012"]
@@ -134,19 +140,19 @@ def test_two_years_are_checked_as_one_dataset(home):
     assert "VOC2007 train and VOC2012 train" in pairs
 
 
-def test_difficult_objects_count_as_ignored(home):
+def test_difficult_objects_count_as_ignored(home: Path) -> None:
     edit("Annotations/000002.xml", "<difficult>0", "<difficult>1")(home)
     assert check(home.parents[1]).splits[0].ignored_boxes == 1
 
 
-def test_without_lists_the_names_looked_for_are_told(home):
+def test_without_lists_the_names_looked_for_are_told(home: Path) -> None:
     for path in (home / "ImageSets/Main").iterdir():
         path.unlink()
     with pytest.raises(DataError, match=r"none of the image lists train\.txt, val\.txt"):
         check(home.parents[1])
 
 
-def test_the_twenty_classes_are_those_of_mmdet():
+def test_the_twenty_classes_are_those_of_mmdet() -> None:
     from tid_tune.openmmlab.setup import prepare
 
     prepare()

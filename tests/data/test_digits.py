@@ -1,17 +1,26 @@
+from __future__ import annotations
+
 import hashlib
 import json
 from pathlib import Path
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tid_tune.data.digits import _pools, _scans, write_digits
+from tid_tune.data.digits import (
+    Pool,
+    scans_by_import,
+    scans_by_split,
+    scans_in_file,
+    write_digits,
+)
 from tid_tune.data.drawing import SIZE_RANGE, draw_scene, ink, texture
 from tid_tune.errors import DataError
 
-SMALL = {"images": 6, "val_images": 3}
+SMALL: dict[str, Any] = {"images": 6, "val_images": 3}
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -23,24 +32,25 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def pools():
-    return _pools(0)
+def pools() -> dict[str, Pool]:
+    return scans_by_split(0)
 
 
-def test_the_scans_are_those_of_scikit_learn_with_and_without_its_data_file(monkeypatch):
+def test_the_scans_are_those_of_scikit_learn_with_and_without_its_data_file() -> None:
+    import sklearn
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    for case in ("file", "import"):
-        if case == "import":
-            monkeypatch.setattr(Path, "is_file", lambda path: False)
-        scans, labels = _scans()
+    table = Path(sklearn.__file__).parent / "datasets/data/digits.csv.gz"
+    for scans, labels in (scans_in_file(table), scans_by_import()):
         assert np.array_equal(scans * 16, data.images)
         assert np.array_equal(labels, data.target)
 
 
 @pytest.mark.parametrize("format", ["coco", "voc"])
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, format):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    tmp_path: Path, format: Literal["coco", "voc"]
+) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         assert write_digits(tmp_path / name, format=format, seed=seed, **SMALL)
     first, second, other = (digest(tmp_path / name) for name in "abc")
@@ -50,7 +60,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, fo
     assert all(first[name] != other[name] for name in pictures)
 
 
-def test_an_image_does_not_depend_on_how_many_are_written(tmp_path):
+def test_an_image_does_not_depend_on_how_many_are_written(tmp_path: Path) -> None:
     write_digits(tmp_path / "few", images=3, val_images=1)
     write_digits(tmp_path / "many", images=5, val_images=2)
     for split, count in (("train", 3), ("val", 1)):
@@ -60,7 +70,9 @@ def test_an_image_does_not_depend_on_how_many_are_written(tmp_path):
             assert few.read_bytes() == many.read_bytes()
 
 
-def test_train_val_and_test_draw_from_disjoint_scans_with_every_class(pools):
+def test_train_val_and_test_draw_from_disjoint_scans_with_every_class(
+    pools: dict[str, Pool],
+) -> None:
     seen = [{scan.tobytes() for scan in scans} for scans, _ in pools.values()]
     assert sum(len(scans) for scans, _ in pools.values()) == 1797
     for i, one in enumerate(seen):
@@ -69,12 +81,14 @@ def test_train_val_and_test_draw_from_disjoint_scans_with_every_class(pools):
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_every_box_is_tight_around_the_pixels_its_digit_changed(pools, seed):
+def test_every_box_is_tight_around_the_pixels_its_digit_changed(
+    pools: dict[str, Pool], seed: int
+) -> None:
     size = 128
     pixels, boxes = draw_scene(np.random.default_rng(seed), *pools["train"], size)
     # The texture is the first thing drawn, so the same generator gives the bare background.
     bare = np.clip(texture(np.random.default_rng(seed), size), 0, 255)
-    changed = (np.abs(pixels.astype(float) - bare) > 4).any(axis=2)
+    changed = np.any(np.abs(pixels.astype(float) - bare) > 4, axis=2)
     assert 1 <= len(boxes) <= 6
     inside = np.zeros_like(changed)
     for box in boxes:
@@ -85,7 +99,9 @@ def test_every_box_is_tight_around_the_pixels_its_digit_changed(pools, seed):
     assert not (changed & ~inside).any()
 
 
-def test_boxes_lie_in_the_image_have_the_promised_sizes_and_overlap_little(pools):
+def test_boxes_lie_in_the_image_have_the_promised_sizes_and_overlap_little(
+    pools: dict[str, Pool],
+) -> None:
     heights = []
     for seed in range(200):
         _, boxes = draw_scene(np.random.default_rng(seed), *pools["val"], 128)
@@ -103,7 +119,9 @@ def test_boxes_lie_in_the_image_have_the_promised_sizes_and_overlap_little(pools
 
 
 @pytest.mark.parametrize("longer_side", [16, 23, 37, 48])
-def test_ink_fills_its_array_and_has_the_size_asked_for(pools, longer_side):
+def test_ink_fills_its_array_and_has_the_size_asked_for(
+    pools: dict[str, Pool], longer_side: int
+) -> None:
     for scan in pools["train"][0][:50]:
         opacity = ink(scan, longer_side)
         assert max(opacity.shape) == longer_side
@@ -112,7 +130,7 @@ def test_ink_fills_its_array_and_has_the_size_asked_for(pools, longer_side):
             assert edge.any()
 
 
-def test_coco_files_agree_with_each_other(tmp_path):
+def test_coco_files_agree_with_each_other(tmp_path: Path) -> None:
     write_digits(tmp_path / "d", size=96, **SMALL)
     for split, count in (("train", 6), ("val", 3)):
         document = json.loads((tmp_path / f"d/annotations/instances_{split}.json").read_text())
@@ -127,7 +145,7 @@ def test_coco_files_agree_with_each_other(tmp_path):
             assert item["area"] == item["bbox"][2] * item["bbox"][3] > 0
 
 
-def test_voc_form_holds_the_same_images_and_boxes_as_coco_form(tmp_path):
+def test_voc_form_holds_the_same_images_and_boxes_as_coco_form(tmp_path: Path) -> None:
     write_digits(tmp_path / "coco", **SMALL)
     write_digits(tmp_path / "voc", format="voc", **SMALL)
     home = tmp_path / "voc/VOCdevkit/VOC2007"
@@ -148,7 +166,7 @@ def test_voc_form_holds_the_same_images_and_boxes_as_coco_form(tmp_path):
             found = []
             for item in tree.iterfind("object"):
                 corners = [
-                    int(item.findtext(f"bndbox/{k}")) for k in ("xmin", "ymin", "xmax", "ymax")
+                    int(item.findtext(f"bndbox/{k}", "")) for k in ("xmin", "ymin", "xmax", "ymax")
                 ]
                 left, top = corners[0] - 1, corners[1] - 1
                 width, height = corners[2] - corners[0] + 1, corners[3] - corners[1] + 1
@@ -160,7 +178,7 @@ def test_voc_form_holds_the_same_images_and_boxes_as_coco_form(tmp_path):
             ]
 
 
-def test_a_second_call_does_nothing(tmp_path):
+def test_a_second_call_does_nothing(tmp_path: Path) -> None:
     assert write_digits(tmp_path / "d", **SMALL)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "d").rglob("*")}
     assert not write_digits(tmp_path / "d", **SMALL)
@@ -168,27 +186,27 @@ def test_a_second_call_does_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
-def test_an_empty_folder_may_be_filled(tmp_path, monkeypatch):
+def test_an_empty_folder_may_be_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     assert write_digits(Path(), **SMALL)
     assert (tmp_path / "empty/annotations/instances_val.json").is_file()
 
 
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path):
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match="no digits data"):
         write_digits(tmp_path, **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_other_arguments_for_a_finished_folder_are_refused_naming_both(tmp_path):
+def test_other_arguments_for_a_finished_folder_are_refused_naming_both(tmp_path: Path) -> None:
     write_digits(tmp_path / "d", **SMALL)
     with pytest.raises(DataError, match="images is 6 there and 7 here"):
         write_digits(tmp_path / "d", images=7, val_images=3)
 
 
-def test_a_finished_folder_that_lost_images_is_reported(tmp_path):
+def test_a_finished_folder_that_lost_images_is_reported(tmp_path: Path) -> None:
     write_digits(tmp_path / "d", **SMALL)
     (tmp_path / "d/train/000002.jpg").unlink()
     with pytest.raises(DataError, match="8 of its 9 images"):
@@ -205,7 +223,9 @@ def test_a_finished_folder_that_lost_images_is_reported(tmp_path):
         ({"format": "yolo"}, "format is 'yolo'"),
     ],
 )
-def test_arguments_out_of_range_are_refused(tmp_path, arguments, message):
+def test_arguments_out_of_range_are_refused(
+    tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         write_digits(tmp_path / "d", **arguments)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,8 @@
+from __future__ import annotations
+
 import io
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +20,7 @@ def image(width: int = 37, height: int = 21) -> Image.Image:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_the_size_is_the_one_opencv_loads(tmp_path, form, mode):
+def test_the_size_is_the_one_opencv_loads(tmp_path: Path, form: str, mode: str) -> None:
     path = tmp_path / "image"
     image().convert(mode).save(path, form)
     header = read_header(path)
@@ -29,7 +33,9 @@ def test_the_size_is_the_one_opencv_loads(tmp_path, form, mode):
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_turns_the_size_as_in_mmdets_loading(tmp_path, orientation, ending):
+def test_the_orientation_turns_the_size_as_in_mmdets_loading(
+    tmp_path: Path, orientation: int, ending: str
+) -> None:
     path = tmp_path / f"image.{ending}"
     tags = Image.Exif()
     tags[0x0112] = orientation
@@ -44,7 +50,9 @@ def test_the_orientation_turns_the_size_as_in_mmdets_loading(tmp_path, orientati
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.95])
-def test_a_jpeg_cut_anywhere_is_not_complete(tmp_path, options, part):
+def test_a_jpeg_cut_anywhere_is_not_complete(
+    tmp_path: Path, options: dict[str, Any], part: float
+) -> None:
     buffer = io.BytesIO()
     image(200, 200).save(buffer, "JPEG", **options)
     path = tmp_path / "image.jpg"
@@ -54,7 +62,7 @@ def test_a_jpeg_cut_anywhere_is_not_complete(tmp_path, options, part):
     assert not header.complete
 
 
-def test_two_names_of_a_file_are_one_file(tmp_path):
+def test_two_names_of_a_file_are_one_file(tmp_path: Path) -> None:
     image().save(tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
     image().save(tmp_path / "c.png")
@@ -62,7 +70,7 @@ def test_two_names_of_a_file_are_one_file(tmp_path):
     assert first == second != third
 
 
-def test_what_is_no_image_is_told_with_its_path(tmp_path):
+def test_what_is_no_image_is_told_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_header(tmp_path / "nope.jpg")
     with pytest.raises(DataError, match=str(tmp_path)):

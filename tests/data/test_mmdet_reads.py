@@ -1,33 +1,41 @@
 """mmdet's own datasets are the judges of what is written and split here."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tid_tune.data.coco import metainfo, read_coco
 from tid_tune.data.divide import split, subset
+from tid_tune.data.table import Table
 from tid_tune.data.voc import read_voc
 from tid_tune.openmmlab.setup import prepare
 
 
 @pytest.fixture(scope="module", autouse=True)
-def mmdet():
+def mmdet() -> None:
     prepare()
 
 
-def coco(ann_file, images, **kwargs):
+def coco(ann_file: Path, images: Path, **kwargs: Any) -> Any:
     from mmdet.datasets import CocoDataset
 
     prefix = {"img": str(images)}
     return CocoDataset(ann_file=str(ann_file), data_prefix=prefix, pipeline=[], **kwargs)
 
 
-def corners(table, image):
+def corners(table: Table, image: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     rows = table.box_image == image
     boxes = table.boxes[rows]
     return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]), table.box_class[rows]
 
 
-def test_cocodataset_reads_the_digits_as_we_do(digits):
+def test_cocodataset_reads_the_digits_as_we_do(digits: Path) -> None:
     ann = digits / "coco/annotations/instances_val.json"
     table = read_coco(ann)
     dataset = coco(ann, digits / "coco/val", metainfo=metainfo(ann), test_mode=True)
@@ -41,7 +49,7 @@ def test_cocodataset_reads_the_digits_as_we_do(digits):
         assert np.array_equal([item["bbox_label"] for item in info["instances"]], labels)
 
 
-def test_cocodataset_loads_the_pixels(digits):
+def test_cocodataset_loads_the_pixels(digits: Path) -> None:
     from mmdet.datasets.transforms import LoadAnnotations
     from mmengine.registry import TRANSFORMS
 
@@ -53,7 +61,9 @@ def test_cocodataset_loads_the_pixels(digits):
     assert len(sample["gt_bboxes"]) == len(sample["gt_bboxes_labels"]) > 0
 
 
-def test_cocodataset_numbers_classes_in_the_order_of_the_file(document, save, tmp_path):
+def test_cocodataset_numbers_classes_in_the_order_of_the_file(
+    document: dict[str, Any], save: Callable[..., Path], tmp_path: Path
+) -> None:
     ann = save(document)
     dataset = coco(ann, tmp_path, metainfo=metainfo(ann), test_mode=True)
     labels = {
@@ -65,7 +75,9 @@ def test_cocodataset_numbers_classes_in_the_order_of_the_file(document, save, tm
     assert [dataset.metainfo["classes"][label] for label in labels] == ["brush"]
 
 
-def test_crowd_boxes_are_ignored_ones(document, save, tmp_path):
+def test_crowd_boxes_are_ignored_ones(
+    document: dict[str, Any], save: Callable[..., Path], tmp_path: Path
+) -> None:
     ann = save(document)
     dataset = coco(ann, tmp_path, metainfo=metainfo(ann), test_mode=True)
     flags = [
@@ -76,7 +88,7 @@ def test_crowd_boxes_are_ignored_ones(document, save, tmp_path):
     assert sorted(flags) == [0, 0, 1]
 
 
-def test_parts_of_a_split_are_datasets(digits, tmp_path):
+def test_parts_of_a_split_are_datasets(digits: Path, tmp_path: Path) -> None:
     ann = digits / "coco/annotations/instances_train.json"
     parts = split(ann, 0.25, 0, tmp_path).parts
     subset(parts[0].path, 0, tmp_path / "few.json", images=8, boxes_only=True)
@@ -87,7 +99,7 @@ def test_parts_of_a_split_are_datasets(digits, tmp_path):
     assert lengths == [30, 10, 8]
 
 
-def test_vocdataset_reads_the_digits_as_we_do(digits, tmp_path):
+def test_vocdataset_reads_the_digits_as_we_do(digits: Path, tmp_path: Path) -> None:
     from mmdet.datasets import VOCDataset
 
     devkit = digits / "voc/VOCdevkit"
@@ -113,7 +125,7 @@ def test_vocdataset_reads_the_digits_as_we_do(digits, tmp_path):
     assert np.array_equal([item["bbox_label"] for item in instances], labels)
 
 
-def test_a_config_takes_its_classes_from_the_json(digits, tmp_path):
+def test_a_config_takes_its_classes_from_the_json(digits: Path, tmp_path: Path) -> None:
     from mmengine.config import Config
 
     (tmp_path / "base.py").write_text("train_dataloader = dict(dataset=dict(type='CocoDataset'))")

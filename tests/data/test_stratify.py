@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -32,7 +35,9 @@ def misses(labels: list[tuple[int, ...]], chosen: list[int]) -> dict[int, float]
 @both
 @given(labels=label_lists, seed=st.integers(0, 9), data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_exactly_as_many_images_as_asked_for_each_once(pick, labels, seed, data):
+def test_exactly_as_many_images_as_asked_for_each_once(
+    pick: Callable[..., list[int]], labels: list[tuple[int, ...]], seed: int, data: st.DataObject
+) -> None:
     count = data.draw(st.integers(0, len(labels)))
     chosen = pick(labels, count, seed)
     assert len(chosen) == len(set(chosen)) == count
@@ -43,7 +48,9 @@ def test_exactly_as_many_images_as_asked_for_each_once(pick, labels, seed, data)
 
 @given(labels=label_lists, seed=st.integers(0, 9), data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_smaller_choice_is_part_of_a_larger_one(labels, seed, data):
+def test_a_smaller_choice_is_part_of_a_larger_one(
+    labels: list[tuple[int, ...]], seed: int, data: st.DataObject
+) -> None:
     small = data.draw(st.integers(0, len(labels)))
     large = data.draw(st.integers(small, len(labels)))
     assert set(choose_nested(labels, small, seed)) <= set(choose_nested(labels, large, seed))
@@ -55,8 +62,12 @@ def test_a_smaller_choice_is_part_of_a_larger_one(labels, seed, data):
     share=st.floats(0.05, 0.95),
 )
 @settings(max_examples=60, deadline=None)
-def test_one_label_an_image_is_kept_to_within_two_images_of_its_share(sizes, seed, share):
-    labels = [(label,) for label, size in enumerate(sizes) for _ in range(size)]
+def test_one_label_an_image_is_kept_to_within_two_images_of_its_share(
+    sizes: list[int], seed: int, share: float
+) -> None:
+    labels: list[tuple[int, ...]] = [
+        (label,) for label, size in enumerate(sizes) for _ in range(size)
+    ]
     chosen = choose(labels, round(share * len(labels)), seed)
     assert max(misses(labels, chosen).values()) <= 2
 
@@ -64,7 +75,9 @@ def test_one_label_an_image_is_kept_to_within_two_images_of_its_share(sizes, see
 @both
 @pytest.mark.parametrize("share", [0.03, 0.1, 0.5, 0.8])
 @pytest.mark.parametrize("seed", range(3))
-def test_shares_of_many_labels_are_kept_far_better_than_by_chance(pick, share, seed):
+def test_shares_of_many_labels_are_kept_far_better_than_by_chance(
+    pick: Callable[..., list[int]], share: float, seed: int
+) -> None:
     labels = long_tailed(3000, 40, seed)
     count = round(share * len(labels))
     missed = misses(labels, pick(labels, count, seed))
@@ -75,13 +88,15 @@ def test_shares_of_many_labels_are_kept_far_better_than_by_chance(pick, share, s
 
 
 @both
-def test_another_seed_chooses_other_images(pick):
+def test_another_seed_chooses_other_images(pick: Callable[..., list[int]]) -> None:
     labels = long_tailed(200, 10, 0)
     assert pick(labels, 50, 0) != pick(labels, 50, 1)
 
 
 @both
 @pytest.mark.parametrize("count", [-1, 4])
-def test_more_images_than_there_are_cannot_be_chosen(pick, count):
+def test_more_images_than_there_are_cannot_be_chosen(
+    pick: Callable[..., list[int]], count: int
+) -> None:
     with pytest.raises(ValueError, match=f"count is {count}; there are 3 images"):
         pick([(0,), (1,), ()], count, 0)

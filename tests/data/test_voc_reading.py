@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +40,7 @@ XML = """<annotation>
 """
 
 
-def test_corners_that_count_from_one_become_boxes_that_count_from_zero(home):
+def test_corners_that_count_from_one_become_boxes_that_count_from_zero(home: Path) -> None:
     table = read_voc([home / "ImageSets/Main/train.txt"])
     assert table.files == ["VOC2007/JPEGImages/000005.jpg"]
     assert table.sizes.tolist() == [[500, 375]]
@@ -48,7 +51,7 @@ def test_corners_that_count_from_one_become_boxes_that_count_from_zero(home):
     assert table.classes == VOC_CLASSES
 
 
-def test_digits_read_from_voc_and_coco_form_are_the_same(digits):
+def test_digits_read_from_voc_and_coco_form_are_the_same(digits: Path) -> None:
     lists = digits / "voc/VOCdevkit/VOC2007/ImageSets/Main"
     voc = read_voc([lists / "train.txt"], classes=sorted)
     coco = read_coco(digits / "coco/annotations/instances_train.json")
@@ -57,13 +60,15 @@ def test_digits_read_from_voc_and_coco_form_are_the_same(digits):
         assert (getattr(voc, column) == getattr(coco, column)).all()
 
 
-def test_lists_that_overlap_give_each_image_once(digits):
+def test_lists_that_overlap_give_each_image_once(digits: Path) -> None:
     lists = digits / "voc/VOCdevkit/VOC2007/ImageSets/Main"
     both = read_voc([lists / "train.txt", lists / "trainval.txt"], classes=sorted)
     assert len(both.files) == len(set(both.files)) == 52
 
 
-def test_a_table_written_as_coco_json_reads_back_the_same(home, save):
+def test_a_table_written_as_coco_json_reads_back_the_same(
+    home: Path, save: Callable[..., Path]
+) -> None:
     table = read_voc([home / "ImageSets/Main/train.txt"])
     again = read_coco(save(to_coco(table)))
     assert again.classes == table.classes
@@ -72,7 +77,7 @@ def test_a_table_written_as_coco_json_reads_back_the_same(home, save):
         assert (getattr(again, column) == getattr(table, column)).all()
 
 
-def test_the_image_gives_the_size_where_the_xml_does_not(home, digits):
+def test_the_image_gives_the_size_where_the_xml_does_not(home: Path, digits: Path) -> None:
     jpeg = digits / "coco/train/000001.jpg"
     (home / "JPEGImages/000005.jpg").write_bytes(jpeg.read_bytes())
     xml = home / "Annotations/000005.xml"
@@ -85,7 +90,7 @@ def test_the_image_gives_the_size_where_the_xml_does_not(home, digits):
         read_voc([home / "ImageSets/Main/train.txt"])
 
 
-def test_own_classes_are_told_from_the_twenty(home):
+def test_own_classes_are_told_from_the_twenty(home: Path) -> None:
     assert likely_classes({"helmet", "vest"}) == ["helmet", "vest"]
     assert likely_classes({"helmet", "person"}) == VOC_CLASSES
     with pytest.raises(DataError, match=r"000005.xml: 'chair'.*--classes"):
@@ -103,7 +108,7 @@ def test_own_classes_are_told_from_the_twenty(home):
         ("<width>500</width>", "", "size has no width"),
     ],
 )
-def test_a_wrong_xml_is_named_with_its_fault(home, old, new, message):
+def test_a_wrong_xml_is_named_with_its_fault(home: Path, old: str, new: str, message: str) -> None:
     path = home / "Annotations/000005.xml"
     path.write_text(XML.replace(old, new))
     with pytest.raises(DataError, match=message) as caught:
@@ -111,7 +116,7 @@ def test_a_wrong_xml_is_named_with_its_fault(home, old, new, message):
     assert "000005.xml" in str(caught.value)
 
 
-def test_an_object_without_box_is_named(home):
+def test_an_object_without_box_is_named(home: Path) -> None:
     (home / "Annotations/000005.xml").write_text("<a><object><name>cat</name></object></a>")
     with pytest.raises(DataError, match="an object of class cat has no bndbox"):
         read_annotation(home / "Annotations/000005.xml")
@@ -126,14 +131,16 @@ def test_an_object_without_box_is_named(home):
         ("000005\n000007\n000005\n", "line 3: 000005 is listed before, in line 1"),
     ],
 )
-def test_wrong_lines_of_a_list_are_named(home, text, message):
+def test_wrong_lines_of_a_list_are_named(home: Path, text: str, message: str) -> None:
     path = home / "ImageSets/Main/train.txt"
     path.write_text(text)
     with pytest.raises(DataError, match=message):
         read_image_set(path)
 
 
-def test_lists_out_of_place_missing_or_of_two_devkits_are_refused(home, tmp_path):
+def test_lists_out_of_place_missing_or_of_two_devkits_are_refused(
+    home: Path, tmp_path: Path
+) -> None:
     (tmp_path / "train.txt").write_text("000005\n")
     with pytest.raises(DataError, match="ImageSets/Main"):
         read_image_set(tmp_path / "train.txt")

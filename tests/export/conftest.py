@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 import torch
 from support.export_models import trained_state, write_config
@@ -6,7 +10,7 @@ from tid_tune.data.digits import write_digits
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory):
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a little digits data."""
     root = tmp_path_factory.mktemp("student") / "digits"
     write_digits(root, images=96, val_images=24)
@@ -14,7 +18,7 @@ def digits(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def trained(digits):
+def trained(digits: Path) -> tuple[Path, Path]:
     """Config path and checkpoint path of a plain GFL that finds some digits."""
     config = write_config(digits.parent / "gfl.py", "GFL", digits)
     checkpoint = digits.parent / "gfl.pth"
@@ -23,7 +27,7 @@ def trained(digits):
 
 
 @pytest.fixture(scope="session")
-def distilled(trained, digits):
+def distilled(trained: tuple[Path, Path], digits: Path) -> tuple[Path, Path]:
     """Config path and checkpoint path of a Distiller whose student is the trained GFL."""
     from support.export_models import DISTILLER
 

@@ -1,9 +1,13 @@
 """`tid-tune export` on a run folder written by the search itself."""
 
+from __future__ import annotations
+
 import shutil
+from pathlib import Path
 
 import pytest
 import typer
+from support.search_cases import make_spec
 from typer.testing import CliRunner
 
 from tid_tune.cli.export import export, parse_size
@@ -13,18 +17,17 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.openmmlab.checkpoints import load_state
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import Choice
 
 WEIGHT = "model.distillation.loss_weight"
 
 
 @pytest.fixture
-def run_folder(distilled, tmp_path):
+def run_folder(distilled: tuple[Path, Path], tmp_path: Path) -> Path:
     """A finished search of two trials, values 0.1 and 0.2; best/ is not written yet."""
     folder = tmp_path / "runs" / "demo"
     folder.mkdir(parents=True)
-    spec = SearchSpec(
+    spec = make_spec(
         name="demo",
         trial=distilled[0],
         epochs=1,
@@ -49,18 +52,20 @@ def run_folder(distilled, tmp_path):
     return folder
 
 
-def test_a_trial_is_found_with_its_values_and_its_result(run_folder):
+def test_a_trial_is_found_with_its_values_and_its_result(run_folder: Path) -> None:
     first, best = find_student(RunFolder(run_folder), "t0001"), find_student(RunFolder(run_folder))
     assert first.provenance["metrics"] == {"coco/bbox_mAP": 0.1}
     assert best.provenance["metrics"] == {"coco/bbox_mAP": 0.2}
     assert best.provenance["trial"] == "t0002"
     for found in (first, best):
-        searched = found.provenance["params"][WEIGHT]
-        assert found.config.model.distillation.loss_weight == searched
+        searched = {WEIGHT: found.config.model.distillation.loss_weight}
+        assert found.provenance["params"] == searched
         assert found.checkpoint.is_file()
 
 
-def test_the_kept_best_is_used_where_there_is_one(run_folder, distilled):
+def test_the_kept_best_is_used_where_there_is_one(
+    run_folder: Path, distilled: tuple[Path, Path]
+) -> None:
     (run_folder / "best").mkdir()
     shutil.copyfile(distilled[0], run_folder / "best" / "config.py")
     shutil.copyfile(distilled[1], run_folder / "best" / "checkpoint.pth")
@@ -70,18 +75,23 @@ def test_the_kept_best_is_used_where_there_is_one(run_folder, distilled):
         find_student(RunFolder(run_folder), "t0001")
 
 
-def test_the_kept_best_of_a_search_that_went_on_to_a_better_trial_is_not_used(run_folder):
+def test_the_kept_best_of_a_search_that_went_on_to_a_better_trial_is_not_used(
+    run_folder: Path,
+) -> None:
     (run_folder / "best").mkdir()
     (run_folder / "best" / "config.py").write_text("model = None")
     (run_folder / "best" / "checkpoint.pth").write_bytes(b"those of the best trial before")
     found = find_student(RunFolder(run_folder))
     assert found.provenance["trial"] == "t0002"
     assert found.checkpoint == run_folder / "trials" / "t0002" / "step_000001.pth"
-    assert found.config.model.distillation.loss_weight == found.provenance["params"][WEIGHT]
+    searched = {WEIGHT: found.config.model.distillation.loss_weight}
+    assert found.provenance["params"] == searched
 
 
-def test_a_trial_without_weights_is_refused_with_what_became_of_it(distilled, tmp_path):
-    spec = SearchSpec(
+def test_a_trial_without_weights_is_refused_with_what_became_of_it(
+    distilled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    spec = make_spec(
         name="demo",
         trial=distilled[0],
         epochs=2,
@@ -110,12 +120,12 @@ def test_a_trial_without_weights_is_refused_with_what_became_of_it(distilled, tm
         find_student(RunFolder(tmp_path))
 
 
-def test_an_unknown_trial_is_answered_with_those_there_are(run_folder):
+def test_an_unknown_trial_is_answered_with_those_there_are(run_folder: Path) -> None:
     with pytest.raises(UsageError, match="no trial t0009; its trials: t0001, t0002"):
         find_student(RunFolder(run_folder), "t0009")
 
 
-def test_the_command_writes_the_folder(run_folder, tmp_path):
+def test_the_command_writes_the_folder(run_folder: Path, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(export)
     out = tmp_path / "student"
@@ -136,14 +146,16 @@ def test_the_command_writes_the_folder(run_folder, tmp_path):
     assert "[N, 3, 64, 96]" in (out / "README.md").read_text()
 
 
-def test_sizes_are_height_x_width():
+def test_sizes_are_height_x_width() -> None:
     assert parse_size("800x1344") == (800, 1344)
     for wrong in ("800", "0x10", "axb", "800X1344 "):
         with pytest.raises(UsageError, match="HEIGHTxWIDTH"):
             parse_size(wrong)
 
 
-def test_a_folder_with_something_in_it_is_left_alone_unless_told_otherwise(run_folder, tmp_path):
+def test_a_folder_with_something_in_it_is_left_alone_unless_told_otherwise(
+    run_folder: Path, tmp_path: Path
+) -> None:
     app = typer.Typer()
     app.command()(export)
     out = tmp_path / "student"

@@ -1,14 +1,18 @@
 """`tid-tune eval` on real detectors, against what mmdet's metric reports."""
 
+from __future__ import annotations
+
 import csv
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import typer
 from support.export_models import mmdets_metric, write_config
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tid_tune.cli.eval import evaluate
 from tid_tune.data.digits import CLASSES, write_digits
@@ -31,13 +35,13 @@ default_scope = 'mmdet'
 """
 
 
-def run(*arguments):
+def run(*arguments: Any) -> Result:
     app = typer.Typer()
     app.command()(evaluate)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_the_numbers_are_mmdets(trained):
+def test_the_numbers_are_mmdets(trained: tuple[Path, Path]) -> None:
     config, checkpoint = trained
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
     rounded, stats, rows = mmdets_metric(load_config(config), state)
@@ -50,14 +54,18 @@ def test_the_numbers_are_mmdets(trained):
     assert len(analysis.detections.as_coco(analysis.truth)) == len(rows)
 
 
-def test_a_distillers_student_and_the_plain_student_are_the_same(trained, distilled):
+def test_a_distillers_student_and_the_plain_student_are_the_same(
+    trained: tuple[Path, Path], distilled: tuple[Path, Path]
+) -> None:
     alone = evaluate_checkpoint(*trained, device="cpu")
     inside = evaluate_checkpoint(*distilled, device="cpu")
     mixed = evaluate_checkpoint(distilled[0], trained[1], device="cpu")
     assert alone.as_json() == inside.as_json() == mixed.as_json()
 
 
-def test_the_command_prints_tables_and_writes_files(distilled, tmp_path):
+def test_the_command_prints_tables_and_writes_files(
+    distilled: tuple[Path, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "analysis"
     result = run(*distilled, "--limit", 10, "--out", out, "--device", "cpu")
     assert result.exit_code == 0, result.output
@@ -67,7 +75,8 @@ def test_the_command_prints_tables_and_writes_files(distilled, tmp_path):
     assert metrics["images"] == 10
     assert metrics["split"] == "val"
     assert sum(metrics["errors"]["all"].values()) == pytest.approx(1.0)
-    rows = list(csv.DictReader((out / "classes.csv").open()))
+    with (out / "classes.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
     assert [row["class"] for row in rows] == list(CLASSES)
     assert sum(int(row["boxes"]) for row in rows) == metrics["boxes"]
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -76,7 +85,9 @@ def test_the_command_prints_tables_and_writes_files(distilled, tmp_path):
     assert len({row["image_id"] for row in found}) <= 10
 
 
-def test_voc_data_are_also_evaluated_by_vocs_rules(trained, tmp_path):
+def test_voc_data_are_also_evaluated_by_vocs_rules(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     root = tmp_path / "voc"
     write_digits(root, images=4, val_images=6, format="voc")
     config = write_config(tmp_path / "voc.py", "GFL")
@@ -90,24 +101,26 @@ def test_voc_data_are_also_evaluated_by_vocs_rules(trained, tmp_path):
     assert abs(metrics["voc"]["area"] - metrics["coco"]["AP50"]) < 0.1
 
 
-def test_weights_of_another_model_are_refused_with_the_first_mismatches(trained, tmp_path):
+def test_weights_of_another_model_are_refused_with_the_first_mismatches(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     other = write_config(tmp_path / "atss.py", "ATSS")
     with pytest.raises(ConfigError, match=r"does not fit the model: .*atss_cls"):
         evaluate_checkpoint(other, trained[1], device="cpu")
 
 
-def test_a_split_the_config_lacks_is_named(trained):
+def test_a_split_the_config_lacks_is_named(trained: tuple[Path, Path]) -> None:
     with pytest.raises(ConfigError, match="test_dataloader"):
         evaluate_checkpoint(*trained, "test", device="cpu")
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(trained, device):
+def test_a_device_that_is_not_there_is_refused(trained: tuple[Path, Path], device: str) -> None:
     with pytest.raises(UsageError, match=f"device '{device}' cannot be used here: "):
         evaluate_checkpoint(*trained, device=device)
 
 
-def test_a_folder_that_cannot_be_is_refused_before_anything_is_evaluated(tmp_path):
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_evaluated(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         result = run("no/config.py", "no/checkpoint.pth", "--out", out)

@@ -1,12 +1,16 @@
 """The exported student runs where tid_tune does not exist, and is the same detector."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import mmdet
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -14,12 +18,13 @@ from support.export_models import DISTILLER, write_config
 
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.export import export_student
+from tid_tune.export.folder import Exported
 from tid_tune.export.plain import plain_config
 from tid_tune.export.student import student_weights
 from tid_tune.openmmlab.checkpoints import load_state
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.report.analysis.ap import coco_table
-from tid_tune.report.analysis.columns import Detections
+from tid_tune.report.analysis.columns import Detections, Truth
 from tid_tune.report.analysis.evaluate import evaluate_checkpoint
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
@@ -36,12 +41,12 @@ sys.meta_path.insert(0, NoTidTune())
 
 
 @pytest.fixture(scope="module")
-def exported(distilled, tmp_path_factory):
+def exported(distilled: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
     out = tmp_path_factory.mktemp("out") / "student"
     return export_student(*distilled, out, provenance=PROVENANCE)
 
 
-def without_tid_tune(folder, *command):
+def without_tid_tune(folder: Path, *command: Any) -> subprocess.CompletedProcess[str]:
     """Run Python in a process in which `import tid_tune` fails."""
     (folder / "sitecustomize.py").write_text(BLOCKER)
     environment = {**os.environ, "PYTHONPATH": str(folder), "CUDA_VISIBLE_DEVICES": ""}
@@ -55,9 +60,12 @@ def without_tid_tune(folder, *command):
     )
 
 
-def test_mmdets_own_script_gets_the_same_map_without_tid_tune(exported, distilled, tmp_path):
+def test_mmdets_own_script_gets_the_same_map_without_tid_tune(
+    exported: Exported, distilled: tuple[Path, Path], tmp_path: Path
+) -> None:
     assert without_tid_tune(tmp_path, "-c", "import tid_tune").returncode != 0
-    script = Path(find_spec("mmdet").origin).parent / ".mim" / "tools" / "test.py"
+    (package,) = mmdet.__path__
+    script = Path(package) / ".mim" / "tools" / "test.py"
     command = [exported.launcher, script, exported.config, exported.checkpoint]
     prefix = tmp_path / "found"
     options = ["--cfg-options", f"test_evaluator.outfile_prefix={prefix}"]
@@ -80,20 +88,20 @@ def test_mmdets_own_script_gets_the_same_map_without_tid_tune(exported, distille
     assert overall["AP"] > 0.01
 
 
-def detections_of(rows, truth):
+def detections_of(rows: list[dict[str, Any]], truth: Truth) -> Detections:
     images = {image_id: index for index, image_id in enumerate(truth.image_ids)}
     labels = {int(number): index for index, number in enumerate(truth.category_ids)}
     return Detections(
-        *(
-            torch.tensor([key[row[name]] for row in rows]).numpy()
-            for name, key in (("image_id", images), ("category_id", labels))
-        ),
-        torch.tensor([row["bbox"] for row in rows], dtype=torch.float64).numpy(),
-        torch.tensor([row["score"] for row in rows], dtype=torch.float64).numpy(),
+        np.array([images[row["image_id"]] for row in rows]),
+        np.array([labels[row["category_id"]] for row in rows]),
+        np.array([row["bbox"] for row in rows]),
+        np.array([row["score"] for row in rows]),
     )
 
 
-def test_the_config_is_plain_and_keeps_data_evaluation_and_training(exported, distilled):
+def test_the_config_is_plain_and_keeps_data_evaluation_and_training(
+    exported: Exported, distilled: tuple[Path, Path]
+) -> None:
     text = exported.config.read_text()
     assert "tid_tune" not in text
     assert "teacher" not in text
@@ -106,7 +114,9 @@ def test_the_config_is_plain_and_keeps_data_evaluation_and_training(exported, di
     assert not {"work_dir", "load_from", "custom_imports", "detector", "pipeline"} & set(plain)
 
 
-def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(exported, trained):
+def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(
+    exported: Exported, trained: tuple[Path, Path]
+) -> None:
     state = load_state(exported.checkpoint)
     weights = torch.load(trained[1], weights_only=True)["state_dict"]
     assert state["state_dict"].keys() == weights.keys()
@@ -120,12 +130,14 @@ def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(exported, tr
     assert state["meta"]["epoch"] == 6
 
 
-def test_the_exported_student_can_be_exported_again(exported, tmp_path):
+def test_the_exported_student_can_be_exported_again(exported: Exported, tmp_path: Path) -> None:
     again = export_student(exported.config, exported.checkpoint, tmp_path / "again")
     assert again.config.read_text() == exported.config.read_text()
 
 
-def test_a_student_with_averaged_weights_leaves_with_those_that_were_measured(trained, tmp_path):
+def test_a_student_with_averaged_weights_leaves_with_those_that_were_measured(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     config, start = trained
     averaged = tmp_path / "averaged.py"
     averaged.write_text(
@@ -150,13 +162,13 @@ def test_a_student_with_averaged_weights_leaves_with_those_that_were_measured(tr
     assert other.table.overall()["AP"] != pytest.approx(measured, abs=1e-3)
 
 
-def test_weights_of_a_data_parallel_distiller_are_unwrapped_twice():
+def test_weights_of_a_data_parallel_distiller_are_unwrapped_twice() -> None:
     state = {"module.student.a": torch.ones(1), "module.method.b": torch.ones(1)}
     assert set(student_weights({"state_dict": state})) == {"a"}
     assert set(student_weights(state)) == {"a"}
 
 
-def test_a_loop_that_lacks_a_part_is_left_out(tmp_path):
+def test_a_loop_that_lacks_a_part_is_left_out(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path / "c.py", "GFL", "data"))
     config.pop("train_cfg")
     plain = plain_config(config)
@@ -164,20 +176,20 @@ def test_a_loop_that_lacks_a_part_is_left_out(tmp_path):
     assert {"val_dataloader", "test_dataloader", "test_evaluator"} <= set(plain)
 
 
-def test_what_needs_tid_tune_is_named(tmp_path):
+def test_what_needs_tid_tune_is_named(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path / "c.py", "GFL", "data", DISTILLER))
     config.val_evaluator = {"type": "tid_tune.SomeMetric"}
     with pytest.raises(ConfigError, match=r"`val_evaluator\.type` is 'tid_tune\.SomeMetric'"):
         plain_config(config)
 
 
-def test_data_in_a_folder_named_like_the_package_are_no_use_of_it(tmp_path):
+def test_data_in_a_folder_named_like_the_package_are_no_use_of_it(tmp_path: Path) -> None:
     root = "/home/me/tid_tune/data/digits"
     config = load_config(write_config(tmp_path / "c.py", "GFL", root, DISTILLER))
     assert plain_config(config).val_dataloader.dataset.data_root == root
 
 
-def test_other_imports_stay_and_pretrained_backbones_are_not_fetched_again(tmp_path):
+def test_other_imports_stay_and_pretrained_backbones_are_not_fetched_again(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path / "c.py", "GFL", "data", DISTILLER))
     config.custom_imports.imports = ["mmdet.models", *config.custom_imports.imports]
     config.model.student.backbone.init_cfg = {"type": "Pretrained", "checkpoint": "net://r18"}
@@ -187,21 +199,23 @@ def test_other_imports_stay_and_pretrained_backbones_are_not_fetched_again(tmp_p
     assert config.model.student.backbone.init_cfg is not None
 
 
-def test_the_preprocessing_of_the_distiller_goes_into_the_student(tmp_path):
+def test_the_preprocessing_of_the_distiller_goes_into_the_student(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path / "c.py", "GFL", "data", DISTILLER))
     settings = config.model.student.pop("data_preprocessor")
     config.model.data_preprocessor = settings
     assert plain_config(config).model.data_preprocessor == settings
 
 
-def test_a_checkpoint_of_another_model_is_refused_before_anything_is_written(trained, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused_before_anything_is_written(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     config = write_config(tmp_path / "fcos.py", "FCOS")
     with pytest.raises(ConfigError, match="does not fit"):
         export_student(config, trained[1], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_is_refused(trained, tmp_path):
+def test_a_folder_that_cannot_be_is_refused(trained: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"out .*file/below: .*folder.*: Not a directory"):
         export_student(*trained, tmp_path / "file" / "below")

@@ -1,5 +1,10 @@
 """The ONNX graph, run by onnxruntime, against the detector run by torch and mmdet."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import onnxruntime
 import pytest
 import torch
@@ -17,14 +22,16 @@ SIZE = (64, 96)
 
 
 @pytest.fixture(scope="module", params=list(HEADS))
-def pair(request, tmp_path_factory):
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Onnx]:
     """A detector and its graph."""
     folder = tmp_path_factory.mktemp(request.param)
     detector = random_detector(load_config(write_config(folder / "config.py", request.param)))
     return detector, export_onnx(detector, folder / "model.onnx", SIZE)
 
 
-def run(graph, images):
+def run(graph: Onnx, images: torch.Tensor) -> list[torch.Tensor]:
     session = onnxruntime.InferenceSession(str(graph.path), providers=["CPUExecutionProvider"])
     assert [item.name for item in session.get_outputs()] == list(graph.outputs)
     found = session.run(None, {"images": images.numpy()})
@@ -32,7 +39,9 @@ def run(graph, images):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_onnxruntime_gives_what_torch_gives_for_any_batch(pair, batch):
+def test_onnxruntime_gives_what_torch_gives_for_any_batch(
+    pair: tuple[Any, Onnx], batch: int
+) -> None:
     detector, graph = pair
     images = torch.randn(batch, 3, *SIZE, generator=torch.Generator().manual_seed(batch))
     with torch.no_grad():
@@ -43,7 +52,7 @@ def test_onnxruntime_gives_what_torch_gives_for_any_batch(pair, batch):
         torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-3)
 
 
-def test_with_suppression_the_graph_gives_mmdets_detections(pair):
+def test_with_suppression_the_graph_gives_mmdets_detections(pair: tuple[Any, Onnx]) -> None:
     detector, graph = pair
     images = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(7))
     shape = (SIZE[0] - 5, SIZE[1] - 9)
@@ -70,11 +79,13 @@ def test_with_suppression_the_graph_gives_mmdets_detections(pair):
         torch.testing.assert_close(box[kept].sum(0), wanted.bboxes.sum(0), rtol=1e-3, atol=0.5)
 
 
-def test_the_detector_is_left_in_evaluation_mode(pair):
+def test_the_detector_is_left_in_evaluation_mode(pair: tuple[Any, Onnx]) -> None:
     assert not any(module.training for module in pair[0].modules())
 
 
-def test_the_folder_gets_the_graph_and_says_how_to_use_it(distilled, tmp_path):
+def test_the_folder_gets_the_graph_and_says_how_to_use_it(
+    distilled: tuple[Path, Path], tmp_path: Path
+) -> None:
     exported = export_student(*distilled, tmp_path / "out", onnx=True)
     assert exported.onnx.size == (128, 128)
     text = exported.readme.read_text()
@@ -91,7 +102,9 @@ def test_the_folder_gets_the_graph_and_says_how_to_use_it(distilled, tmp_path):
 
 
 @pytest.mark.parametrize(("scale", "size"), [((1333, 800), (800, 1344)), ((100, 50), (64, 128))])
-def test_the_size_is_that_of_the_pipeline_padded(tmp_path, scale, size):
+def test_the_size_is_that_of_the_pipeline_padded(
+    tmp_path: Path, scale: float, size: tuple[int, int]
+) -> None:
     config = load_config(write_config(tmp_path / "c.py", "GFL", "data"))
     config.test_dataloader = config.val_dataloader
     config.test_dataloader.dataset.pipeline[1].scale = scale
@@ -107,8 +120,8 @@ def test_the_size_is_that_of_the_pipeline_padded(tmp_path, scale, size):
     ],
 )
 def test_the_readme_says_how_images_come_to_the_size_of_the_graph(
-    tmp_path, keep_ratio, size, told, upright
-):
+    tmp_path: Path, keep_ratio: bool, size: tuple[int, int], told: str, upright: bool
+) -> None:
     config = load_config(write_config(tmp_path / "c.py", "GFL", "data"))
     config.test_dataloader = config.val_dataloader
     config.test_dataloader.dataset.pipeline[1].update(scale=(1333, 800), keep_ratio=keep_ratio)
@@ -118,7 +131,7 @@ def test_the_readme_says_how_images_come_to_the_size_of_the_graph(
     assert ("`--size 1344x800`" in text) == upright
 
 
-def test_a_pipeline_without_resizing_needs_a_size(tmp_path):
+def test_a_pipeline_without_resizing_needs_a_size(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path / "c.py", "GFL"))
     with pytest.raises(ConfigError, match="--size"):
         input_size(config)

@@ -1,6 +1,11 @@
 """Checkpoints: OpenMMLab's own load safely, anything else says what it is."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_state, load_weights, save_state
 
 
-def test_what_is_saved_is_loaded_back(tmp_path):
+def test_what_is_saved_is_loaded_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "a.pth"
     save_state({"state_dict": {"w": torch.arange(3.0)}, "meta": {"classes": ("a", "b")}}, path)
     loaded = load_state(path)
@@ -19,7 +24,7 @@ def test_what_is_saved_is_loaded_back(tmp_path):
     assert os.listdir(path.parent) == ["a.pth"]
 
 
-def test_a_checkpoint_with_histories_and_numpy_values_loads(tmp_path):
+def test_a_checkpoint_with_histories_and_numpy_values_loads(tmp_path: Path) -> None:
     from mmengine.logging import HistoryBuffer
 
     history = HistoryBuffer()
@@ -43,7 +48,7 @@ def test_a_checkpoint_with_histories_and_numpy_values_loads(tmp_path):
     assert loaded["message_hub"]["runtime_info"]["palette"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_arrays_pickled_by_numpy_1_load(tmp_path, monkeypatch):
+def test_arrays_pickled_by_numpy_1_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numpy 1 wrote `numpy.core`, which is what most published checkpoints name."""
     path = tmp_path / "old.pth"
     torch.save({"state_dict": {"w": torch.ones(1)}, "meta": {"v": np.arange(3)}}, path)
@@ -60,14 +65,14 @@ def test_arrays_pickled_by_numpy_1_load(tmp_path, monkeypatch):
 
 
 class Malicious:
-    def __init__(self, function, *args):
+    def __init__(self, function: Callable[..., object], *args: Any) -> None:
         self.call = (function, args)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[Any, ...]]:
         return self.call
 
 
-def test_a_checkpoint_cannot_run_code(tmp_path):
+def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     bad = Malicious(os.mkdir, str(marker))
     torch.save({"state_dict": {"w": torch.ones(1)}, "meta": bad}, tmp_path / "bad.pth")
@@ -76,20 +81,20 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
     assert not marker.exists()
 
 
-def test_the_getattr_of_log_histories_reaches_nothing(tmp_path):
+def test_the_getattr_of_log_histories_reaches_nothing(tmp_path: Path) -> None:
     bad = Malicious(getattr, "text", "upper")
     torch.save({"state_dict": {"w": torch.ones(1)}, "meta": bad}, tmp_path / "bad.pth")
     assert load_state(tmp_path / "bad.pth")["meta"] is None
 
 
-def test_weights_lose_the_prefix_of_data_parallel(tmp_path):
+def test_weights_lose_the_prefix_of_data_parallel(tmp_path: Path) -> None:
     save_state(
         {"state_dict": {"module.a": torch.ones(1), "module.b": torch.ones(1)}}, tmp_path / "x"
     )
     assert sorted(load_weights(tmp_path / "x")) == ["a", "b"]
 
 
-def test_a_bare_mapping_of_tensors_is_a_checkpoint_too(tmp_path):
+def test_a_bare_mapping_of_tensors_is_a_checkpoint_too(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2)}, tmp_path / "bare.pth")
     assert load_weights(tmp_path / "bare.pth")["a"].tolist() == [1, 1]
 
@@ -104,7 +109,7 @@ def test_a_bare_mapping_of_tensors_is_a_checkpoint_too(tmp_path):
         (b"PK\x03\x04 truncated zip", "damaged"),
     ],
 )
-def test_what_is_no_checkpoint_is_said_plainly(tmp_path, content, said):
+def test_what_is_no_checkpoint_is_said_plainly(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "teacher.pth"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=said) as caught:
@@ -112,25 +117,25 @@ def test_what_is_no_checkpoint_is_said_plainly(tmp_path, content, said):
     assert "teacher.pth" in str(caught.value)
 
 
-def test_a_truncated_checkpoint_is_said_to_be_damaged(tmp_path):
+def test_a_truncated_checkpoint_is_said_to_be_damaged(tmp_path: Path) -> None:
     save_state({"state_dict": {"w": torch.zeros(10_000)}}, tmp_path / "whole.pth")
     (tmp_path / "half.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:20_000])
     with pytest.raises(ConfigError, match="damaged"):
         load_state(tmp_path / "half.pth")
 
 
-def test_a_missing_checkpoint_is_named(tmp_path):
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no checkpoint file .*gone\.pth"):
         load_state(tmp_path / "gone.pth")
 
 
-def test_a_file_without_weights_is_no_checkpoint(tmp_path):
+def test_a_file_without_weights_is_no_checkpoint(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "odd.pth")
     with pytest.raises(ConfigError, match="no model weights"):
         load_state(tmp_path / "odd.pth")
 
 
-def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "c.pth"
     save_state({"state_dict": {"w": torch.ones(1)}}, path)
     with pytest.raises(Exception, match="pickle"):

@@ -1,6 +1,10 @@
 """The fast metric against mmdet's own, which uses pycocotools."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +20,13 @@ from tid_tune.openmmlab.coco_metric import FastCocoMetric  # noqa: E402
 CATEGORIES = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}, {"id": 9, "name": "unused"}]
 
 
-def scene(tmp_path, seed, crowd=True, images=12):
+def scene(
+    tmp_path: Path, seed: int, crowd: bool = True, images: int = 12
+) -> tuple[Path, list[Any]]:
     """Ground truth of all COCO sizes, and detections near it and elsewhere."""
     rng = np.random.default_rng(seed)
-    annotations, results = [], []
+    annotations: list[dict[str, Any]] = []
+    results: list[Any] = []
     for image in range(images):
         boxes, scores, labels = [np.zeros((0, 4))], [], []
         for _ in range(rng.integers(0, 7)):
@@ -57,14 +64,20 @@ def scene(tmp_path, seed, crowd=True, images=12):
     return tmp_path / "truth.json", results
 
 
-def compute(kind, path, results, classes=("cat", "dog", "unused"), **options):
+def compute(
+    kind: type,
+    path: Path,
+    results: list[Any],
+    classes: tuple[str, ...] = ("cat", "dog", "unused"),
+    **options: Any,
+) -> dict[str, float]:
     metric = kind(ann_file=str(path), metric="bbox", **options)
     metric.dataset_meta = {"classes": classes}
     return metric.compute_metrics(results)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_equals_mmdets_metric_to_its_three_digits(tmp_path, seed):
+def test_it_equals_mmdets_metric_to_its_three_digits(tmp_path: Path, seed: int) -> None:
     path, results = scene(tmp_path, seed)
     found, expected = compute(FastCocoMetric, path, results), compute(CocoMetric, path, results)
     assert found.keys() == expected.keys()
@@ -73,7 +86,7 @@ def test_it_equals_mmdets_metric_to_its_three_digits(tmp_path, seed):
     assert found["bbox_mAP"] > 0.1
 
 
-def test_it_does_not_round(tmp_path):
+def test_it_does_not_round(tmp_path: Path) -> None:
     path, results = scene(tmp_path, 0)
     assert (
         compute(FastCocoMetric, path, results)["bbox_mAP"]
@@ -81,7 +94,7 @@ def test_it_does_not_round(tmp_path):
     )
 
 
-def test_a_subset_and_another_order_of_classes_is_mapped_by_name(tmp_path):
+def test_a_subset_and_another_order_of_classes_is_mapped_by_name(tmp_path: Path) -> None:
     path, results = scene(tmp_path, 1)
     for classes in (("dog", "cat"), ("cat",)):
         kept = []
@@ -93,14 +106,14 @@ def test_a_subset_and_another_order_of_classes_is_mapped_by_name(tmp_path):
         assert found["bbox_mAP"] == pytest.approx(expected["bbox_mAP"], abs=5.1e-4)
 
 
-def test_no_detection_at_all_is_zero(tmp_path):
+def test_no_detection_at_all_is_zero(tmp_path: Path) -> None:
     path, results = scene(tmp_path, 2)
     empty = {"bboxes": np.zeros((0, 4)), "scores": np.zeros(0), "labels": np.zeros(0, dtype=int)}
     none = [(truth, {**found, **empty}) for truth, found in results]
     assert compute(FastCocoMetric, path, none)["bbox_mAP"] == 0.0
 
 
-def test_a_second_evaluation_is_not_changed_by_the_first(tmp_path):
+def test_a_second_evaluation_is_not_changed_by_the_first(tmp_path: Path) -> None:
     path, results = scene(tmp_path, 3)
     metric = FastCocoMetric(ann_file=str(path), metric="bbox")
     metric.dataset_meta = {"classes": ("cat", "dog", "unused")}
@@ -109,7 +122,7 @@ def test_a_second_evaluation_is_not_changed_by_the_first(tmp_path):
     assert metric.compute_metrics(results) == first
 
 
-def test_what_it_does_not_know_is_left_to_mmdet(tmp_path):
+def test_what_it_does_not_know_is_left_to_mmdet(tmp_path: Path) -> None:
     path, results = scene(tmp_path, 0)
     found = compute(FastCocoMetric, path, results, metric_items=["mAP", "AR@100"])
     assert found == compute(CocoMetric, path, results, metric_items=["mAP", "AR@100"])

@@ -1,5 +1,9 @@
 """load_config: edits by dotted path, and errors that say what to write instead."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 
 from tid_tune.errors import ConfigError
@@ -18,7 +22,7 @@ param_scheduler = [dict(type='LinearLR', end=5), dict(type='MultiStepLR', milest
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     file = tmp_path / "config.py"
     file.write_text(TEXT)
     return file
@@ -37,7 +41,9 @@ def path(tmp_path):
         ("model.distillation.method", "none"),
     ],
 )
-def test_an_edit_changes_that_value_and_nothing_else(path, dotted, value):
+def test_an_edit_changes_that_value_and_nothing_else(
+    path: Path, dotted: str, value: object
+) -> None:
     before, after = (
         load_config(path, imports=False),
         load_config(path, {dotted: value}, imports=False),
@@ -49,7 +55,7 @@ def test_an_edit_changes_that_value_and_nothing_else(path, dotted, value):
     }
 
 
-def test_a_dict_given_by_an_edit_reads_like_the_rest_of_the_config(path):
+def test_a_dict_given_by_an_edit_reads_like_the_rest_of_the_config(path: Path) -> None:
     config = load_config(path, {"optim_wrapper.clip_grad": {"max_norm": 3}}, imports=False)
     assert config.optim_wrapper.clip_grad.max_norm == 3
 
@@ -66,21 +72,25 @@ def test_a_dict_given_by_an_edit_reads_like_the_rest_of_the_config(path):
         ("model.distilation.loss_weight", r"Did you mean `model\.distillation`"),
     ],
 )  # fmt: skip
-def test_a_path_that_is_not_there_is_an_error_with_the_nearest_one(path, dotted, hint):
+def test_a_path_that_is_not_there_is_an_error_with_the_nearest_one(
+    path: Path, dotted: str, hint: str
+) -> None:
     with pytest.raises(ConfigError, match=hint):
         load_config(path, {dotted: 1}, imports=False)
 
 
-def test_editing_a_helper_variable_is_refused_and_says_where_it_is_used(path):
+def test_editing_a_helper_variable_is_refused_and_says_where_it_is_used(path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`train_dataloader\.dataset\.pipeline\.1\.prob`"):
         load_config(path, {"train_pipeline.1.prob": 0.0}, imports=False)
 
 
-def test_file_names_in_a_config_stay_as_written(path):
+def test_file_names_in_a_config_stay_as_written(path: Path) -> None:
     assert load_config(path, imports=False).train_dataloader.dataset.ann_file == "data/x.json"
 
 
-def test_base_files_are_found_next_to_the_config(path, tmp_path, monkeypatch):
+def test_base_files_are_found_next_to_the_config(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "child.py").write_text("_base_ = './config.py'\noptim_wrapper = dict(x=1)\n")
     monkeypatch.chdir("/")
     config = load_config(tmp_path / "child.py", imports=False)
@@ -97,7 +107,9 @@ def test_base_files_are_found_next_to_the_config(path, tmp_path, monkeypatch):
          "no_such_module_x"),
     ],
 )  # fmt: skip
-def test_a_broken_config_is_a_config_error_naming_the_file_and_the_cause(tmp_path, text, said):
+def test_a_broken_config_is_a_config_error_naming_the_file_and_the_cause(
+    tmp_path: Path, text: str, said: str
+) -> None:
     file = tmp_path / "broken.py"
     file.write_text(text)
     with pytest.raises(ConfigError, match=said) as caught:
@@ -105,6 +117,6 @@ def test_a_broken_config_is_a_config_error_naming_the_file_and_the_cause(tmp_pat
     assert "broken.py" in str(caught.value)
 
 
-def test_a_missing_config_is_named():
+def test_a_missing_config_is_named() -> None:
     with pytest.raises(ConfigError, match=r"no config file .*nowhere\.py"):
         load_config("nowhere.py")

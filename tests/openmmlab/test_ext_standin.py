@@ -1,5 +1,7 @@
 """The stand-in ops against slow loops written here, through mmcv's own entry points."""
 
+from __future__ import annotations
+
 import importlib.util
 import math
 import sys
@@ -16,7 +18,7 @@ prepare()
 from mmcv.ops import batched_nms, nms, sigmoid_focal_loss, soft_nms  # noqa: E402
 
 
-def slow_iou(a, b, offset):
+def slow_iou(a: list[float], b: list[float], offset: int) -> float:
     w = min(a[2], b[2]) - max(a[0], b[0]) + offset
     h = min(a[3], b[3]) - max(a[1], b[1]) + offset
     inter = max(w, 0.0) * max(h, 0.0)
@@ -24,9 +26,15 @@ def slow_iou(a, b, offset):
     return inter / (area[0] + area[1] - inter)
 
 
-def slow_nms(boxes, scores, threshold, offset, classes=None):
+def slow_nms(
+    boxes: list[list[float]],
+    scores: list[float],
+    threshold: float,
+    offset: int,
+    classes: list[int] | None = None,
+) -> list[int]:
     order = sorted(range(len(boxes)), key=lambda i: -scores[i])  # sorted() is stable
-    kept = []
+    kept: list[int] = []
     for i in order:
         rivals = [j for j in kept if classes is None or classes[i] == classes[j]]
         if all(slow_iou(boxes[i], boxes[j], offset) <= threshold for j in rivals):
@@ -34,7 +42,7 @@ def slow_nms(boxes, scores, threshold, offset, classes=None):
     return kept
 
 
-def random_boxes(n, seed, ties=False):
+def random_boxes(n: int, seed: int, ties: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     corner = torch.rand(n, 2, generator=generator, dtype=torch.float64) * 30
     size = torch.rand(n, 2, generator=generator, dtype=torch.float64) * 20 + 1
@@ -47,14 +55,14 @@ def random_boxes(n, seed, ties=False):
 @pytest.mark.parametrize("offset", [0, 1])
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
-def test_nms_keeps_the_boxes_of_the_slow_loop(offset, ties, threshold):
+def test_nms_keeps_the_boxes_of_the_slow_loop(offset: int, ties: bool, threshold: float) -> None:
     boxes, scores = random_boxes(60, seed=offset, ties=ties)
     dets, keep = nms(boxes, scores, threshold, offset=offset)
     assert keep.tolist() == slow_nms(boxes.tolist(), scores.tolist(), threshold, offset)
     assert torch.equal(dets, torch.cat([boxes[keep], scores[keep, None]], dim=1))
 
 
-def test_nms_offset_changes_what_overlaps():
+def test_nms_offset_changes_what_overlaps() -> None:
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 2.0, 1.0]])
     scores = torch.tensor([0.9, 0.8])
     # With offset 1 the boxes are 2x2 and share a 1x2 column: IoU 1/3 rather than 0.
@@ -62,20 +70,20 @@ def test_nms_offset_changes_what_overlaps():
     assert nms(boxes, scores, 0.3, offset=1)[1].tolist() == [0]
 
 
-def test_nms_of_no_boxes_is_empty():
+def test_nms_of_no_boxes_is_empty() -> None:
     _, keep = nms(torch.zeros(0, 4), torch.zeros(0), 0.5)
     assert keep.dtype == torch.long
     assert keep.shape == (0,)
 
 
-def test_nms_respects_max_num_and_score_threshold():
+def test_nms_respects_max_num_and_score_threshold() -> None:
     boxes, scores = random_boxes(40, seed=5)
     expected = [i for i in slow_nms(boxes.tolist(), scores.tolist(), 0.4, 0) if scores[i] > 0.3]
     _, keep = nms(boxes, scores, 0.4, score_threshold=0.3, max_num=4)
     assert keep.tolist() == expected[:4]
 
 
-def test_nms_takes_half_precision_boxes():
+def test_nms_takes_half_precision_boxes() -> None:
     boxes, scores = random_boxes(30, seed=6)
     half, half_scores = boxes.half(), scores.half()
     _, keep = nms(half, half_scores, 0.5)
@@ -83,7 +91,7 @@ def test_nms_takes_half_precision_boxes():
 
 
 @pytest.mark.parametrize("split", [10000, 10])
-def test_batched_nms_compares_boxes_of_one_class_only(split):
+def test_batched_nms_compares_boxes_of_one_class_only(split: int) -> None:
     boxes, scores = random_boxes(60, seed=7)
     classes = torch.arange(60) % 3
     _, keep = batched_nms(
@@ -97,11 +105,18 @@ def test_batched_nms_compares_boxes_of_one_class_only(split):
     assert agnostic.tolist() == slow_nms(boxes.tolist(), scores.tolist(), 0.3, 0)
 
 
-def slow_soft_nms(boxes, scores, threshold, sigma, floor, method):
+def slow_soft_nms(
+    boxes: list[list[float]],
+    scores: list[float],
+    threshold: float,
+    sigma: float,
+    floor: float,
+    method: str,
+) -> list[tuple[int, float]]:
     left = dict(enumerate(scores))
     out = []
     while left:
-        best = max(left, key=left.get)
+        best = max(left, key=lambda i: left[i])
         out.append((best, left.pop(best)))
         for i in list(left):
             iou = slow_iou(boxes[best], boxes[i], 0)
@@ -115,7 +130,7 @@ def slow_soft_nms(boxes, scores, threshold, sigma, floor, method):
 
 
 @pytest.mark.parametrize("method", ["naive", "linear", "gaussian"])
-def test_soft_nms_decays_scores_like_the_slow_loop(method):
+def test_soft_nms_decays_scores_like_the_slow_loop(method: str) -> None:
     boxes, scores = random_boxes(40, seed=9)
     dets, keep = soft_nms(boxes, scores, 0.3, sigma=0.5, min_score=0.05, method=method)
     expected = slow_soft_nms(boxes.tolist(), scores.tolist(), 0.3, 0.5, 0.05, method)
@@ -123,7 +138,13 @@ def test_soft_nms_decays_scores_like_the_slow_loop(method):
     assert dets[:, 4].tolist() == pytest.approx([s for _, s in expected])
 
 
-def slow_focal(logits, target, gamma, alpha, weight):
+def slow_focal(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    gamma: float,
+    alpha: float,
+    weight: torch.Tensor | None,
+) -> torch.Tensor:
     loss = torch.zeros_like(logits)
     for i, row in enumerate(logits):
         for c, x in enumerate(row):
@@ -139,7 +160,7 @@ def slow_focal(logits, target, gamma, alpha, weight):
 
 @pytest.mark.parametrize("gamma", [0.0, 1.5, 2.0])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_focal_loss_and_its_gradient_equal_the_slow_loop(gamma, weighted):
+def test_focal_loss_and_its_gradient_equal_the_slow_loop(gamma: float, weighted: bool) -> None:
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(12, 4, generator=generator)
     target = torch.randint(0, 5, (12,), generator=generator)  # 4 is background
@@ -155,24 +176,25 @@ def test_focal_loss_and_its_gradient_equal_the_slow_loop(gamma, weighted):
     torch.testing.assert_close(ours.grad, reference.grad.float())
 
 
-def test_focal_loss_is_finite_for_extreme_logits():
+def test_focal_loss_is_finite_for_extreme_logits() -> None:
     logits = torch.tensor([[90.0, -90.0], [-90.0, 90.0]], requires_grad=True)
     sigmoid_focal_loss(logits, torch.tensor([1, 2]), 2.0, 0.25, None, "sum").backward()
+    assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
 
 
-def test_an_op_that_is_not_there_names_itself_and_the_way_out():
+def test_an_op_that_is_not_there_names_itself_and_the_way_out() -> None:
     from mmcv.ops import RoIAlign
 
     with pytest.raises(ConfigError, match=r"roi_align_forward.*wheel with ops"):
         RoIAlign(7)(torch.zeros(1, 1, 8, 8), torch.zeros(1, 5))
 
 
-def test_the_standin_is_found_by_importlib():
+def test_the_standin_is_found_by_importlib() -> None:
     assert importlib.util.find_spec("mmcv._ext") is not None
 
 
-def test_a_real_extension_is_left_alone(monkeypatch):
+def test_a_real_extension_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     real = type(sys)("mmcv._ext")
     monkeypatch.setitem(sys.modules, "mmcv._ext", real)
     assert ext_standin.install() is False

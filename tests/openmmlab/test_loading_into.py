@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -13,10 +15,12 @@ from tid_tune.openmmlab.checkpoints import load_into
 class Renamed(nn.Linear):
     """Its weight had another name in earlier versions."""
 
-    def _load_from_state_dict(self, state: dict[str, torch.Tensor], prefix: str, *rest: object):  # type: ignore[no-untyped-def]
+    def _load_from_state_dict(
+        self, state: dict[str, torch.Tensor], prefix: str, *rest: Any
+    ) -> None:
         if f"{prefix}old" in state:
             state[f"{prefix}weight"] = state.pop(f"{prefix}old")
-        return super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 def test_fitting_weights_are_loaded() -> None:

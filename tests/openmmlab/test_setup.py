@@ -1,5 +1,7 @@
 """prepare(): quiet, repeatable, and in charge of the default scope."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 
@@ -8,20 +10,20 @@ from mmengine.registry import DefaultScope
 from tid_tune.openmmlab.setup import prepare
 
 
-def test_prepare_twice_leaves_mmdet_as_the_default_scope():
+def test_prepare_twice_leaves_mmdet_as_the_default_scope() -> None:
     prepare()
     prepare()
     assert DefaultScope.get_current_instance().scope_name == "mmdet"
 
 
-def test_prepare_takes_the_scope_back_from_another_package():
+def test_prepare_takes_the_scope_back_from_another_package() -> None:
     prepare()
     DefaultScope.get_instance("another", scope_name="mmengine")
     prepare()
     assert DefaultScope.get_current_instance().scope_name == "mmdet"
 
 
-def test_a_fresh_process_prepares_without_a_word():
+def test_a_fresh_process_prepares_without_a_word() -> None:
     code = (
         "from tid_tune.openmmlab.setup import prepare; prepare()\n"
         "from mmdet.registry import MODELS; assert 'GFL' in MODELS.module_dict"

@@ -1,17 +1,24 @@
 """The confirmation as a user reads it."""
 
+from __future__ import annotations
+
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.table import Table
+from support.search_cases import make_spec
 
 from tid_tune.ledger.file import LEDGER_NAME, Ledger
+from tid_tune.ledger.state import RunState
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import to_text
 from tid_tune.report.overview import run_row
 from tid_tune.report.result import write_result
 from tid_tune.report.tables import list_table
 from tid_tune.results.run_folder import RunFolder
+from tid_tune.search.decision import Assignment
 from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.searchfile.model import Confirm, SearchSpec
 from tid_tune.space import Uniform
@@ -20,18 +27,16 @@ METHOD = "model.distillation.method"
 WORTH = {"none": 0.3, "fgd": 0.4, "tid": 0.5}
 
 
-def value(assignment, epoch):
+def value(assignment: Assignment, epoch: float) -> dict[str, float]:
     """What the method is worth, a little for the rate, a little noise by the seed."""
     method = assignment.edits.get(METHOD, "tid")
     rate = assignment.params.get("lr", 0.2)
     return {"map": WORTH[method] + 0.1 * rate + 0.001 * assignment.seed}
 
 
-def confirmed(**changes):
-    spec = SearchSpec(
+def confirmed(**changes: Any) -> tuple[RunState, SearchSpec]:
+    spec = make_spec(
         **{
-            "name": "test",
-            "trial": Path("/configs/trial.py"),
             "objectives": {"map": "max"},
             "epochs": 1,
             "space": {"lr": Uniform(low=0, high=1)},
@@ -44,13 +49,20 @@ def confirmed(**changes):
     return state, spec
 
 
-def rows_of(table):
-    cells = zip(*(column._cells for column in table.columns), strict=True)
-    names = [column.header for column in table.columns]
+def rows_of(table: Table | None) -> list[dict[str, Any]]:
+    assert table is not None
+    cells = zip(*(column.cells for column in table.columns), strict=True)
+    names = [str(column.header) for column in table.columns]
     return [dict(zip(names, row, strict=True)) for row in cells]
 
 
-def test_methods_stand_below_each_other_with_what_they_spent_and_gained():
+def shown(state: RunState, spec: SearchSpec) -> Table:
+    table = confirmation_table(state, spec)
+    assert table is not None
+    return table
+
+
+def test_methods_stand_below_each_other_with_what_they_spent_and_gained() -> None:
     state, spec = confirmed(method=("none", "tid", "fgd"))
     rows = rows_of(confirmation_table(state, spec))
     assert [row["method"] for row in rows] == ["tid", "fgd", "none", "", "", ""]
@@ -70,7 +82,7 @@ def test_methods_stand_below_each_other_with_what_they_spent_and_gained():
     assert abs(float(tid["against its defaults"].split()[0]) - (seeds[0] - 0.521)) < 0.0015
 
 
-def test_one_method_needs_no_column_of_methods():
+def test_one_method_needs_no_column_of_methods() -> None:
     state, spec = confirmed()
     table = confirmation_table(state, spec)
     headers = [column.header for column in table.columns]
@@ -84,32 +96,32 @@ def test_one_method_needs_no_column_of_methods():
     assert [row["confirmed"] for row in rows_of(table)][1:] == ["none", "defaults"]
 
 
-def test_one_seed_has_no_interval():
+def test_one_seed_has_no_interval() -> None:
     state, spec = confirmed(confirm=Confirm(top=1, seeds=1))
     best = rows_of(confirmation_table(state, spec))[0]
     assert best["against none"].endswith("not distinguishable")
     assert "(" not in best["against none"]
 
 
-def test_without_a_confirmation_there_is_no_table():
+def test_without_a_confirmation_there_is_no_table() -> None:
     state, spec = confirmed(confirm=None)
     assert confirmation_table(state, spec) is None
 
 
-def test_the_table_fits_a_text_file():
+def test_the_table_fits_a_text_file() -> None:
     state, spec = confirmed(method=("none", "tid", "fgd"))
-    lines = to_text(confirmation_table(state, spec)).splitlines()
+    lines = to_text(shown(state, spec)).splitlines()
     assert len(lines) == 1 + 6
 
 
-def test_on_a_narrow_terminal_no_word_is_cut():
+def test_on_a_narrow_terminal_no_word_is_cut() -> None:
     state, spec = confirmed(method=("none", "tid", "fgd"))
-    wide, narrow = (to_text(confirmation_table(state, spec), width) for width in (200, 80))
+    wide, narrow = (to_text(shown(state, spec), width) for width in (200, 80))
     assert max(map(len, narrow.splitlines())) <= 80
     assert sorted(wide.split()) == sorted(narrow.split())
 
 
-def test_the_verdict_names_the_method_and_says_whether_it_is_final():
+def test_the_verdict_names_the_method_and_says_whether_it_is_final() -> None:
     state, spec = confirmed(method=("none", "tid", "fgd"))
     text = verdict_text(state, spec)
     assert "(tid): map 0.5" in text
@@ -119,7 +131,7 @@ def test_the_verdict_names_the_method_and_says_whether_it_is_final():
     assert verdict_text(*confirmed(confirm=None)) == ""
 
 
-def test_the_figures_for_mlflow_are_the_confirmed_ones(tmp_path):
+def test_the_figures_for_mlflow_are_the_confirmed_ones(tmp_path: Path) -> None:
     state, spec = confirmed(method=("none", "tid"))
     result = write_result(state, spec, RunFolder(tmp_path))
     table = rows_of(result.confirmation)
@@ -132,7 +144,7 @@ def test_the_figures_for_mlflow_are_the_confirmed_ones(tmp_path):
     assert "confirmed/gain_over/none/mean" in gains
 
 
-def test_the_list_of_runs_shows_the_confirmed_mean(tmp_path):
+def test_the_list_of_runs_shows_the_confirmed_mean(tmp_path: Path) -> None:
     state, spec = confirmed()
     (tmp_path / "old").mkdir()
     with Ledger.open(tmp_path / "old" / LEDGER_NAME, clock=VirtualClock()) as ledger:

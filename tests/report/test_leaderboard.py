@@ -1,19 +1,21 @@
 """The leaderboard as a user reads it."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import Any
+
+from support.search_cases import make_spec
 
 from tid_tune.report.leaderboard import leaderboard_table, to_text
-from tid_tune.results.ranking import leaderboard
+from tid_tune.results.ranking import Row, leaderboard
 from tid_tune.search.simulate import simulate
-from tid_tune.searchfile.model import Scheduler, SearchSpec
+from tid_tune.searchfile.model import Scheduler
 from tid_tune.space import Choice, Fixed, Uniform
 
 
-def shown(width, **changes):
-    spec = SearchSpec(
+def shown(width: int, **changes: Any) -> tuple[list[Row], list[str]]:
+    spec = make_spec(
         **{
-            "name": "test",
-            "trial": Path("/configs/trial.py"),
             "objectives": {"map": "max"},
             "epochs": 3,
             "space": {"a.lr": Uniform(low=0, high=1), "b.batch": Fixed(value=4)},
@@ -27,7 +29,7 @@ def shown(width, **changes):
     return rows, to_text(leaderboard_table(rows, spec, width=width, top=2)).splitlines()
 
 
-def test_what_every_trial_has_takes_no_room():
+def test_what_every_trial_has_takes_no_room() -> None:
     rows, lines = shown(120)
     assert lines[0].split()[-1] == "lr"
     assert not any("batch" in line for line in lines)
@@ -35,19 +37,19 @@ def test_what_every_trial_has_takes_no_room():
     assert best.split()[-1] == f"{rows[0].params['a.lr']:.3g}"
 
 
-def test_on_a_narrow_terminal_the_values_share_a_column():
+def test_on_a_narrow_terminal_the_values_share_a_column() -> None:
     _, lines = shown(50)
     assert lines[0].split()[-1] == "values"
     assert any("lr=0." in line for line in lines)
 
 
-def test_rows_beyond_the_top_are_counted_and_the_baseline_is_always_there():
+def test_rows_beyond_the_top_are_counted_and_the_baseline_is_always_there() -> None:
     _, lines = shown(120)
     assert lines[-1].split() == ["...", "3", "more"]
     assert sum("none" in line or "defaults" in line for line in lines) == 2
 
 
-def test_a_null_that_was_chosen_is_told_from_a_parameter_that_does_not_apply():
+def test_a_null_that_was_chosen_is_told_from_a_parameter_that_does_not_apply() -> None:
     clip = {
         "a.clip": Choice(values=(None, 1)),
         "b.x": Uniform(low=0, high=1, when={"a.clip": (1,)}),

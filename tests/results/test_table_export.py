@@ -1,5 +1,8 @@
+from __future__ import annotations
+
 import csv
 import json
+from pathlib import Path
 
 import optuna
 import pytest
@@ -10,14 +13,16 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
 from tid_tune.results.optuna_study import write_optuna
 from tid_tune.results.table import write_csv
+from tid_tune.search.decision import Assignment
+from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.searchfile.model import Confirm
 from tid_tune.space import Choice, Fixed, Integer, LogUniform, Uniform
 
 
 @pytest.fixture(scope="module")
-def search():
-    def fragile(assignment, epoch):
+def search() -> Search:
+    def fragile(assignment: Assignment, epoch: float) -> dict[str, float]:
         if assignment.trial == "t0006":
             raise Failure("oom", "CUDA out of memory")
         return learning_curve(assignment, epoch)
@@ -27,7 +32,9 @@ def search():
     return simulate(spec, fragile, workers=2)
 
 
-def test_the_table_has_one_line_per_trial_with_its_exact_values(search, tmp_path):
+def test_the_table_has_one_line_per_trial_with_its_exact_values(
+    search: Search, tmp_path: Path
+) -> None:
     write_csv(search.state, search.spec, tmp_path / "trials.csv")
     with (tmp_path / "trials.csv").open(newline="") as file:
         rows = {row["trial"]: row for row in csv.DictReader(file)}
@@ -48,7 +55,9 @@ def test_the_table_has_one_line_per_trial_with_its_exact_values(search, tmp_path
     assert float(rows["t0001"]["epochs_trained"]) == 9
 
 
-def test_optuna_reads_the_study_with_its_states_and_intermediate_values(search, tmp_path):
+def test_optuna_reads_the_study_with_its_states_and_intermediate_values(
+    search: Search, tmp_path: Path
+) -> None:
     path = tmp_path / "study.db"
     write_optuna(search.state, search.spec, path)
     study = optuna.load_study(study_name="test", storage=f"sqlite:///{path}")
@@ -68,13 +77,13 @@ def test_optuna_reads_the_study_with_its_states_and_intermediate_values(search, 
         if trial.status is not Status.FAILED:
             assert frozen.value == trial.value(OBJECTIVE)
     assert study.best_value == max(
-        t.value(OBJECTIVE) for t in mine.values() if t.status is Status.COMPLETED
+        t.value(OBJECTIVE) or 0.0 for t in mine.values() if t.status is Status.COMPLETED
     )
     with pytest.raises(UsageError, match="exists"):
         write_optuna(search.state, search.spec, path)
 
 
-def test_trials_of_an_earlier_wider_space_are_exported_too(search, tmp_path):
+def test_trials_of_an_earlier_wider_space_are_exported_too(search: Search, tmp_path: Path) -> None:
     space = {
         **search.spec.space,
         "weight": LogUniform(low=1, high=1.1),
@@ -104,7 +113,9 @@ KINDS = {
         ("fixed", "log_integer"),
     ],
 )
-def test_a_parameter_that_became_of_another_kind_is_exported(earlier, later, tmp_path):
+def test_a_parameter_that_became_of_another_kind_is_exported(
+    earlier: str, later: str, tmp_path: Path
+) -> None:
     ledger = Ledger.in_memory(clock=VirtualClock())
     for kind, trials in ((earlier, 4), (later, 8)):
         space = {"x": KINDS[kind], "y": Uniform(low=0, high=1)}

@@ -9,8 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tid_tune import searchfile
 from tid_tune.cli import app

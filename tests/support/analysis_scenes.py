@@ -1,7 +1,10 @@
 """Random ground truth and detections for the tests of the analysis."""
 
+from __future__ import annotations
+
 import contextlib
 import io
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -12,7 +15,14 @@ from tid_tune.report.analysis.columns import Detections, Truth
 GROUPS = ("animal", "animal", "vehicle", "vehicle", "thing", "")
 
 
-def random_truth(rng, images=12, boxes=70, classes=6, side=320.0, crowd=0.1):
+def random_truth(
+    rng: np.random.Generator,
+    images: int = 12,
+    boxes: int = 70,
+    classes: int = 6,
+    side: float = 320.0,
+    crowd: float = 0.1,
+) -> Truth:
     corner = rng.uniform(0, side * 0.7, (boxes, 2))
     size = np.exp(rng.uniform(np.log(8), np.log(side * 0.6), (boxes, 2)))
     sides = np.concatenate([corner, size], axis=1)
@@ -29,7 +39,13 @@ def random_truth(rng, images=12, boxes=70, classes=6, side=320.0, crowd=0.1):
     )
 
 
-def random_detections(rng, truth, per_box=3, background=40, ties=True):
+def random_detections(
+    rng: np.random.Generator,
+    truth: Truth,
+    per_box: int = 3,
+    background: int = 40,
+    ties: bool = True,
+) -> Detections:
     """Detections near the boxes, some of a wrong class, some anywhere; with equal scores."""
     index = np.repeat(np.arange(len(truth.boxes)), per_box)
     noise = rng.normal(0, 0.18, (len(index), 4)) * truth.boxes[index][:, [2, 3, 2, 3]]
@@ -51,8 +67,8 @@ def random_detections(rng, truth, per_box=3, background=40, ties=True):
     )
 
 
-def annotations(truth):
-    """The boxes as COCO annotations, ids from 1."""
+def coco_rows(truth: Truth) -> list[dict[str, Any]]:
+    """The boxes as COCO coco_rows, ids from 1."""
     return [
         {
             "id": row + 1,
@@ -66,7 +82,9 @@ def annotations(truth):
     ]
 
 
-def pycoco(truth, rows, results, **parameters):
+def pycoco(
+    truth: Truth, rows: list[dict[str, Any]], results: list[dict[str, Any]], **parameters: Any
+) -> Any:
     """Run pycocotools on annotation `rows` and `results`; return its finished COCOeval."""
     with contextlib.redirect_stdout(io.StringIO()):
         wanted = COCO()

@@ -1,7 +1,10 @@
 """Tiny detectors and their data for the tests of evaluation and export."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -75,7 +78,7 @@ work_dir = 'runs/x'
 """
 
 
-def config_text(kind, root="", model=PLAIN):
+def config_text(kind: str, root: Path | str = "", model: str = PLAIN) -> str:
     """The text of an mmdet config; with `root`, a digits folder, it has data."""
     detector = DETECTOR.format(
         kind=kind,
@@ -85,12 +88,12 @@ def config_text(kind, root="", model=PLAIN):
     return detector + model + (DATA.format(root=str(root)) if root else "")
 
 
-def write_config(path, kind, root="", model=PLAIN):
+def write_config(path: Path, kind: str, root: Path | str = "", model: str = PLAIN) -> Path:
     path.write_text(config_text(kind, root, model))
     return path
 
 
-def random_detector(config, seed=0):
+def random_detector(config: Any, seed: int = 0) -> Any:
     """The config's plain detector with random weights and unequal biases, in evaluation mode."""
     prepare()
     from mmdet.registry import MODELS
@@ -106,7 +109,7 @@ def random_detector(config, seed=0):
     return detector.eval()
 
 
-def trained_state(path: Path, steps=60):
+def trained_state(path: Path, steps: int = 60) -> dict[str, torch.Tensor]:
     """State dict of the plain GFL of the config at `path`, trained until it finds something."""
     prepare()
     from mmdet.registry import MODELS
@@ -132,7 +135,7 @@ def trained_state(path: Path, steps=60):
     return detector.state_dict()
 
 
-def mmdets_metric(config, state):
+def mmdets_metric(config: Any, state: dict[str, torch.Tensor]) -> Any:
     """CocoMetric's own report, unrounded: pycocotools on the json it wrote."""
     from mmdet.registry import METRICS, MODELS
     from mmengine.runner import Runner

@@ -111,7 +111,7 @@ Scores = list[list[list[tuple[float, float]]]]
 
 
 def importance(side: Side, batch: Batch, settings: dict[str, Any]) -> Scores:
-    sizes = [tuple(item.shape[2:]) for item in side.features]
+    sizes = [(item.shape[2], item.shape[3]) for item in side.features]
     scores: Scores = []
     for image, objects in enumerate(batch.objects):
         limits = thresholds(side, batch, image, sizes, settings)
@@ -256,7 +256,7 @@ class Result:
 def tid(student: Side, teacher: Side, batch: Batch, **changes: Any) -> Result:
     """Everything, for settings that differ from the defaults by `changes`."""
     settings = DEFAULTS | changes
-    sizes = [tuple(item.shape[2:]) for item in student.features]
+    sizes = [(item.shape[2], item.shape[3]) for item in student.features]
     ours = importance(student, batch, settings)
     theirs = importance(teacher, batch, settings)
     areas = assess(theirs, ours, batch, sizes, settings)

@@ -90,7 +90,12 @@ def setting(kind: str, case: str, teacher_kind: str | None = None, border: int =
         views.append(View(head.head, head, features, outputs))
         sides.append(Side(name, features, outputs, training))
     context = Context(
-        *views, [item.gt_instances for item in data], [item.metainfo for item in data], 0, 0
+        views[0],
+        views[1],
+        [item.gt_instances for item in data],
+        [item.metainfo for item in data],
+        0,
+        0,
     )
     labeled = [
         [(tuple(box), index % CLASSES) for index, box in enumerate(image)] for image in boxes

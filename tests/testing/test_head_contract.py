@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import pytest
 from torch import Tensor, nn
 
@@ -40,7 +42,7 @@ class OfAnyMode(FCOSAdapter):
 class WithoutCenterness(FCOSAdapter):
     """Forgets what the class score is multiplied with."""
 
-    score_factor = None
+    score_factor: ClassVar[Any] = None
 
 
 class UpsideDown(GFLAdapter):

@@ -30,6 +30,7 @@ from tid_tune.tracking.mlflow_sync import PARENT_TAG, TRIAL_TAG, Mirror, child_n
 from tid_tune.tracking.tracker import Tracker
 
 MAP = "coco/bbox_mAP"
+Params = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -48,14 +49,14 @@ def spec(request: pytest.FixtureRequest) -> SearchSpec:
     )
 
 
-def suggest(trial: str, label: str = "", **params: Any) -> Suggested:
+def suggest(trial: str, params: Params | None = None, label: str = "") -> Suggested:
     return Suggested(
         time=1.0,
         trial=trial,
         stage="search",
         label=label,
-        params=params,
-        edits=params,
+        params=params or {},
+        edits=params or {},
         seed=3,
         origin="tpe",
         method="",
@@ -86,16 +87,16 @@ def end(trial: str, status: Status, reason: str = "", cause: Cause | None = None
 
 STORY: list[Event] = [
     Opened(spec={}, version=2, run_id="run", config_hash=None),
-    suggest("t0001", **{"optim_wrapper.optimizer.lr": 0.001}),
+    suggest("t0001", {"optim_wrapper.optimizer.lr": 0.001}),
     start("t0001"),
     report("t0001", 1, 0.1),
-    suggest("t0002", **{"optim_wrapper.optimizer.lr": 0.002}),
+    suggest("t0002", {"optim_wrapper.optimizer.lr": 0.002}),
     start("t0002"),
     report("t0001", 2, 0.3),
     end("t0001", Status.COMPLETED),
     report("t0002", 1, 0.05),
     end("t0002", Status.STOPPED, "rung 1: 0.05 is not in the best third"),
-    suggest("t0003", **{"optim_wrapper.optimizer.lr": 0.009}),
+    suggest("t0003", {"optim_wrapper.optimizer.lr": 0.009}),
     start("t0003"),
     end("t0003", Status.FAILED, "the loss is not finite", Cause.NAN),
     Closed(time=10.0, reason="finished"),
@@ -173,10 +174,11 @@ def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> 
         first.apply(event)
     assert children(spec, uri)["t0001"].info.status == "KILLED"
     second = mirror(spec, uri)
-    for event in [*interrupted, start("t0001", step=1)]:
+    resumed = start("t0001", step=1)
+    for event in (*interrupted, resumed):
         second.apply(event)
     assert children(spec, uri)["t0001"].info.status == "RUNNING"
-    for event in [report("t0001", 2, 0.2), end("t0001", Status.COMPLETED)]:
+    for event in (report("t0001", 2, 0.2), end("t0001", Status.COMPLETED)):
         second.apply(event)
     run = children(spec, uri)["t0001"]
     assert run.info.status == "FINISHED"
@@ -271,7 +273,7 @@ def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) 
     )
     made = mirror(spec, uri)
     story: list[Event] = [
-        suggest("t0001", **{lr: 0.001}),
+        suggest("t0001", {lr: 0.001}),
         start("t0001"),
         report("t0001", 1, 0.1),
         exploit,
@@ -287,7 +289,7 @@ def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) 
 
 
 def test_a_child_is_named_by_what_differs() -> None:
-    event = suggest("t0007", **{"model.distillation.key_weight": 0.3141592})
+    event = suggest("t0007", {"model.distillation.key_weight": 0.3141592})
     assert child_name(event) == "t0007 key_weight=0.314"
     assert child_name(replace(event, label="fgd")) == "t0007 fgd key_weight=0.314"
     assert child_name(event, fixed=["model.distillation.key_weight"]) == "t0007"

@@ -1,5 +1,11 @@
 """Trials of a Distiller: searched values are in effect, proved, logged, and survive a restore."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -18,7 +24,7 @@ custom_imports = dict(imports=['tid_tune.distill.distiller'], allow_failed_impor
 
 
 @pytest.fixture
-def distilled(shapes_config, tmp_path):
+def distilled(shapes_config: Callable[..., Path], tmp_path: Path) -> Path:
     """The config of a student, with a teacher trained for one epoch."""
     teacher = shapes_config(name="teacher.py", width=8)
     with make(teacher, tmp_path, epochs=1) as trial:
@@ -27,7 +33,15 @@ def distilled(shapes_config, tmp_path):
     return shapes_config(DISTILLER.format(folder=tmp_path), flip=0.5)
 
 
-def make(config, tmp_path, params=None, *, epochs=2, every=None, **options):
+def make(
+    config: Path,
+    tmp_path: Path,
+    params: dict[str, Any] | None = None,
+    *,
+    epochs: int = 2,
+    every: Interval | None = None,
+    **options: Any,
+) -> Trial:
     return Trial(
         config,
         params or {},
@@ -40,12 +54,14 @@ def make(config, tmp_path, params=None, *, epochs=2, every=None, **options):
     )
 
 
-def log_only(metrics):
+def log_only(metrics: dict[str, float]) -> dict[str, float]:
     clock = ("seconds", "per_second")
     return {k: v for k, v in metrics.items() if k.startswith("train/") and not k.endswith(clock)}
 
 
-def test_reports_carry_the_terms_of_distillation_and_their_ratio(distilled, tmp_path):
+def test_reports_carry_the_terms_of_distillation_and_their_ratio(
+    distilled: Path, tmp_path: Path
+) -> None:
     with make(distilled, tmp_path, epochs=1, measure_teacher=True) as trial:
         metrics = trial.step().metrics
     terms = {k for k in metrics if k.startswith("train/loss_distill_")}
@@ -59,7 +75,9 @@ def test_reports_carry_the_terms_of_distillation_and_their_ratio(distilled, tmp_
     assert "teacher/coco/bbox_mAP" in metrics
 
 
-def test_measuring_the_teacher_changes_nothing_in_the_student(distilled, tmp_path):
+def test_measuring_the_teacher_changes_nothing_in_the_student(
+    distilled: Path, tmp_path: Path
+) -> None:
     found = []
     for measure in (False, True):
         with make(distilled, tmp_path, measure_teacher=measure) as trial:
@@ -68,12 +86,16 @@ def test_measuring_the_teacher_changes_nothing_in_the_student(distilled, tmp_pat
     assert found[0] == found[1]
 
 
-def conv_operations(height, width, channels_in, channels_out, kernel):
+def conv_operations(
+    height: int, width: int, channels_in: int, channels_out: int, kernel: int
+) -> int:
     """Multiplications and additions of one convolution that gives height x width points."""
     return 2 * height * width * channels_in * channels_out * kernel**2
 
 
-def test_costs_are_those_of_the_student_alone(distilled, shapes_config, tmp_path):
+def test_costs_are_those_of_the_student_alone(
+    distilled: Path, shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     """Whether it is distilled or not: the teacher stays behind."""
     plain = shapes_config(name="plain.py")
     found = []
@@ -87,7 +109,9 @@ def test_costs_are_those_of_the_student_alone(distilled, shapes_config, tmp_path
     assert 0 < found[0]["latency_ms"] < 5000
 
 
-def test_operations_are_those_of_one_image(shapes_config, tmp_path):
+def test_operations_are_those_of_one_image(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     """A deeper head costs its convolutions: two towers, on maps of 16x16 and 8x8."""
     found = []
     for convs in (1, 2):
@@ -98,7 +122,7 @@ def test_operations_are_those_of_one_image(shapes_config, tmp_path):
     assert 1e9 * (found[1] - found[0]) == pytest.approx(added)
 
 
-def test_measuring_costs_changes_nothing_in_the_training(distilled, tmp_path):
+def test_measuring_costs_changes_nothing_in_the_training(distilled: Path, tmp_path: Path) -> None:
     found = []
     for costs in ((), ("latency_ms", "gflops", "params_m")):
         with make(distilled, tmp_path, costs=costs) as trial:
@@ -107,7 +131,9 @@ def test_measuring_costs_changes_nothing_in_the_training(distilled, tmp_path):
     assert found[0] == found[1]
 
 
-def test_a_restored_distillation_goes_on_in_the_middle_of_its_warm_up(distilled, tmp_path):
+def test_a_restored_distillation_goes_on_in_the_middle_of_its_warm_up(
+    distilled: Path, tmp_path: Path
+) -> None:
     every = Interval(count=3, unit="iter")
     with make(distilled, tmp_path, every=every) as whole:
         expected = [log_only(whole.step().metrics) for _ in range(3)][-1]
@@ -119,7 +145,7 @@ def test_a_restored_distillation_goes_on_in_the_middle_of_its_warm_up(distilled,
         assert log_only(second.step().metrics) == expected
 
 
-def test_a_checkpoint_has_the_student_and_not_the_teacher(distilled, tmp_path):
+def test_a_checkpoint_has_the_student_and_not_the_teacher(distilled: Path, tmp_path: Path) -> None:
     with make(distilled, tmp_path, epochs=1) as trial:
         trial.step()
         trial.save(tmp_path / "one.pth")
@@ -139,7 +165,9 @@ SEARCHED = {
 }
 
 
-def test_searched_values_are_read_back_from_the_live_objects(distilled, tmp_path):
+def test_searched_values_are_read_back_from_the_live_objects(
+    distilled: Path, tmp_path: Path
+) -> None:
     with make(distilled, tmp_path, SEARCHED) as trial:
         trial.proof()
         assert trial.effective() == SEARCHED
@@ -154,7 +182,7 @@ def test_searched_values_are_read_back_from_the_live_objects(distilled, tmp_path
     assert "momentum" not in text
 
 
-def test_proof_sees_a_method_that_uses_other_settings(distilled, tmp_path):
+def test_proof_sees_a_method_that_uses_other_settings(distilled: Path, tmp_path: Path) -> None:
     with make(distilled, tmp_path, {"model.distillation.loss_weight": 0.7}) as trial:
         object.__setattr__(trial.model.method.settings, "loss_weight", 2.0)
         with pytest.raises(TrialError, match=r"should be 0\.7 but 2\.0"):
@@ -168,14 +196,18 @@ def test_proof_sees_a_method_that_uses_other_settings(distilled, tmp_path):
         "auto_scale_lr = dict(enable=True, base_batch_size=16)\n",
     ],
 )
-def test_the_learning_rate_is_proved_before_factors_are_applied(shapes_config, tmp_path, more):
+def test_the_learning_rate_is_proved_before_factors_are_applied(
+    shapes_config: Callable[..., Path], tmp_path: Path, more: str
+) -> None:
     params = {"optim_wrapper.optimizer.lr": 0.02}
     with make(shapes_config(more), tmp_path, params) as trial:
         assert trial.effective()["optim_wrapper.optimizer.lr"] == pytest.approx(0.02)
         trial.proof()
 
 
-def test_a_constant_of_another_method_is_carried_without_effect(distilled, tmp_path):
+def test_a_constant_of_another_method_is_carried_without_effect(
+    distilled: Path, tmp_path: Path
+) -> None:
     params = {"model.distillation.method": "none", "model.distillation.key_weight": 3.0}
     with make(distilled, tmp_path, params, epochs=1) as trial:
         trial.proof()
@@ -183,12 +215,12 @@ def test_a_constant_of_another_method_is_carried_without_effect(distilled, tmp_p
         assert not any("distill" in name for name in trial.step().metrics)
 
 
-def test_a_misspelt_constant_is_a_config_error(distilled, tmp_path):
+def test_a_misspelt_constant_is_a_config_error(distilled: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="key_weigth"):
         make(distilled, tmp_path, {"model.distillation.key_weigth": 1.0})
 
 
-def test_weight_zero_trains_the_student_alone(distilled, tmp_path):
+def test_weight_zero_trains_the_student_alone(distilled: Path, tmp_path: Path) -> None:
     found = []
     for params in (
         {"model.distillation.method": "none"},

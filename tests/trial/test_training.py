@@ -1,6 +1,10 @@
 """`tid-tune train`: a folder that is finished once, resumed when it was not, never mixed up."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,20 +21,20 @@ from tid_tune.trial.training import Unwatched, train
 class StopAfter(Unwatched):
     """Interrupts training when an epoch is over, as Ctrl-C would."""
 
-    def __init__(self, epoch):
+    def __init__(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def iterated(self, done, total):
+    def iterated(self, done: int, total: int) -> None:
         if done > self.epoch * 5:
             raise KeyboardInterrupt
 
 
 @pytest.fixture
-def config(shapes_config):
+def config(shapes_config: Callable[..., Path]) -> Path:
     return shapes_config("train_cfg['max_epochs'] = 2\n", flip=0.5)
 
 
-def test_a_finished_folder_has_weights_config_and_metrics(config, tmp_path):
+def test_a_finished_folder_has_weights_config_and_metrics(config: Path, tmp_path: Path) -> None:
     record, trained = train(config, tmp_path / "run")
     assert trained
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
@@ -47,7 +51,7 @@ def test_a_finished_folder_has_weights_config_and_metrics(config, tmp_path):
     assert [entry["epoch"] for entry in written["history"]] == [1.0, 2.0]
 
 
-def test_an_interrupted_training_ends_as_if_it_had_not_been(config, tmp_path):
+def test_an_interrupted_training_ends_as_if_it_had_not_been(config: Path, tmp_path: Path) -> None:
     whole, _ = train(config, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "run", watcher=StopAfter(1))
@@ -60,7 +64,7 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(config, tmp_path):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_finished_folder_is_left_alone_unless_asked(config, tmp_path):
+def test_a_finished_folder_is_left_alone_unless_asked(config: Path, tmp_path: Path) -> None:
     train(config, tmp_path / "run", epochs=1)
     before = (tmp_path / "run" / "checkpoint.pth").stat().st_mtime_ns
     assert train(config, tmp_path / "run", epochs=1)[1] is False
@@ -68,7 +72,9 @@ def test_a_finished_folder_is_left_alone_unless_asked(config, tmp_path):
     assert train(config, tmp_path / "run", epochs=1, fresh=True)[1] is True
 
 
-def test_a_folder_of_another_training_is_refused(config, shapes_config, tmp_path):
+def test_a_folder_of_another_training_is_refused(
+    config: Path, shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     train(config, tmp_path / "run", epochs=1)
     with pytest.raises(UsageError, match=r"epochs differs \(1, now 2\)"):
         train(config, tmp_path / "run", epochs=2)
@@ -79,13 +85,17 @@ def test_a_folder_of_another_training_is_refused(config, shapes_config, tmp_path
         train(other, tmp_path / "run", epochs=1)
 
 
-def test_a_config_in_iterations_needs_epochs(shapes_config, tmp_path):
+def test_a_config_in_iterations_needs_epochs(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     config = shapes_config("train_cfg = dict(by_epoch=False, max_iters=9)\n")
     with pytest.raises(ConfigError, match="--epochs"):
         train(config, tmp_path / "run")
 
 
-def test_the_command_prints_a_line_per_epoch_and_then_says_it_is_finished(config, tmp_path):
+def test_the_command_prints_a_line_per_epoch_and_then_says_it_is_finished(
+    config: Path, tmp_path: Path
+) -> None:
     app = Typer()
     app.command()(train_command)
     arguments = [str(config), "--work-dir", str(tmp_path / "run")]

@@ -1,10 +1,15 @@
 """A trial trains what mmengine would train, and can be stopped and restored at any interval."""
 
+from __future__ import annotations
+
 import copy
 import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +18,7 @@ from tid_tune.errors import ConfigError, DataError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, load_weights
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.searchfile.model import Interval
-from tid_tune.trial.trial import Trial
+from tid_tune.trial.trial import Trial, TrialReport
 
 EPOCH = Interval()
 EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1, update_buffers=True)]\n"
@@ -21,7 +26,16 @@ CLIP = "optim_wrapper.update(clip_grad=dict(max_norm=0.1))\n"
 ACCUMULATE = "optim_wrapper.update(accumulative_counts=3)\n"
 
 
-def make(config, tmp_path, params=None, *, epochs=2, every=EPOCH, seed=3, **options):
+def make(
+    config: Path,
+    tmp_path: Path,
+    params: dict[str, Any] | None = None,
+    *,
+    epochs: int = 2,
+    every: Interval = EPOCH,
+    seed: int = 3,
+    **options: Any,
+) -> Trial:
     return Trial(
         config,
         params or {},
@@ -34,34 +48,36 @@ def make(config, tmp_path, params=None, *, epochs=2, every=EPOCH, seed=3, **opti
     )
 
 
-def weights(trial):
+def weights(trial: Trial) -> dict[str, torch.Tensor]:
     return {k: v.clone() for k, v in trial.model.state_dict().items()}
 
 
-def assert_same(left, right):
+def assert_same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
     assert left.keys() == right.keys()
     different = [name for name in left if not torch.equal(left[name], right[name])]
     assert different == []
 
 
-def run_to_end(trial):
+def run_to_end(trial: Trial) -> list[TrialReport]:
     reports = [trial.step()]
     while not reports[-1].done:
         reports.append(trial.step())
     return reports
 
 
-def evaluation(report):
+def evaluation(report: TrialReport) -> dict[str, float]:
     return {k: v for k, v in report.metrics.items() if not k.startswith("train/")}
 
 
-def trained(report):
+def trained(report: TrialReport) -> dict[str, float]:
     """What training gave, without the clock's part."""
     clock = ("seconds", "per_second")
     return {k: v for k, v in report.metrics.items() if not k.endswith(clock)}
 
 
-def test_a_trial_reports_every_epoch_until_its_full_length(shapes_config, tmp_path, capsys):
+def test_a_trial_reports_every_epoch_until_its_full_length(
+    shapes_config: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with make(shapes_config(), tmp_path) as trial:
         reports = run_to_end(trial)
         assert trial.done
@@ -77,14 +93,18 @@ def test_a_trial_reports_every_epoch_until_its_full_length(shapes_config, tmp_pa
     assert capsys.readouterr() == ("", "")
 
 
-def test_intervals_of_iterations_cross_epochs_and_the_last_is_shorter(shapes_config, tmp_path):
+def test_intervals_of_iterations_cross_epochs_and_the_last_is_shorter(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     with make(shapes_config(), tmp_path, every=Interval(count=4, unit="iter")) as trial:
         reports = run_to_end(trial)
     assert [(r.step, r.epoch) for r in reports] == [(4, 0.8), (8, 1.6), (10, 2.0)]
     assert [r.images for r in reports] == [8, 8, 4]
 
 
-def train_with_mmengine(config, tmp_path, epochs, seed):
+def train_with_mmengine(
+    config: Path, tmp_path: Path, epochs: int, seed: int
+) -> dict[str, torch.Tensor]:
     """Train by mmengine's own Runner and loop: the reference."""
     from mmengine.runner import Runner
 
@@ -101,7 +121,9 @@ def train_with_mmengine(config, tmp_path, epochs, seed):
 
 
 @pytest.mark.parametrize("more", ["", EMA + CLIP, ACCUMULATE])
-def test_a_trial_ends_with_the_weights_of_an_mmengine_run(shapes_config, tmp_path, more):
+def test_a_trial_ends_with_the_weights_of_an_mmengine_run(
+    shapes_config: Callable[..., Path], tmp_path: Path, more: str
+) -> None:
     config = shapes_config(more)
     reference = train_with_mmengine(config, tmp_path, epochs=4, seed=3)
     with make(config, tmp_path, epochs=4, every=Interval(count=7, unit="iter")) as trial:
@@ -120,8 +142,8 @@ def test_a_trial_ends_with_the_weights_of_an_mmengine_run(shapes_config, tmp_pat
     ],
 )
 def test_a_restored_trial_equals_an_uninterrupted_one(
-    shapes_config, tmp_path, more, every, workers
-):
+    shapes_config: Callable[..., Path], tmp_path: Path, more: str, every: Interval, workers: int
+) -> None:
     config = shapes_config(more, flip=0.5, workers=workers)
     with make(config, tmp_path, every=every) as whole:
         expected = run_to_end(whole)
@@ -144,7 +166,9 @@ def test_a_restored_trial_equals_an_uninterrupted_one(
     assert left["message_hub"]["runtime_info"]["iter"] == 9
 
 
-def test_augmentation_does_not_depend_on_the_number_of_workers(shapes_config, tmp_path):
+def test_augmentation_does_not_depend_on_the_number_of_workers(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     found = []
     for workers in (0, 2):
         config = shapes_config(flip=0.5, workers=workers)
@@ -154,7 +178,9 @@ def test_augmentation_does_not_depend_on_the_number_of_workers(shapes_config, tm
     assert_same(*found)
 
 
-def test_trials_after_each_other_in_a_process_do_not_touch(shapes_config, tmp_path):
+def test_trials_after_each_other_in_a_process_do_not_touch(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     config = shapes_config(EMA, flip=0.5)
     other = {"optim_wrapper.optimizer.lr": 0.03}
     with make(config, tmp_path, epochs=1) as trial:
@@ -165,10 +191,10 @@ def test_trials_after_each_other_in_a_process_do_not_touch(shapes_config, tmp_pa
         assert trained(trial.step()) == first
 
 
-def test_close_puts_the_process_back(shapes_config, tmp_path):
+def test_close_puts_the_process_back(shapes_config: Callable[..., Path], tmp_path: Path) -> None:
     from mmengine.logging import MessageHub, MMLogger
 
-    def process():
+    def process() -> tuple[Any, ...]:
         return (
             set(MMLogger._instance_dict),
             set(MessageHub._instance_dict),
@@ -190,7 +216,9 @@ def test_close_puts_the_process_back(shapes_config, tmp_path):
         trial.step()
 
 
-def test_a_diverging_trial_fails_as_nan_within_the_interval(shapes_config, tmp_path):
+def test_a_diverging_trial_fails_as_nan_within_the_interval(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     with (
         make(shapes_config(), tmp_path, {"optim_wrapper.optimizer.lr": 1e12}) as trial,
         pytest.raises(TrialError, match=r"loss.*(nan|inf)") as caught,
@@ -199,18 +227,24 @@ def test_a_diverging_trial_fails_as_nan_within_the_interval(shapes_config, tmp_p
     assert caught.value.kind == "nan"
 
 
-def test_a_config_nothing_can_be_built_from_is_the_users_failure(shapes_config, tmp_path):
+def test_a_config_nothing_can_be_built_from_is_the_users_failure(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     with pytest.raises(TrialError, match="no_such_option") as caught:
         make(shapes_config("model['no_such_option'] = 1\n"), tmp_path)
     assert caught.value.kind == "user"
 
 
-def test_a_config_without_validation_data_says_so(shapes_config, tmp_path):
+def test_a_config_without_validation_data_says_so(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="`val_evaluator`"):
         make(shapes_config("val_evaluator = None\n"), tmp_path)
 
 
-def test_loaders_without_workers_may_keep_what_is_said_of_workers(shapes_config, tmp_path):
+def test_loaders_without_workers_may_keep_what_is_said_of_workers(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     """As in mmdet's base configs, where a search sets `num_workers` to 0."""
     more = "".join(
         f"{part}_dataloader.update(persistent_workers=True, prefetch_factor=2)\n"
@@ -220,18 +254,24 @@ def test_loaders_without_workers_may_keep_what_is_said_of_workers(shapes_config,
         assert trial.step().done
 
 
-def test_too_few_images_for_a_batch_are_a_data_error(shapes_config, tmp_path):
+def test_too_few_images_for_a_batch_are_a_data_error(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     more = "train_dataloader.update(batch_size=16, drop_last=True)\n"
     with pytest.raises(DataError, match="10 images"):
         make(shapes_config(more), tmp_path)
 
 
-def test_an_untrained_detector_without_detections_scores_zero(shapes_config, tmp_path):
+def test_an_untrained_detector_without_detections_scores_zero(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     with make(shapes_config(), tmp_path, {"model.test_cfg.score_thr": 0.999}, epochs=1) as trial:
         assert evaluation(trial.step())["coco/bbox_mAP"] == 0.0
 
 
-def test_a_restored_trial_takes_over_a_changed_learning_rate(shapes_config, tmp_path):
+def test_a_restored_trial_takes_over_a_changed_learning_rate(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     config = shapes_config()
     with make(config, tmp_path, epochs=4) as trial:
         trial.step()
@@ -247,13 +287,17 @@ def test_a_restored_trial_takes_over_a_changed_learning_rate(shapes_config, tmp_
         assert trial.step().metrics["train/lr"] == pytest.approx(0.002)
 
 
-def test_a_checkpoint_of_weights_alone_cannot_be_restored_from(shapes_config, tmp_path):
+def test_a_checkpoint_of_weights_alone_cannot_be_restored_from(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     torch.save({"state_dict": {"w": torch.ones(1)}}, tmp_path / "weights.pth")
     with pytest.raises(ConfigError, match="weights only"):
         make(shapes_config(), tmp_path, restore_from=tmp_path / "weights.pth")
 
 
-def test_an_infinite_sampler_is_resumed_by_epochs(shapes_config, tmp_path):
+def test_an_infinite_sampler_is_resumed_by_epochs(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     more = (
         "train_dataloader['sampler'] = dict(type='InfiniteSampler', shuffle=True)\n"
         "train_cfg = dict(by_epoch=False, max_iters=20)\n"
@@ -262,7 +306,9 @@ def test_an_infinite_sampler_is_resumed_by_epochs(shapes_config, tmp_path):
         assert run_to_end(trial)[-1].step == 10
 
 
-def test_a_schedule_is_fitted_to_the_trials_length(shapes_config, tmp_path):
+def test_a_schedule_is_fitted_to_the_trials_length(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     """The config halves its 4 epochs' schedule: warm-up of 2 iterations, both decays after one."""
     with make(shapes_config(), tmp_path, epochs=2) as trial:
         first, second = run_to_end(trial)
@@ -270,7 +316,9 @@ def test_a_schedule_is_fitted_to_the_trials_length(shapes_config, tmp_path):
     assert second.metrics["train/lr"] == pytest.approx(0.01 * 0.1**2)
 
 
-def test_the_gradient_norm_is_that_before_clipping(shapes_config, tmp_path):
+def test_the_gradient_norm_is_that_before_clipping(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     norms = []
     every = Interval(count=1, unit="iter")
     for name, more in (("free", ""), ("clipped", CLIP)):
@@ -280,8 +328,10 @@ def test_the_gradient_norm_is_that_before_clipping(shapes_config, tmp_path):
     assert norms[0] > 0.1  # so that clipping to 0.1 has clipped
 
 
-def test_a_full_gpu_is_a_failure_of_its_own_kind(shapes_config, tmp_path, monkeypatch):
-    def full(*_, **__):
+def test_a_full_gpu_is_a_failure_of_its_own_kind(
+    shapes_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
 
     with make(shapes_config(), tmp_path) as trial:
@@ -303,7 +353,9 @@ with Trial(config, {}, seed=3, epochs=1, report_every=Interval(), work_dir=work_
 """
 
 
-def test_a_trial_after_another_equals_one_in_a_fresh_process(shapes_config, tmp_path):
+def test_a_trial_after_another_equals_one_in_a_fresh_process(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     config = shapes_config(EMA, flip=0.5)
     other = shapes_config("randomness = dict(deterministic=True)\n", name="other.py", width=8)
     with make(other, tmp_path, epochs=1, seed=9) as trial:
@@ -321,8 +373,8 @@ def test_a_trial_after_another_equals_one_in_a_fresh_process(shapes_config, tmp_
 
 
 def test_a_fraction_trains_on_part_of_the_images_and_small_parts_lie_in_large_ones(
-    shapes_config, tmp_path
-):
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
     used = {}
     for fraction in (0.25, 0.5, 1.0):
         with make(shapes_config(), tmp_path, epochs=1, fraction=fraction) as trial:

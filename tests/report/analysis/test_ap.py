@@ -1,13 +1,17 @@
 """AP tables against pycocotools and mmdet's own metrics on the same detections."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import json
 from multiprocessing.pool import ThreadPool
+from typing import Any
 
 import numpy as np
 import pytest
-from support.analysis_scenes import annotations, pycoco, random_detections, random_truth
+from numpy.typing import NDArray
+from support.analysis_scenes import coco_rows, pycoco, random_detections, random_truth
 
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.report.analysis.ap import coco_table
@@ -16,11 +20,11 @@ from tid_tune.report.analysis.voc import voc_ap, voc_map
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_table_is_pycocotools_table(seed):
+def test_the_table_is_pycocotools_table(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth = random_truth(rng)
     detections = random_detections(rng, truth, per_box=12 if seed == 0 else 3)
-    reference = pycoco(truth, annotations(truth), detections.as_coco(truth))
+    reference = pycoco(truth, coco_rows(truth), detections.as_coco(truth))
     with contextlib.redirect_stdout(io.StringIO()):
         reference.summarize()
     table = coco_table(truth, detections)
@@ -33,11 +37,11 @@ def test_the_table_is_pycocotools_table(seed):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_every_curve_and_recall_behind_the_table_is_pycocotools(seed):
+def test_every_curve_and_recall_behind_the_table_is_pycocotools(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth = random_truth(rng)
     detections = random_detections(rng, truth)
-    reference = pycoco(truth, annotations(truth), detections.as_coco(truth)).eval
+    reference = pycoco(truth, coco_rows(truth), detections.as_coco(truth)).eval
     precision, recall = (
         np.where(reference[name] < 0, np.nan, reference[name]) for name in ("precision", "recall")
     )
@@ -54,7 +58,7 @@ def test_every_curve_and_recall_behind_the_table_is_pycocotools(seed):
     )
 
 
-def test_no_detections_are_zero_ap_and_absent_classes_are_nan():
+def test_no_detections_are_zero_ap_and_absent_classes_are_nan() -> None:
     truth = random_truth(np.random.default_rng(0), boxes=4, crowd=0.0)
     nothing = Detections(
         np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 4)), np.zeros(0)
@@ -66,7 +70,7 @@ def test_no_detections_are_zero_ap_and_absent_classes_are_nan():
     assert (by_class[truth.counts() > 0] == 0).all()
 
 
-def test_the_truth_of_a_coco_file_follows_its_categories_not_the_configs_order():
+def test_the_truth_of_a_coco_file_follows_its_categories_not_the_configs_order() -> None:
     document = {
         "images": [{"id": 9}, {"id": 4}],
         "categories": [
@@ -93,11 +97,11 @@ def test_the_truth_of_a_coco_file_follows_its_categories_not_the_configs_order()
     assert (only.image_ids, only.box_image.tolist(), only.box_class.tolist()) == ((9,), [0], [1])
 
 
-def corners_of(boxes):
+def corners_of(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
-def voc_scene(seed):
+def voc_scene(seed: int) -> tuple[Any, ...]:
     """Boxes on whole pixels, and detections in single precision, as mmdet has both."""
     rng = np.random.default_rng(seed)
     scene = random_truth(rng, images=6, boxes=40, classes=4)
@@ -128,7 +132,7 @@ def voc_scene(seed):
 
 @pytest.mark.parametrize("mode", ["11points", "area"])
 @pytest.mark.parametrize("seed", range(2))
-def test_voc_ap_is_mmdets(seed, mode, monkeypatch):
+def test_voc_ap_is_mmdets(seed: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare()
     from mmdet.evaluation import eval_map
 
@@ -162,7 +166,7 @@ def test_voc_ap_is_mmdets(seed, mode, monkeypatch):
     assert voc_map(mine)[mode] == pytest.approx(expected, abs=1e-6)
 
 
-def test_result_rows_carry_the_files_own_ids():
+def test_result_rows_carry_the_files_own_ids() -> None:
     truth = random_truth(np.random.default_rng(0))
     row = random_detections(np.random.default_rng(1), truth).as_coco(truth)[0]
     assert json.loads(json.dumps(row)) == row
