@@ -28,7 +28,7 @@ from typing import Any
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.decision import Assignment, Continue
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import Sampler, Scheduler, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import Choice, LogUniform, Uniform
 
 OBJECTIVE = "coco/bbox_mAP"
@@ -51,8 +51,8 @@ def make_spec(trials: int, sampler: str, scheduler: str) -> SearchSpec:
             "lr": LogUniform(low=1e-3, high=1e-2),
         },
         trials=trials,
-        sampler=Sampler(type=sampler),
-        scheduler=Scheduler(type=scheduler),
+        sampler={"type": sampler},
+        scheduler={"type": scheduler},
     )
 
 

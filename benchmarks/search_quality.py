@@ -30,7 +30,7 @@ from tid_tune.results.ranking import winning_trial
 from tid_tune.search.decision import Assignment
 from tid_tune.search.simulate import simulate
 from tid_tune.search.stages.verdict import judge
-from tid_tune.searchfile.model import Budget, Confirm, Sampler, SearchSpec
+from tid_tune.searchfile.model import Budget, Confirm, SearchSpec
 from tid_tune.space import Choice, LogUniform, Uniform
 
 
@@ -50,7 +50,7 @@ def tid_tune(
         epochs=EPOCHS,
         space={**space, "select": Choice(values=("threshold", "quantile"))},
         trials=10_000,
-        sampler=Sampler(type=sampler, seed=seed),
+        sampler={"type": sampler, "seed": seed},
         budget=Budget(x=TRAININGS),
         baseline=False,
         **options,

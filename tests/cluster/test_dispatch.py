@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from support.search_cases import scheduler_of
 from support.toy import OBJECTIVE
 
 from tid_tune.cluster.dispatch import Dispatcher
@@ -11,7 +12,7 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import Scheduler, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import Uniform
 
 
@@ -25,7 +26,7 @@ def test_old_checkpoints_are_deleted_before_a_trial_writes_new_ones_of_the_same_
         trials=1,
         baseline=False,
         space={"optim_wrapper.optimizer.lr": Uniform(low=0, high=1)},
-        scheduler=Scheduler(fidelity="data"),
+        scheduler=scheduler_of(fidelity="data"),
     )
     ledger = Ledger.in_memory()
     search = Search.open(spec, ledger)

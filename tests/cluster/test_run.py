@@ -148,7 +148,7 @@ def test_killing_the_driver_at_random_moments_changes_nothing(
     code, output = workplace.run(*options)
     assert code == 0, output
 
-    spec = SearchSpec.model_validate(workplace.state().spec)
+    spec = SearchSpec.recorded(workplace.state().spec)
     uninterrupted = simulate(spec, toy_metrics, workers=2).state
     assert values(workplace.state()) == values(uninterrupted)
     assert_nothing_was_trained_twice(workplace)

@@ -45,7 +45,7 @@ def curve(assignment: Assignment, epoch: float) -> dict[str, float]:
 def spec_of(ledger: Path) -> SearchSpec:
     first = next(read_events(ledger))
     assert isinstance(first, Opened)
-    return SearchSpec.model_validate(first.spec)
+    return SearchSpec.recorded(first.spec)
 
 
 def comparable(events: list[Event]) -> list[dict[str, Any]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.search_cases import make_spec
+from support.search_cases import make_spec, scheduler_of
 
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.results.ranking import Row, leaderboard
 from tid_tune.search.simulate import simulate
-from tid_tune.searchfile.model import Scheduler
 from tid_tune.space import Choice, Fixed, Uniform
 
 
@@ -20,7 +19,7 @@ def shown(width: int, **changes: Any) -> tuple[list[Row], list[str]]:
             "epochs": 3,
             "space": {"a.lr": Uniform(low=0, high=1), "b.batch": Fixed(value=4)},
             "trials": 5,
-            "scheduler": Scheduler(type="none"),
+            "scheduler": scheduler_of("none"),
             **changes,
         }
     )

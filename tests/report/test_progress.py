@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.search_cases import make_spec
+from support.search_cases import make_spec, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
@@ -15,7 +15,7 @@ from tid_tune.results.ranking import best_trial, leaderboard, winning_row
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.searchfile.model import Budget, Confirm, Scheduler, SearchSpec
+from tid_tune.searchfile.model import Budget, Confirm, SearchSpec
 from tid_tune.space import Uniform
 
 
@@ -30,7 +30,7 @@ def spec_of(**changes: Any) -> SearchSpec:
         "objectives": {"map": "max"},
         "space": {"weight": Uniform(low=0, high=1)},
         "baseline": False,
-        "scheduler": Scheduler(type="none"),
+        "scheduler": scheduler_of("none"),
     }
     return make_spec(**fields | changes)
 
@@ -52,7 +52,7 @@ def shown(spec: SearchSpec, planned: int, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_counts_and_cost_are_those_of_the_search_also_where_trials_get_more_data() -> None:
-    scheduler = Scheduler(type="hyperband", fidelity="data")
+    scheduler = scheduler_of("hyperband", fidelity="data")
     progress, run = followed(spec_of(epochs=9, trials=9, scheduler=scheduler), 9)
     search = progress.search
     search.observe(progress.apply)
@@ -125,7 +125,7 @@ def test_off_a_terminal_a_long_silence_is_broken_by_a_report(
 
 
 def test_a_population_that_waits_and_exploits_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    scheduler = Scheduler(type="pbt", interval_epochs=1, quantile=0.5)
+    scheduler = scheduler_of("pbt", interval_epochs=1, quantile=0.5)
     lines = shown(spec_of(epochs=2, trials=4, scheduler=scheduler), 4, capsys)
     assert sum("paused at epoch 1" in line for line in lines) == 4
     assert not any("interrupted" in line for line in lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from support.search_cases import make_spec
+from support.search_cases import make_spec, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
@@ -14,7 +14,6 @@ from tid_tune.report.tables import changes_table, report_table
 from tid_tune.results.one_trial import changes
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import VirtualClock, simulate
-from tid_tune.searchfile.model import Scheduler
 from tid_tune.space import Uniform
 
 
@@ -25,7 +24,7 @@ def searched(folder: Path, **scheduler: Any) -> RunFolder:
         space={"a.weight": Uniform(low=0, high=1)},
         trials=4,
         baseline=False,
-        scheduler=Scheduler(**scheduler),
+        scheduler=scheduler_of(**scheduler),
     )
     run = RunFolder(folder)
     with Ledger.open(run.ledger, clock=VirtualClock()) as ledger:

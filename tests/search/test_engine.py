@@ -2,7 +2,14 @@ import math
 import re
 
 import pytest
-from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+from support.search_cases import (
+    OBJECTIVE,
+    SPACE,
+    learning_curve,
+    make_spec,
+    sampler_of,
+    scheduler_of,
+)
 
 from tid_tune.errors import SpecError
 from tid_tune.ledger.file import Ledger
@@ -11,10 +18,10 @@ from tid_tune.results.ranking import best_trial, leaderboard
 from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue, Fail, Stop, Suspend
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, simulate
-from tid_tune.searchfile.model import Resources, Sampler, Scheduler
+from tid_tune.searchfile.model import Resources
 from tid_tune.space import Choice, Constraint, Fixed
 
-PLAIN = {"scheduler": Scheduler(type="none"), "sampler": Sampler(type="random")}
+PLAIN = {"scheduler": scheduler_of("none"), "sampler": sampler_of("random")}
 
 
 def one_trial(**changes):

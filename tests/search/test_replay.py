@@ -5,25 +5,25 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.search_cases import OBJECTIVE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, learning_curve, make_spec, sampler_of, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import Budget, Confirm, Sampler, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm
 
 CASES = {
     "tpe and asha": {"trials": 6, "epochs": 3},
-    "hyperband": {"scheduler": Scheduler(type="hyperband"), "trials": 6, "epochs": 3},
-    "median": {"scheduler": Scheduler(type="median", min_trials=2), "trials": 5, "epochs": 3},
-    "pbt": {"scheduler": Scheduler(type="pbt"), "trials": 4, "epochs": 3},
-    "data": {"scheduler": Scheduler(fidelity="data"), "trials": 4, "epochs": 3},
+    "hyperband": {"scheduler": scheduler_of("hyperband"), "trials": 6, "epochs": 3},
+    "median": {"scheduler": scheduler_of("median", min_trials=2), "trials": 5, "epochs": 3},
+    "pbt": {"scheduler": scheduler_of("pbt"), "trials": 4, "epochs": 3},
+    "data": {"scheduler": scheduler_of(fidelity="data"), "trials": 4, "epochs": 3},
     "methods": {"method": ("tid", "fgd"), "trials": 4, "epochs": 3},
     "budget": {"budget": Budget(epochs=25), "confirm": Confirm(top=1, seeds=1), "epochs": 3},
-    "cmaes": {"sampler": Sampler(type="cmaes", startup_trials=2), "trials": 8, "epochs": 2},
-    "nsga2": {"sampler": Sampler(type="nsga2"), "trials": 6, "epochs": 2},
+    "cmaes": {"sampler": sampler_of("cmaes", startup_trials=2), "trials": 8, "epochs": 2},
+    "nsga2": {"sampler": sampler_of("nsga2"), "trials": 6, "epochs": 2},
 }
 _WHOLE = {}
 
@@ -31,7 +31,7 @@ _WHOLE = {}
 def spec_of(case):
     changes = {
         "confirm": Confirm(top=1, seeds=2),
-        "sampler": Sampler(type="tpe", startup_trials=2),
+        "sampler": sampler_of("tpe", startup_trials=2),
         **CASES[case],
     }
     return make_spec(**changes)
@@ -123,7 +123,7 @@ def snapshot(state):
 
 
 def test_repeated_reports_are_paid_for_but_not_counted():
-    spec = make_spec(baseline=False, scheduler=Scheduler(type="none"))
+    spec = make_spec(baseline=False, scheduler=scheduler_of("none"))
     search = Search.open(spec, Ledger.in_memory())
     work = search.next()
     search.report(work.trial, 1, 1.0, {OBJECTIVE: 0.5}, 10.0, 100, None)
@@ -137,7 +137,7 @@ def test_repeated_reports_are_paid_for_but_not_counted():
 
 
 def test_the_same_seed_suggests_the_same_points_however_often_it_is_interrupted(tmp_path):
-    spec = make_spec(trials=25, scheduler=Scheduler(type="none"), epochs=1)
+    spec = make_spec(trials=25, scheduler=scheduler_of("none"), epochs=1)
     expected = [t.params for t in simulate(spec, learning_curve).state.trials.values()]
     path, clock, found = tmp_path / "ledger.jsonl", VirtualClock(), []
     while len(found) < len(expected):

@@ -1,19 +1,19 @@
 import pytest
-from support.search_cases import OBJECTIVE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, learning_curve, make_spec, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.results.ranking import ranked_full_length
 from tid_tune.search.engine import Search
 from tid_tune.search.retention import Retention
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.searchfile.model import Budget, Confirm, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "none"])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_trial_ever_needs_a_checkpoint_that_was_released(scheduler, workers):
     spec = make_spec(
-        scheduler=Scheduler(type=scheduler), trials=14, confirm=Confirm(top=2, seeds=2), epochs=6
+        scheduler=scheduler_of(scheduler), trials=14, confirm=Confirm(top=2, seeds=2), epochs=6
     )
     clock = VirtualClock()
     search = Search.open(spec, Ledger.in_memory(clock=clock))
@@ -55,9 +55,9 @@ def test_trials_that_join_later_copy_no_checkpoint_that_is_gone(before, epochs, 
         files.add(f"{assignment.trial}/s{assignment.segment}/{int(epoch)}")
         return learning_curve(assignment, epoch)
 
-    rules = {"scheduler": Scheduler(type=before), "budget": Budget(epochs=epochs)}
+    rules = {"scheduler": scheduler_of(before), "budget": Budget(epochs=epochs)}
     spec = make_spec(trials=4, baseline=False, **rules)
-    longer = {"trials": 12, "scheduler": Scheduler(type="pbt"), "budget": Budget()}
+    longer = {"trials": 12, "scheduler": scheduler_of("pbt"), "budget": Budget()}
     for changed in (spec, spec.model_copy(update=longer)):
         with Ledger.open(path, sync=False, clock=clock) as ledger:
             search = Search.open(changed, ledger)

@@ -1,11 +1,18 @@
 import pytest
-from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+from support.search_cases import (
+    OBJECTIVE,
+    SPACE,
+    learning_curve,
+    make_spec,
+    sampler_of,
+    scheduler_of,
+)
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import Budget, Confirm, Interval, Sampler, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm, Interval
 from tid_tune.space import LogUniform, Uniform
 
 
@@ -113,7 +120,7 @@ def test_what_would_make_trials_incomparable_is_refused_and_nothing_is_written(r
 
 
 def test_another_scheduler_is_refused_only_while_trials_wait_at_its_rungs(run):
-    hyperband = make_spec(scheduler=Scheduler(type="hyperband"), baseline=False, trials=12)
+    hyperband = make_spec(scheduler=scheduler_of("hyperband"), baseline=False, trials=12)
     run(hyperband, reports=6)
     with pytest.raises(UsageError, match="scheduler"):
         run(make_spec(baseline=False, trials=12))
@@ -132,7 +139,7 @@ def test_methods_may_be_compared_later_and_earlier_trials_are_history(run):
 
 
 def test_another_sampler_goes_on_with_what_has_been_observed(run):
-    run(make_spec(trials=12, sampler=Sampler(type="random")))
+    run(make_spec(trials=12, sampler=sampler_of("random")))
     search = run(make_spec(trials=14))
     assert any(note.startswith("sampler: type random -> tpe") for note in search.notes)
     assert [t.origin for t in search.state.trials.values()][-1] == "tpe"
@@ -192,9 +199,9 @@ def test_a_ledger_with_missing_lines_is_refused_with_the_reason(run):
 
 def test_what_is_still_running_or_waiting_is_said_trial_by_trial(run):
     spec = make_spec(trials=4, budget=Budget(epochs=12), baseline=False)
-    run(spec.model_copy(update={"scheduler": Scheduler(type="none")}))
+    run(spec.model_copy(update={"scheduler": scheduler_of("none")}))
     search = run(
-        spec.model_copy(update={"scheduler": Scheduler(type="none"), "budget": Budget(epochs=90)})
+        spec.model_copy(update={"scheduler": scheduler_of("none"), "budget": Budget(epochs=90)})
     )
     assert any(
         note.startswith("t0002 continues at epoch 3 of 9 (budget: 12 of 12 epochs")

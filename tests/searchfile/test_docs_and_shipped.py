@@ -9,7 +9,7 @@ import pytest
 
 from tid_tune.searchfile import load
 from tid_tune.searchfile.checks.objectives import COSTS
-from tid_tune.searchfile.model import OPTIONS_OF_TYPE
+from tid_tune.searchfile.parts import DEFAULT_TYPES, options_types
 from tid_tune.searchfile.source import KEYS, SECTIONS
 from tid_tune.space import distribution_names
 
@@ -19,8 +19,10 @@ REFERENCE = (ROOT / "docs" / "search-spaces.md").read_text()
 
 def test_the_reference_names_every_field_option_and_distribution() -> None:
     options = [key for model in SECTIONS.values() for key in model.model_fields]
-    conditional = [key for options in OPTIONS_OF_TYPE.values() for key in options]
-    for word in {*KEYS, *options, *conditional, *distribution_names(), *COSTS, "when", "narrow"}:
+    for section in DEFAULT_TYPES:
+        for name, model in options_types(section).items():
+            options += [name, *model.model_fields]
+    for word in {*KEYS, *options, *distribution_names(), *COSTS, "when", "narrow"}:
         assert re.search(rf"\b{word}\b", REFERENCE), f"{word} is not documented"
 
 

@@ -7,16 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import typer
 from support.spec_samples import HEAD, LR, ONE, with_line
 from typer.testing import CliRunner
 
 from tid_tune.cli.validate import schema, validate
 from tid_tune.errors import SpecError
-from tid_tune.search.stages.plan import baseline_plan, confirm_runs
+from tid_tune.search.stages.plan import Stage, stages
 from tid_tune.searchfile import load
-from tid_tune.searchfile.plan import Stage, stages
 
 app = typer.Typer()
 app.command()(validate)
@@ -70,16 +68,6 @@ def test_a_comparison_shares_the_trials() -> None:
     Path("search.yaml").write_text(with_line("method: [tid, none]\ntrials: 5\nepochs: 1"))
     spec = load("search.yaml")
     assert stages(spec) == [Stage("baseline", 2, 2), Stage("search", 6, 6)]
-
-
-@pytest.mark.parametrize("line", ["confirm: true", "confirm: true\nmethod: [tid, none]"])
-@pytest.mark.parametrize("baseline", ["true", "false"])
-def test_the_planned_numbers_are_those_the_search_runs(line: str, baseline: str) -> None:
-    Path("search.yaml").write_text(with_line(f"{line}\nbaseline: {baseline}"))
-    spec = load("search.yaml")
-    planned = {stage.name: stage.trainings for stage in stages(spec)}
-    assert planned.get("baseline", 0) == len(baseline_plan(spec))
-    assert planned["confirm"] == confirm_runs(spec)
 
 
 def test_validating_imports_nothing_heavy() -> None:

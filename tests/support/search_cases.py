@@ -7,8 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tid_tune.search.decision import Assignment
-from tid_tune.searchfile.model import SearchSpec
+from tid_tune.search.decision import Assignment, Decision
+from tid_tune.search.engine import Search
+from tid_tune.searchfile.model import SamplerOptions, SchedulerOptions, SearchSpec
+from tid_tune.searchfile.parts import sampler_types, scheduler_types
 from tid_tune.space import Choice, LogUniform, Uniform
 
 OBJECTIVE = "coco/bbox_mAP"
@@ -52,3 +54,33 @@ def learning_curve(assignment: Assignment, epoch: float) -> dict[str, float]:
     if assignment.edits.get("model.distillation.method") == "none":
         base = 0.4
     return {OBJECTIVE: base * (1 - math.exp(-epoch / 3)) + noise, "loss": math.exp(-epoch)}
+
+
+def report(search: Search, work: Assignment, epoch: float, value: float) -> Decision:
+    """Report a value of a trial, two reports an epoch, and return the decision."""
+    return search.report(
+        work.trial,
+        step=round(2 * epoch),
+        epoch=epoch,
+        metrics={OBJECTIVE: value},
+        seconds=1.0,
+        images=1,
+        checkpoint=f"{work.trial}/{epoch:g}.pth",
+    )
+
+
+def start(search: Search) -> Assignment:
+    """Return the next piece of work; there is one."""
+    work = search.next()
+    assert isinstance(work, Assignment)
+    return work
+
+
+def sampler_of(type: str = "tpe", **options: Any) -> SamplerOptions:
+    """Return the options of a sampler, as a search space states them."""
+    return sampler_types()[type].model_validate(options)
+
+
+def scheduler_of(type: str = "asha", **options: Any) -> SchedulerOptions:
+    """Return the options of a scheduler, as a search space states them."""
+    return scheduler_types()[type].model_validate(options)

@@ -32,8 +32,8 @@ def validate(space: SpaceFile, overrides: Overrides = None) -> None:
 def show_spec(spec: SearchSpec) -> None:
     """Print what a valid search space will do: its parameters, its stages, its limits."""
     from tid_tune.console import say
+    from tid_tune.search.stages.plan import stages
     from tid_tune.searchfile.merge import shown_path
-    from tid_tune.searchfile.plan import stages
 
     searched = sum(not distribution.is_fixed for distribution in spec.space.values())
     noun = "parameter" if searched == 1 else "parameters"

@@ -18,9 +18,9 @@ from tid_tune.results.costs import Cost
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import Search
 from tid_tune.search.journal import Follower
-from tid_tune.search.stages.budget import Budget
+from tid_tune.search.stages.budget import BudgetGuard
+from tid_tune.search.stages.plan import stages
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.searchfile.plan import stages
 from tid_tune.tracking.tracker import Tracker, tracking_uri
 
 
@@ -105,7 +105,7 @@ def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:
     plan = stages(spec)
     counts = ", ".join(f"{stage.name} {stage.trainings}" for stage in plan)
     epochs = sum(stage.epochs for stage in plan)
-    affordable = Budget(spec, 0).room(Cost(), wall_seconds=0.0, workers=concurrent)
+    affordable = BudgetGuard(spec, 0).room(Cost(), wall_seconds=0.0, workers=concurrent)
     most = f"{epochs:g} epochs" if epochs <= affordable else f"{affordable:g} epochs (the budget)"
     place = shown_path(run.path)
     say(f"{spec.name}: {counts} trainings, at most {most}, {concurrent} at a time")

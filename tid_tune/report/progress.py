@@ -17,7 +17,7 @@ from tid_tune.report.tables import plain_table
 from tid_tune.results.costs import device_name
 from tid_tune.results.ranking import best_trial, is_full_search_trial, order
 from tid_tune.search.engine import Search
-from tid_tune.search.stages.budget import Budget
+from tid_tune.search.stages.budget import BudgetGuard
 
 RUNNING_ROWS = 8
 QUIET_SECONDS = 60.0
@@ -41,7 +41,7 @@ class Progress:
         self.ended = Counter(trial.status for trial in trials if trial.status.final)
         self.best: Trial | None = best_trial(search.state, search.spec)
         """The best search trial of full length, ranked as in the leaderboard."""
-        self._budget = Budget(search.spec, 0)
+        self._budget = BudgetGuard(search.spec, 0)
 
     def apply(self, event: Event, trial: Trial | None) -> None:
         """Take in an event that the search has taken in already."""

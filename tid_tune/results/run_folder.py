@@ -82,7 +82,7 @@ class RunFolder:
     @cached_property
     def spec(self) -> SearchSpec:
         """The spec that the search was last run with."""
-        return SearchSpec.model_validate(self.state.spec)
+        return SearchSpec.recorded(self.state.spec)
 
     def holder(self) -> Holder | None:
         """Return the driver that runs the search now, or None."""

@@ -30,7 +30,7 @@ from tid_tune.search.journal import Journal
 from tid_tune.search.samplers.base import rng_for
 from tid_tune.search.schedulers import Continuation
 from tid_tune.search.schedulers.perturb import perturb
-from tid_tune.search.stages.budget import Budget
+from tid_tune.search.stages.budget import BudgetGuard
 from tid_tune.search.stages.failures import halt_reason
 from tid_tune.search.stages.plan import (
     Planned,
@@ -56,14 +56,14 @@ class Director:
         self.spec = spec
         self.state = journal.state
         self._journal = journal
-        share = -(-spec.trials // len(methods(spec)))
+        share = spec.trials_per_method
         self.streams = {m: Stream(spec, m, share, start.get(m, ())) for m in methods(spec)}
         self._baseline = baseline_plan(spec)
         self._confirm: list[Planned] = []
         self._baseline_reruns = baseline_reruns(spec)
         self._planned: set[tuple[str, str, int]] = set()
         self._keys: dict[str, str] = {}
-        self._budget = Budget(spec, confirm_runs(spec))
+        self._budget = BudgetGuard(spec, confirm_runs(spec))
         self._meter = Meter()
         self._any_completed = False
         self._workers = 1

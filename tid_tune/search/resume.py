@@ -36,17 +36,17 @@ def check_resumable(state: RunState, spec: SearchSpec) -> None:
     Raises:
         UsageError: names what changed, from what to what, and why that cannot be.
     """
-    new = spec.model_dump(mode="json")
+    old, new = _recorded(state), spec.model_dump(mode="json")
     for field, why in FROZEN.items():
-        if field in state.spec and state.spec[field] != new[field]:
+        if old[field] != new[field]:
             raise UsageError(
-                f"{field} has changed from {_show(state.spec[field])} to {_show(new[field])} since "
+                f"{field} has changed from {_show(old[field])} to {_show(new[field])} since "
                 f"this run began: {why}, and could not be compared. Change it back, give the run "
                 "another name, or start over with --fresh"
             )
     paused = [trial.id for trial in state.trials.values() if trial.status is Status.PAUSED]
     for field in ("scheduler", "method"):
-        if paused and state.spec.get(field) != new[field]:
+        if paused and old[field] != new[field]:
             raise UsageError(
                 f"{field} has changed while {_names(paused)} wait at a rung. Change it back, "
                 "give the run another name, or start over with --fresh"
@@ -97,12 +97,12 @@ def _outside(state: RunState, spec: SearchSpec) -> list[str]:
 
 
 def _changes(state: RunState, spec: SearchSpec) -> list[str]:
-    new = spec.model_dump(mode="json")
+    recorded, new = _recorded(state), spec.model_dump(mode="json")
     notes = []
     for field in _REPORTED:
-        if field in state.spec and state.spec[field] != new[field]:
-            notes.append(f"{field}: {_difference(state.spec[field], new[field])}")
-    before, after = state.spec.get("space", {}), new["space"]
+        if recorded[field] != new[field]:
+            notes.append(f"{field}: {_difference(recorded[field], new[field])}")
+    before, after = recorded["space"], new["space"]
     for name in [*before, *(name for name in after if name not in before)]:
         old, now = before.get(name), after.get(name)
         if old == now:
@@ -114,6 +114,11 @@ def _changes(state: RunState, spec: SearchSpec) -> list[str]:
         else:
             notes.append(f"space: {name}: {_difference(old, now)}")
     return notes
+
+
+def _recorded(state: RunState) -> dict[str, Any]:
+    """Return the recorded spec in the form that this version records."""
+    return SearchSpec.recorded(state.spec).model_dump(mode="json")
 
 
 def _difference(old: Any, new: Any) -> str:

@@ -19,7 +19,7 @@ from tid_tune.results.costs import trained_epochs
 from tid_tune.search.samplers import make_sampler
 from tid_tune.search.samplers.base import Taken
 from tid_tune.search.samplers.observations import Length, Observation, Observations, signed
-from tid_tune.search.samplers.random import RandomSampler
+from tid_tune.search.samplers.random import RandomOptions, RandomSampler
 from tid_tune.search.schedulers import make_scheduler
 from tid_tune.search.stages.plan import methods
 from tid_tune.searchfile.model import SearchSpec
@@ -55,8 +55,7 @@ class Stream:
         self.quota = quota
         self.space = Space(spec.space, spec.require, method_edits(method))
         self.known = Observations()
-        seed = spec.seed if spec.sampler.seed is None else spec.sampler.seed
-        self.sampler = make_sampler(spec.sampler, self.space, seed, len(spec.objectives))
+        self.sampler = make_sampler(spec, self.space)
         self.scheduler = make_scheduler(spec)
         self.count = 0
         """Trials suggested, duplicates not counted."""
@@ -154,7 +153,7 @@ def check_points(spec: SearchSpec) -> None:
     """
     for method in methods(spec):
         space = Space(spec.space, spec.require, method_edits(method))
-        sampler, known = RandomSampler(space, spec.seed), Observations()
+        sampler, known = RandomSampler(space, RandomOptions(), spec.seed), Observations()
         sampler.ask(0, known, lambda params: False)
         for index, point in enumerate(spec.start_from):
             sampler.fill(dict(point), index)

@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 from tid_tune.models import Model
-from tid_tune.searchfile.model import OPTIONS_OF_TYPE, SearchSpec
-from tid_tune.space import Distribution
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import (
+    Distribution,
+)
 
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
@@ -44,37 +46,31 @@ def _fields(spec: SearchSpec) -> dict[str, Any]:
         "objectives": spec.objectives,
         "epochs": spec.epochs,
         "report_every": interval_text(spec),
-        "sampler": _section("sampler", spec.sampler),
-        "scheduler": _section("scheduler", spec.scheduler),
+        "sampler": _section(spec.sampler),
+        "scheduler": _section(spec.scheduler),
         "trials": spec.trials,
         "seed": spec.seed,
         "baseline": spec.baseline,
-        "budget": _section("budget", spec.budget),
-        "resources": _section("resources", spec.resources),
-        "tracking": _section("tracking", spec.tracking),
+        "budget": _section(spec.budget),
+        "resources": _section(spec.resources),
+        "tracking": _section(spec.tracking),
     }
     if spec.method:
         fields["method"] = list(spec.method)
     if spec.require:
         fields["require"] = [constraint.text for constraint in spec.require]
     if spec.confirm is not None:
-        fields["confirm"] = _section("confirm", spec.confirm)
+        fields["confirm"] = _section(spec.confirm)
     if spec.start_from:
         fields["start_from"] = list(spec.start_from)
     if spec.transfer is not None:
-        fields["start_from"] = _section("start_from", spec.transfer)
+        fields["start_from"] = _section(spec.transfer)
     return fields
 
 
-def _section(name: str, section: Model) -> dict[str, Any]:
-    """Return the options of a section that are set and have an effect."""
-    options = OPTIONS_OF_TYPE.get(name, {})
-    values = section.model_dump(mode="json", exclude_none=True)
-    return {
-        key: value
-        for key, value in values.items()
-        if key not in options or values["type"] in options[key]
-    }
+def _section(section: Model) -> dict[str, Any]:
+    """Return the options of a section that are set."""
+    return section.model_dump(mode="json", exclude_none=True)
 
 
 def _text(value: Any) -> str:

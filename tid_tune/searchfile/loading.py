@@ -19,9 +19,10 @@ from tid_tune.searchfile.config import max_epochs, read_config
 from tid_tune.searchfile.constraints import read_constraints
 from tid_tune.searchfile.merge import SHORTHANDS, read_tree
 from tid_tune.searchfile.model import Confirm, SearchSpec
+from tid_tune.searchfile.parts import DEFAULT_TYPES, Section
 from tid_tune.searchfile.points import read_start
 from tid_tune.searchfile.problems import Problems
-from tid_tune.searchfile.sections import read_section, unknown_keys
+from tid_tune.searchfile.sections import read_part, read_section, unknown_keys
 from tid_tune.searchfile.source import KEYS, SECTIONS, Header, read_interval
 from tid_tune.searchfile.space import read_space
 from tid_tune.searchfile.tree import Node
@@ -62,7 +63,8 @@ def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> Sea
     header = _read_header(tree, problems)
     _check_trainable(tree, problems)
     sections: dict[str, Any] = {
-        name: _read(name, model, tree, problems) for name, model in SECTIONS.items()
+        **{section: _read_part(section, tree, problems) for section in DEFAULT_TYPES},
+        **{name: _read(name, model, tree, problems) for name, model in SECTIONS.items()},
     }
     methods, space = _read_parameters(tree, problems)
     config = _read_trial(path, tree, problems)
@@ -122,13 +124,20 @@ def _check_trainable(tree: Node, problems: Problems) -> None:
         problems.add(node.where, "trainable", text)
 
 
+def _read_part(section: Section, tree: Node, problems: Problems) -> Model | None:
+    node = tree.entries.get(section)
+    if node is None:
+        return None
+    word = SHORTHANDS.get(section)
+    if word is not None and isinstance(node.value, str):
+        node = Node({word: node}, node.where)
+    return read_part(section, node, problems)
+
+
 def _read(name: str, model: type[Model], tree: Node, problems: Problems) -> Model | None:
     node = tree.entries.get(name)
     if node is None:
         return None
-    word = SHORTHANDS.get(name)
-    if word is not None and isinstance(node.value, str):
-        node = Node({word: node}, node.where)
     if model is Confirm and isinstance(node.value, bool):
         return Confirm() if node.value else None
     return read_section(model, name, node, problems)

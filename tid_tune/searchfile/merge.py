@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tid_tune.searchfile.model import OPTIONS_OF_TYPE
+from tid_tune.searchfile.parts import DEFAULT_TYPES, types_with
 from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import MAX_BYTES, Node, parse
 from tid_tune.space import distribution_names
@@ -128,14 +128,13 @@ def _merge(base: Node, child: Node, problems: Problems) -> Node:
 def _merge_section(key: str, old: Node | None, new: Node, problems: Problems) -> Node:
     entries = dict(_expanded(key, old).entries) if old is not None else {}
     new_type = new.entries.get("type")
-    options = OPTIONS_OF_TYPE.get(key, {})
-    if new_type is not None:
+    section = next((name for name in DEFAULT_TYPES if name == key), None)
+    if section is not None and new_type is not None:
         # A new type brings its own options: the base's that mean nothing to it are dropped.
-        entries = {
-            name: node
-            for name, node in entries.items()
-            if name not in options or new_type.value in options[name]
-        }
+        for name in list(entries):
+            owners = types_with(section, name)
+            if owners and new_type.value not in owners:
+                del entries[name]
     for name, node in new.entries.items():
         if node.value is not None:
             entries[name] = node

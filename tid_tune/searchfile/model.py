@@ -7,12 +7,20 @@ records.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from tid_tune.models import Model
+from tid_tune.searchfile.parts import (
+    as_options,
+    default_sampler,
+    default_scheduler,
+    recorded_options,
+)
 from tid_tune.space import AnyDistribution, Constraint, Value
 
 
@@ -37,51 +45,24 @@ class Interval(Model):
     unit: Literal["epoch", "iter"] = "epoch"
 
 
-class Sampler(Model):
-    """How the next point of the space is proposed."""
+class SamplerOptions(Model):
+    """Base of the options of a sampler: how the next point of the space is proposed.
 
-    type: Literal["tpe", "gp", "cmaes", "qmc", "random", "grid", "nsga2"] = "tpe"
+    Each sampler declares its own in the module that defines it, with `type: Literal["NAME"]`.
+    """
+
+    type: str
     seed: Seed | None = None
-    """None: the spec's `seed`."""
-    startup_trials: Count | None = None
-    """tpe, gp, cmaes: random trials before the model is used. None: 10, of gp 5."""
-
-    @property
-    def startup(self) -> int:
-        """`startup_trials` as in effect."""
-        return self.startup_trials or (5 if self.type == "gp" else 10)
+    """Makes the suggestions reproducible. None: the spec's `seed`."""
 
 
-class Scheduler(Model):
-    """Which trials are stopped before their full length."""
+class SchedulerOptions(Model):
+    """Base of the options of a scheduler: which trials are stopped before their full length.
 
-    type: Literal["asha", "hyperband", "median", "pbt", "none"] = "asha"
-    grace_epochs: Positive = 1
-    """asha, hyperband, median: no trial is stopped before this many epochs."""
-    reduction: Annotated[float, Field(gt=1, le=100)] = 3
-    """asha, hyperband: one of `reduction` trials goes on from a rung."""
-    min_trials: Count = 4
-    """median: no stop before this many trials have reached the same epoch."""
-    interval_epochs: Positive = 1
-    """pbt: epochs between two perturbations."""
-    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
-    """pbt: the worst and best fraction that exploit and are exploited."""
-    fidelity: Literal["epochs", "data"] = "epochs"
-    """asha, hyperband: `data` means rungs of full length on a growing fraction of the images."""
+    Each scheduler declares its own in the module that defines it, with `type: Literal["NAME"]`.
+    """
 
-
-OPTIONS_OF_TYPE: dict[str, dict[str, tuple[str, ...]]] = {
-    "sampler": {"startup_trials": ("tpe", "gp", "cmaes")},
-    "scheduler": {
-        "grace_epochs": ("asha", "hyperband", "median"),
-        "reduction": ("asha", "hyperband"),
-        "min_trials": ("median",),
-        "interval_epochs": ("pbt",),
-        "quantile": ("pbt",),
-        "fidelity": ("asha", "hyperband"),
-    },
-}
-"""The types an option of a section means something for; the others refuse it."""
+    type: str
 
 
 class Confirm(Model):
@@ -149,8 +130,14 @@ class SearchSpec(Model):
     method: tuple[str, ...] = ()
     """More than one: a comparison of distillation methods under equal budget. A `when` on
     `model.distillation.method`, which is then not in `space`, holds for the arm's method."""
-    sampler: Sampler = Sampler()
-    scheduler: Scheduler = Scheduler()
+    sampler: Annotated[
+        SerializeAsAny[SamplerOptions], BeforeValidator(partial(as_options, "sampler"))
+    ] = Field(default_factory=default_sampler)
+    """The options of one registered sampler; a map is read by its `type`."""
+    scheduler: Annotated[
+        SerializeAsAny[SchedulerOptions], BeforeValidator(partial(as_options, "scheduler"))
+    ] = Field(default_factory=default_scheduler)
+    """The options of one registered scheduler; a map is read by its `type`."""
     trials: Count = 24
     seed: Seed = 0
     start_from: tuple[dict[str, Value], ...] = ()
@@ -162,6 +149,20 @@ class SearchSpec(Model):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     source: Path | None = None
+
+    @classmethod
+    def recorded(cls, fields: Mapping[str, Any]) -> SearchSpec:
+        """Return the spec that a ledger has recorded.
+
+        Raises:
+            pydantic.ValidationError: `fields` are not those of a spec.
+        """
+        return cls.model_validate({**fields, **recorded_options(fields)})
+
+    @property
+    def trials_per_method(self) -> int:
+        """How many points are tried with each method that is compared."""
+        return -(-self.trials // max(1, len(self.method)))
 
     @property
     def first_objective(self) -> str:

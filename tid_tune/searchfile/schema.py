@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 
 from tid_tune.models import Model
-from tid_tune.searchfile.model import OPTIONS_OF_TYPE
+from tid_tune.searchfile.parts import DEFAULT_TYPES, Section, options_types
 from tid_tune.searchfile.points import TransferText
 from tid_tune.searchfile.source import SECTIONS, Header
 from tid_tune.space import Schema, yaml_forms
 
 _NULL: Schema = {"type": "null"}
+_PARTS: dict[Section, str] = {
+    "sampler": "How the next point of the space is proposed.",
+    "scheduler": "Which trials are stopped before their full length.",
+}
 
 
 def json_schema() -> Schema:
@@ -22,6 +26,8 @@ def json_schema() -> Schema:
     properties: Schema = {"base": _base()}
     for name, field in _fields_of(Header).items():
         properties[name] = field
+    for section in DEFAULT_TYPES:
+        properties[section] = _part(section)
     for name, model in SECTIONS.items():
         properties[name] = _section(name, model)
     properties["method"] = _method()
@@ -70,28 +76,39 @@ def _or_null(schema: Schema) -> Schema:
 
 
 def _section(name: str, model: type[Model]) -> Schema:
-    fields = _fields_of(model)
-    body: Schema = {
+    alternatives = [_map_of(_fields_of(model))]
+    if name == "confirm":
+        alternatives.append({"type": "boolean"})
+    return {"description": _first_line(model), "anyOf": alternatives}
+
+
+def _part(section: Section) -> Schema:
+    """Return a map of the options of one type for each type, or the type alone."""
+    types = options_types(section)
+    alternatives: list[Schema] = []
+    for name, model in types.items():
+        body = _map_of(_fields_of(model))
+        if name == DEFAULT_TYPES[section]:
+            body["properties"]["type"] = _or_null({"const": name, "default": name})
+        else:
+            # Not null: that is the type of the default.
+            body |= {"required": ["type"]}
+            body["properties"]["type"] = {"const": name}
+        alternatives.append({"title": name, "description": _first_line(model), **body})
+    alternatives.append({"enum": list(types)})
+    return {"description": _PARTS[section], "anyOf": alternatives}
+
+
+def _map_of(fields: Schema) -> Schema:
+    return {
         "type": "object",
         "additionalProperties": False,
         "properties": {key: _or_null(field) for key, field in fields.items()},
     }
-    types = OPTIONS_OF_TYPE.get(name)
-    alternatives = [body]
-    if types is not None:
-        default = fields["type"]["default"]
-        body["dependencies"] = {
-            option: _only_with(allowed, default) for option, allowed in types.items()
-        }
-        alternatives.append({"enum": fields["type"]["enum"]})
-    if name == "confirm":
-        alternatives.append({"type": "boolean"})
-    return {"description": (model.__doc__ or "").split("\n")[0], "anyOf": alternatives}
 
 
-def _only_with(types: tuple[str, ...], default: str) -> Schema:
-    schema: Schema = {"properties": {"type": {"enum": list(types)}}}
-    return schema if default in types else {**schema, "required": ["type"]}
+def _first_line(model: type[Model]) -> str:
+    return (model.__doc__ or "").split("\n")[0]
 
 
 def _base() -> Schema:

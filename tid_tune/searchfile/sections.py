@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tid_tune.errors import nearest, suggestion
 from tid_tune.models import Model
-from tid_tune.searchfile.model import OPTIONS_OF_TYPE
+from tid_tune.searchfile.parts import DEFAULT_TYPES, Section, options_types, types_with
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node
 from tid_tune.space.values import describe
+
+if TYPE_CHECKING:
+    from tid_tune.searchfile.parts import PartOptions
 
 M = TypeVar("M", bound=Model)
 
@@ -55,7 +58,6 @@ def read_section(model: type[M], path: str, node: Node, problems: Problems) -> M
     prefix = f"{path}." if path else ""
     unknown_keys(node, prefix, model.model_fields, problems)
     known_only = {k: v.plain() for k, v in node.value.items() if k in model.model_fields}
-    _refuse_idle_options(path, node, problems)
     try:
         result = model.model_validate(known_only, strict=True)
     except ValidationError as error:
@@ -74,18 +76,45 @@ def unknown_keys(
             problems.add(child.where, f"{prefix}{key}", f"{what}; {suggestion(key, known)}")
 
 
-def _refuse_idle_options(section: str, node: Node, problems: Problems) -> None:
-    options = OPTIONS_OF_TYPE.get(section, {})
-    default = {"sampler": "tpe", "scheduler": "asha"}.get(section)
-    chosen = node.entries["type"].value if "type" in node.entries else default
+def read_part(section: Section, node: Node, problems: Problems) -> PartOptions | None:
+    """Return a section as the options of its `type`; None with problems noted if it is not one."""
+    types = options_types(section)
+    named = node.entries.get("type")
+    chosen = DEFAULT_TYPES[section] if named is None else str(named.value)
+    if named is None or chosen in types:
+        before = len(problems)
+        kept = _own_options(section, chosen, node, problems)
+        found = read_section(types[chosen], section, kept, problems)
+        return found if len(problems) == before else None
+    *names, last = [repr(name) for name in types]
+    match = nearest(chosen, types)
+    hint = f"; did you mean {match!r}?" if match else ""
+    text = f"expected one of {', '.join(names)} or {last}, got {describe(named.plain())}{hint}"
+    problems.add(named.where, f"{section}.type", text)
+    every = {key for model in types.values() for key in model.model_fields}
+    unknown_keys(node, f"{section}.", every, problems)
+    return None
+
+
+def _own_options(section: Section, chosen: str, node: Node, problems: Problems) -> Node:
+    """Return a section without the options that only other types have; report those."""
+    if not isinstance(node.value, dict):
+        return node
+    types = options_types(section)
+    own = types[chosen].model_fields
+    every = [key for model in types.values() for key in model.model_fields]
+    kept = {}
     for key, child in node.entries.items():
-        types = options.get(key)
-        if types is not None and chosen not in types:
-            problems.add(
-                child.where,
-                f"{section}.{key}",
-                f"has no effect with type {chosen}, only with {', '.join(types)}; remove it",
-            )
+        likely = key if key in every else nearest(key, own) or nearest(key, every)
+        owners = [] if likely is None else types_with(section, likely)
+        if chosen in owners or not owners:
+            kept[key] = child
+            continue
+        text = f"has no effect with type {chosen}, only with {', '.join(owners)}; remove it"
+        if key != likely:
+            text = f"unknown key; did you mean {likely!r}? That {text}"
+        problems.add(child.where, f"{section}.{key}", text)
+    return Node(kept, node.where)
 
 
 def _report(detail: ErrorDetails, path: str, node: Node, problems: Problems) -> None:

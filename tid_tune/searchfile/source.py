@@ -17,12 +17,11 @@ from tid_tune.searchfile.model import (
     Metric,
     Name,
     Resources,
-    Sampler,
-    Scheduler,
     SearchSpec,
     Seed,
     Tracking,
 )
+from tid_tune.searchfile.parts import DEFAULT_TYPES
 
 DEFAULT_TRAINABLE: str = SearchSpec.model_fields["trainable"].default
 INTERVAL = r"^\s*[1-9][0-9]{0,8}\s*(epochs?|iters?|iterations?)\s*$"
@@ -57,19 +56,17 @@ class Header(Model):
 
 
 SECTIONS: dict[str, type[Model]] = {
-    "sampler": Sampler,
-    "scheduler": Scheduler,
     "confirm": Confirm,
     "budget": Budget,
     "resources": Resources,
     "tracking": Tracking,
 }
-"""The fields that are a map of options."""
+"""The fields that are a map of options; those of `DEFAULT_TYPES` depend on their `type`."""
 
 OTHERS = ("base", "space", "require", "start_from", "method")
 """The fields with a shape of their own."""
 
-KEYS = (*Header.model_fields, *SECTIONS, *OTHERS)
+KEYS = (*Header.model_fields, *DEFAULT_TYPES, *SECTIONS, *OTHERS)
 
 
 def read_interval(text: str) -> Interval:

@@ -2,6 +2,7 @@ import random
 
 import pytest
 from support.search_cases import OBJECTIVE, learning_curve, make_spec
+from tid_tune.searchfile.plan import rung_levels, search_epochs
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status, Trial
@@ -14,7 +15,6 @@ from tid_tune.search.schedulers.hyperband import Hyperband
 from tid_tune.search.schedulers.median import Median
 from tid_tune.search.simulate import simulate
 from tid_tune.searchfile.model import Sampler, Scheduler
-from tid_tune.searchfile.plan import rung_levels, search_epochs
 
 TYPES = ["asha", "hyperband", "median", "pbt", "none"]
 EVERY = [*[(name, "epochs") for name in TYPES], ("asha", "data"), ("hyperband", "data")]

@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from support.search_cases import OBJECTIVE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, learning_curve, make_spec, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
@@ -9,9 +9,9 @@ from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import FAILED, STOPPED, USEFUL, cost_table, devices, total_cost
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import Budget, Confirm, Resources, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm, Resources
 
-MANY = {"trials": 200, "scheduler": Scheduler(type="none"), "baseline": False}
+MANY = {"trials": 200, "scheduler": scheduler_of("none"), "baseline": False}
 
 
 def spent_epochs(search):
@@ -106,7 +106,7 @@ def test_a_trial_held_by_the_budget_continues_when_the_budget_is_extended(tmp_pa
 @pytest.mark.parametrize("workers", [1, 4])
 def test_a_reserve_for_the_confirmation_does_not_leave_it_without_a_candidate(workers):
     # The reserve is half of the budget: 7 epochs are left when the baselines have ended.
-    spec = make_spec(budget=Budget(epochs=50), confirm=Confirm(), scheduler=Scheduler(type="none"))
+    spec = make_spec(budget=Budget(epochs=50), confirm=Confirm(), scheduler=scheduler_of("none"))
     search = simulate(spec, learning_curve, workers=workers)
     stages = Counter(t.stage for t in search.state.trials.values() if t.full_length)
     assert stages["search"] == 1
@@ -116,7 +116,7 @@ def test_a_reserve_for_the_confirmation_does_not_leave_it_without_a_candidate(wo
 
 
 def test_the_budget_is_named_when_all_it_leaves_is_trials_at_a_rung():
-    rules = {"scheduler": Scheduler(type="hyperband"), "epochs": 3, "trials": 4}
+    rules = {"scheduler": scheduler_of("hyperband"), "epochs": 3, "trials": 4}
     search = simulate(make_spec(budget=Budget(epochs=8), baseline=False, **rules), learning_curve)
     counts = Counter(t.status for t in search.state.trials.values())
     assert counts == {Status.COMPLETED: 2, Status.PAUSED: 2}
@@ -124,7 +124,7 @@ def test_the_budget_is_named_when_all_it_leaves_is_trials_at_a_rung():
 
 
 def test_the_budget_is_named_when_it_cuts_the_confirmation_short():
-    rules = Scheduler(type="none")
+    rules = scheduler_of("none")
     spec = make_spec(budget=Budget(epochs=80), scheduler=rules, trials=2, confirm=Confirm())
     search = simulate(spec, learning_curve)
     assert len(search.state.trials) == 2 + 2 + 4  # of 12 reruns
@@ -157,7 +157,7 @@ def test_hours_of_trials_that_report_nothing_count_against_the_budget():
             raise Failure("oom")
         return learning_curve(assignment, epoch)
 
-    spec = make_spec(budget=Budget(gpu_hours=1.0), trials=500, scheduler=Scheduler(type="none"))
+    spec = make_spec(budget=Budget(gpu_hours=1.0), trials=500, scheduler=scheduler_of("none"))
     search = simulate(spec, broken, seconds=lambda assignment: 90.0)
     assert search.state.closed.startswith("budget: ")
     table = cost_table(search.state)
@@ -197,7 +197,7 @@ def test_a_longer_budget_need_not_keep_the_baselines_reruns_again(tmp_path):
 
 
 def test_an_epoch_on_a_fraction_of_the_data_costs_that_fraction():
-    spec = make_spec(trials=1, baseline=False, scheduler=Scheduler(fidelity="data"))
+    spec = make_spec(trials=1, baseline=False, scheduler=scheduler_of(fidelity="data"))
     search = simulate(spec, learning_curve)
     assert total_cost(cost_table(search.state).values()).epochs == pytest.approx(1 + 3 + 9)
 

@@ -1,11 +1,11 @@
 """Several distillation methods under equal budget."""
 
-from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec
+from support.search_cases import OBJECTIVE, SPACE, learning_curve, make_spec, scheduler_of
 
 from tid_tune.ledger.records import Status
 from tid_tune.search.simulate import simulate
 from tid_tune.search.stages.verdict import judge
-from tid_tune.searchfile.model import Budget, Confirm, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm
 from tid_tune.space import Uniform
 
 METHOD = "model.distillation.method"
@@ -46,7 +46,7 @@ def test_a_method_is_stopped_by_its_own_rungs_only():
         bonus = 0.5 if assignment.edits.get(METHOD) == "fgd" else 0.0
         return {OBJECTIVE: learning_curve(assignment, epoch)[OBJECTIVE] + bonus}
 
-    spec = make_spec(method=("tid", "fgd"), trials=40, scheduler=Scheduler(type="asha"))
+    spec = make_spec(method=("tid", "fgd"), trials=40, scheduler=scheduler_of("asha"))
     found = by_method(simulate(spec, unequal, workers=2))
     completed = {
         method: sum(t.status is Status.COMPLETED for t in trials)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from support.search_cases import OBJECTIVE, learning_curve, make_spec, quality
+from support.search_cases import OBJECTIVE, learning_curve, make_spec, quality, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
@@ -15,7 +15,7 @@ from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.search.stages.plan import confirm_stage
 from tid_tune.search.stages.statistics import difference, estimate, pooled_spread
 from tid_tune.search.stages.verdict import REAL_GAIN, UNCLEAR, WORSE, judge
-from tid_tune.searchfile.model import Budget, Confirm, Scheduler
+from tid_tune.searchfile.model import Budget, Confirm
 
 VALUES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 6)), min_size=2, max_size=6)
 
@@ -104,7 +104,7 @@ def test_a_lucky_seed_does_not_win():
             value = 0.9
         return {OBJECTIVE: value + 0.001 * assignment.seed}
 
-    search = confirmed(lucky, scheduler=Scheduler(type="none"))
+    search = confirmed(lucky, scheduler=scheduler_of("none"))
     plan = search.state.confirmation.candidates
     assert plan[0] == "t0003"
     verdict = judge(search.state, search.spec)
@@ -177,7 +177,7 @@ def test_a_candidate_that_fails_with_other_seeds_does_not_win():
             value = 0.7
         return {OBJECTIVE: value}
 
-    search = confirmed(fragile, scheduler=Scheduler(type="none"))
+    search = confirmed(fragile, scheduler=scheduler_of("none"))
     verdict = judge_of(search)
     assert verdict.winner != "t0004"
     weak = next(g for g in verdict.candidates if g.name == "t0004")
@@ -213,7 +213,7 @@ def test_a_lucky_trial_does_not_win_because_it_was_rerun_once_more(reruns):
             return {OBJECTIVE: 0.9}
         return {OBJECTIVE: quality(assignment.params)}
 
-    rules = {"trials": 4, "baseline": False, "scheduler": Scheduler(type="none")}
+    rules = {"trials": 4, "baseline": False, "scheduler": scheduler_of("none")}
     search = confirmed(lucky, workers=1, budget=Budget(epochs=9 * (4 + reruns)), **rules)
     first, second = search.state.confirmation.candidates
     assert first == "t0001"
@@ -256,7 +256,7 @@ def test_a_candidate_confirmed_before_stays_a_candidate_when_better_ones_come(tm
 
 def test_equal_configurations_take_only_one_place_among_the_candidates():
     search = Search.open(
-        make_spec(confirm=Confirm(top=2), baseline=False, scheduler=Scheduler(type="none")),
+        make_spec(confirm=Confirm(top=2), baseline=False, scheduler=scheduler_of("none")),
         Ledger.in_memory(),
     )
     for value in (0.5, 0.4, 0.3):

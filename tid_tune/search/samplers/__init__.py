@@ -1,48 +1,32 @@
-"""Samplers: how the next point of a space is proposed."""
+"""Samplers: how the next point of a space is proposed. One module, or package, for each.
 
-from __future__ import annotations
+A sampler is a class derived from `Sampler` that `@register_sampler` makes available under the
+`type` of its options, which are a pydantic model declared next to it. Nothing else names it: the
+search space, its checks and its JSON Schema ask the registry. Another package adds one by an
+entry point of the group `tid_tune.samplers` that names its module; `tid_tune.testing.samplers`
+has the tests that every sampler must pass.
 
-from tid_tune.errors import SpecError
-from tid_tune.search.samplers.base import Sampler
-from tid_tune.search.samplers.random import RandomSampler
-from tid_tune.searchfile.model import Sampler as SamplerSpec
-from tid_tune.space import Space
+All modules are imported to find the samplers, so they import nothing heavy (optuna, scipy, cmaes)
+outside of functions.
 
-__all__ = ["Sampler", "make_sampler"]
+From outside, import what is in `__all__`. `observations` is what a sampler sees, `registry` has the
+samplers by name.
+"""
 
+from tid_tune.search.samplers.base import Sampler, random_point, rng_for
+from tid_tune.search.samplers.observations import Length, Observation, Observations
+from tid_tune.search.samplers.registry import SAMPLERS, make_sampler, register_sampler
+from tid_tune.searchfile.model import SamplerOptions
 
-def make_sampler(spec: SamplerSpec, space: Space, seed: int, objectives: int) -> Sampler:
-    """Return the sampler a spec asks for; what it needs is imported only then.
-
-    Raises:
-        SpecError: the sampler cannot work on this space or with several objectives.
-    """
-    match spec.type:
-        case "tpe":
-            from tid_tune.search.samplers.tpe import TpeSampler
-
-            return TpeSampler(space, seed, spec.startup, objectives)
-        case "gp":
-            from tid_tune.search.samplers.gp.sampler import GpSampler
-
-            return GpSampler(space, seed, spec.startup, objectives)
-        case "cmaes":
-            if objectives > 1:
-                raise SpecError("sampler.type: cmaes has one objective; take nsga2, tpe or gp")
-            from tid_tune.search.samplers.cmaes import CmaEsSampler
-
-            return CmaEsSampler(space, seed, spec.startup)
-        case "qmc":
-            from tid_tune.search.samplers.qmc import QmcSampler
-
-            return QmcSampler(space, seed)
-        case "grid":
-            from tid_tune.search.samplers.grid import GridSampler
-
-            return GridSampler(space, seed)
-        case "nsga2":
-            from tid_tune.search.samplers.nsga2 import Nsga2Sampler
-
-            return Nsga2Sampler(space, seed, spec.startup)
-        case "random":
-            return RandomSampler(space, seed)
+__all__ = [
+    "SAMPLERS",
+    "Length",
+    "Observation",
+    "Observations",
+    "Sampler",
+    "SamplerOptions",
+    "make_sampler",
+    "random_point",
+    "register_sampler",
+    "rng_for",
+]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import abc
 import zlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from tid_tune.errors import SpecError
 from tid_tune.search.samplers.observations import Observations
+from tid_tune.searchfile.model import SamplerOptions, SearchSpec
+from tid_tune.searchfile.parts import Refusal
 from tid_tune.space import Distribution, Params, Space
 from tid_tune.space.walk import GridWalk
 
@@ -25,24 +27,54 @@ WALKABLE = 100_000
 Taken = Callable[[Params], bool]
 
 
-class Sampler(abc.ABC):
+OptionsT = TypeVar("OptionsT", bound=SamplerOptions)
+
+
+class Sampler(abc.ABC, Generic[OptionsT]):
     """Proposes points. The same seed, index and observations give the same point, always.
+
+    A subclass sets `Options` and defines `draw`; register it with `register_sampler`.
 
     Args:
         space: where points come from.
-        seed: of the stream.
-        startup: suggestions drawn at random before a model is asked.
+        options: of this sampler, as the search space states them.
+        seed: of all random choices.
+        objectives: how many there are; observations have as many values.
     """
 
-    def __init__(self, space: Space, seed: int, startup: int = 0) -> None:
+    Options: ClassVar[type[SamplerOptions]]
+    """The model of `options`; the default of its field `type` is the sampler's name."""
+    several_objectives: ClassVar[bool] = True
+    """Whether it can search several objectives."""
+
+    def __init__(self, space: Space, options: OptionsT, seed: int, objectives: int = 1) -> None:
         self.space = space
+        self.options = options
         self.seed = seed
-        self.startup = startup
+        self.objectives = objectives
         self._grid: GridWalk | None = None
+
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Yield the reasons why this sampler cannot run a search; extend it for more.
+
+        Asked when a search space is checked, and again before a search begins.
+        """
+        if len(spec.objectives) > 1 and not cls.several_objectives:
+            yield Refusal(
+                ("sampler", "type"),
+                f"{spec.sampler.type} searches one objective; use {_for_several_objectives()}, "
+                "or keep one objective",
+            )
+
+    @property
+    def startup(self) -> int:
+        """How many results there must be before `draw` is asked; until then points are random."""
+        return 0
 
     @abc.abstractmethod
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
-        """Return one point; constraints and duplicates are the caller's business."""
+        """Return one point; `ask` deals with constraints and duplicates."""
 
     def ask(self, index: int, known: Observations, taken: Taken) -> Params | None:
         """Return the point of suggestion number `index`, or None where the space is used up.
@@ -97,6 +129,13 @@ class Sampler(abc.ABC):
 
     def _rules(self) -> str:
         return ", ".join(constraint.text for constraint in self.space.require)
+
+
+def _for_several_objectives() -> str:
+    from tid_tune.search.samplers.registry import SAMPLERS
+
+    *names, last = [name for name, one in SAMPLERS.parts().items() if one.several_objectives]
+    return f"{', '.join(names)} or {last}"
 
 
 def rng_for(seed: int, purpose: str, *numbers: int) -> np.random.Generator:

@@ -6,24 +6,47 @@ generation. Only ranks matter to it, so stopped trials take part, behind those o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
-from cmaes import CMA  # type: ignore[import-untyped]
 
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observation, Observations
+from tid_tune.search.samplers.registry import register_sampler
+from tid_tune.searchfile.model import Count, SamplerOptions
 from tid_tune.space import Distribution, Params, Space
+
+if TYPE_CHECKING:
+    from cmaes import CMA  # type: ignore[import-untyped]  # ships no types
 
 _SIGMA = 1 / 6
 
 
-class CmaEsSampler(Sampler):
+class CmaEsOptions(SamplerOptions):
+    """CMA-ES, an evolution strategy over the numeric parameters; one objective."""
+
+    type: Literal["cmaes"] = "cmaes"
+    startup_trials: Count = 10
+    """Random trials before the strategy is used."""
+
+
+@register_sampler
+class CmaEsSampler(Sampler[CmaEsOptions]):
     """Samples from the normal distribution that the past generations have shaped."""
 
-    def __init__(self, space: Space, seed: int, startup: int) -> None:
-        super().__init__(space, seed, startup)
+    Options = CmaEsOptions
+    several_objectives = False
+
+    def __init__(self, space: Space, options: CmaEsOptions, seed: int, objectives: int = 1) -> None:
+        super().__init__(space, options, seed, objectives)
         self._names = [n for n, d in space.unconditional.items() if not d.is_unordered]
-        self._told = 0
+        self._taken_in = 0
         self._strategy = self._fresh() if self._names else None
+
+    @property
+    def startup(self) -> int:
+        """Trials before the strategy is used."""
+        return self.options.startup_trials
 
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
         """Return a sample of the current generation."""
@@ -39,15 +62,17 @@ class CmaEsSampler(Sampler):
         return self.space.build(pick)
 
     def _fresh(self) -> CMA:
+        from cmaes import CMA
+
         count = len(self._names)
         bounds = np.tile([0.0, 1.0], (count, 1))
         return CMA(np.full(count, 0.5), _SIGMA, bounds=bounds, seed=self.seed)
 
     def _catch_up(self, strategy: CMA, known: Observations) -> None:
         size = strategy.population_size
-        while len(known.history) - self._told >= size:
-            batch = known.history[self._told : self._told + size]
-            self._told += size
+        while len(known.history) - self._taken_in >= size:
+            batch = known.history[self._taken_in : self._taken_in + size]
+            self._taken_in += size
             ranked = sorted(batch, key=lambda observation: observation.order)
             if not strategy.should_stop():
                 strategy.tell([(self._code(o), float(rank)) for rank, o in enumerate(ranked)])

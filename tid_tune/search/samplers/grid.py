@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 import numpy as np
 
-from tid_tune.errors import SpecError
 from tid_tune.search.samplers.base import Sampler, Taken
 from tid_tune.search.samplers.observations import Observations
+from tid_tune.search.samplers.registry import register_sampler
+from tid_tune.searchfile.model import SamplerOptions, SearchSpec
+from tid_tune.searchfile.parts import Refusal
 from tid_tune.space import Params, Space
 from tid_tune.space.walk import GridWalk
 
 
-class GridSampler(Sampler):
-    """Walks over the grid, whatever has been seen.
+class GridOptions(SamplerOptions):
+    """Every point once, in a scattered order; every parameter must have countable values."""
 
-    Raises:
-        SpecError: a parameter is a continuum.
-    """
+    type: Literal["grid"] = "grid"
 
-    def __init__(self, space: Space, seed: int) -> None:
-        super().__init__(space, seed)
-        for name, dist in space.searched.items():
-            if dist.size is None:
-                raise SpecError(
-                    f"space.{name}: a grid needs numbered values; give the {dist.kind} a `step`, "
-                    "or write a `choice`"
-                )
+
+@register_sampler
+class GridSampler(Sampler[GridOptions]):
+    """Walks over the grid; results make no difference."""
+
+    Options = GridOptions
+
+    def __init__(self, space: Space, options: GridOptions, seed: int, objectives: int = 1) -> None:
+        super().__init__(space, options, seed, objectives)
         self._walk_all = GridWalk(space, seed)
+
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Refuse a parameter that is a continuum."""
+        yield from super().refusals(spec)
+        for path, dist in spec.space.items():
+            if dist.size is None:
+                text = "a grid needs countable values; write choice, or a quantized form (grid)"
+                yield Refusal(("space", path), text)
 
     def ask(self, index: int, known: Observations, taken: Taken) -> Params | None:
         """Return the first allowed point of the walk that is not taken; None after the last."""

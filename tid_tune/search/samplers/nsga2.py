@@ -7,24 +7,44 @@ to end, and the population after a resume is a function of the ledger.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from tid_tune.results.pareto import best_of
 from tid_tune.search.samplers.base import Sampler, random_point
 from tid_tune.search.samplers.observations import Observation, Observations
+from tid_tune.search.samplers.registry import register_sampler
+from tid_tune.searchfile.model import SamplerOptions
 from tid_tune.space import Distribution, Params, Space
 
 POPULATION = 50
 CROSSOVER = 0.9
+STARTUP = 10
+"""Random trials before the first child."""
 
 
-class Nsga2Sampler(Sampler):
+class Nsga2Options(SamplerOptions):
+    """NSGA-II, a genetic algorithm for several objectives."""
+
+    type: Literal["nsga2"] = "nsga2"
+
+
+@register_sampler
+class Nsga2Sampler(Sampler[Nsga2Options]):
     """Uniform crossover of two tournament winners; each value mutates with probability 1 / n."""
 
-    def __init__(self, space: Space, seed: int, startup: int) -> None:
-        super().__init__(space, seed, startup)
+    Options = Nsga2Options
+
+    def __init__(self, space: Space, options: Nsga2Options, seed: int, objectives: int = 1) -> None:
+        super().__init__(space, options, seed, objectives)
         self._parents: list[Observation] = []
         self._seen = 0
+
+    @property
+    def startup(self) -> int:
+        """Trials before the first child."""
+        return STARTUP
 
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
         """Return one child."""

@@ -6,25 +6,38 @@ parameters do not disturb the others' evenness.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observations
+from tid_tune.search.samplers.registry import register_sampler
+from tid_tune.searchfile.model import SamplerOptions
 from tid_tune.space import Distribution, Params, Space
 
 _BLOCK = 64
 
 
-class QmcSampler(Sampler):
+class QmcOptions(SamplerOptions):
+    """Quasi-random points: a scrambled Sobol sequence."""
+
+    type: Literal["qmc"] = "qmc"
+
+
+@register_sampler
+class QmcSampler(Sampler[QmcOptions]):
     """Point number `index` of the sequence; a point that is refused is replaced by a random one."""
 
-    def __init__(self, space: Space, seed: int) -> None:
-        super().__init__(space, seed)
+    Options = QmcOptions
+
+    def __init__(self, space: Space, options: QmcOptions, seed: int, objectives: int = 1) -> None:
+        super().__init__(space, options, seed, objectives)
         self._names = list(space.searched)
         self._block: tuple[int, np.ndarray] | None = None
 
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
-        """Return the point of the sequence, shifted by nothing: it depends on `index` alone."""
+        """Return Sobol point number `index`."""
         row = dict(zip(self._names, self._row(index), strict=True))
 
         def pick(name: str, dist: Distribution) -> object:

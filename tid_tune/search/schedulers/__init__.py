@@ -1,33 +1,27 @@
-"""Schedulers: which trials are stopped, suspended or continued at their reports."""
+"""Schedulers: which trials are stopped, paused or continued at their reports. A module for each.
 
-from __future__ import annotations
+A scheduler is a class derived from `Scheduler` that `@register_scheduler` makes available under the
+`type` of its options, which are a pydantic model declared next to it. Nothing else names it: the
+search space, its checks and its JSON Schema ask the registry. Another package adds one by an entry
+point of the group `tid_tune.schedulers` that names its module; `tid_tune.testing.schedulers` has
+the tests that every scheduler must pass.
 
-from tid_tune.search.schedulers.asha import Asha
-from tid_tune.search.schedulers.base import Closing, Continuation, NoScheduler, Scheduler
-from tid_tune.search.schedulers.hyperband import Hyperband
-from tid_tune.search.schedulers.median import Median
-from tid_tune.search.schedulers.pbt import Pbt
-from tid_tune.searchfile.model import SearchSpec
+All modules are imported to find the schedulers, so they import nothing heavy.
 
-__all__ = ["Closing", "Continuation", "Scheduler", "make_scheduler"]
+From outside, import what is in `__all__`. `rungs` has the lengths at which trials are compared,
+`perturb` the new values of a trial that continues from the weights of another.
+"""
 
+from tid_tune.search.schedulers.base import Closing, Continuation, Scheduler
+from tid_tune.search.schedulers.registry import SCHEDULERS, make_scheduler, register_scheduler
+from tid_tune.searchfile.model import SchedulerOptions
 
-def make_scheduler(spec: SearchSpec) -> Scheduler:
-    """Return the scheduler a spec asks for.
-
-    With several objectives that is none: a trial that is poor in one may be the best in another.
-    """
-    rules = spec.scheduler
-    by_data = rules.fidelity == "data"
-    if len(spec.objectives) > 1:
-        return NoScheduler()
-    match rules.type:
-        case "asha":
-            return Asha(spec.epochs, rules.grace_epochs, rules.reduction, by_data)
-        case "hyperband":
-            return Hyperband(spec.epochs, rules.grace_epochs, rules.reduction, by_data)
-        case "median":
-            return Median(rules.grace_epochs, rules.min_trials)
-        case "pbt":
-            return Pbt(spec.epochs, rules.interval_epochs, rules.quantile, spec.seed)
-    return NoScheduler()
+__all__ = [
+    "SCHEDULERS",
+    "Closing",
+    "Continuation",
+    "Scheduler",
+    "SchedulerOptions",
+    "make_scheduler",
+    "register_scheduler",
+]

@@ -2,31 +2,56 @@
 
 The rule of Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2018), in its
 stopping form: a trial is judged once, when it arrives, against those that arrived before it, and
-never waits. Ties go on. The first one at a rung always goes on.
+never waits. Trials of equal value go on. The first one at a rung always goes on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision, Pause, Stop
 from tid_tune.search.schedulers.base import Continuation, Scheduler
-from tid_tune.search.schedulers.rungs import Ladder, Rung
-from tid_tune.searchfile.plan import rung_levels
+from tid_tune.search.schedulers.registry import register_scheduler
+from tid_tune.search.schedulers.rungs import Ladder, Rung, RungOptions, rung_levels, too_long
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import Refusal
 
 
-class Asha(Scheduler):
-    """At `grace` * `reduction`^k epochs, the best 1 in `reduction` go on."""
+class AshaOptions(RungOptions):
+    """Asynchronous successive halving: trials below the best of a rung are stopped."""
 
-    def __init__(self, epochs: int, grace: float, reduction: float, by_data: bool = False) -> None:
-        self.reduction = reduction
-        self.ladder = Ladder(rung_levels(grace, reduction, epochs), epochs, by_data)
-        self.rungs = [Rung(level) for level in self.ladder.levels]
+    type: Literal["asha"] = "asha"
+
+
+@register_scheduler
+class Asha(Scheduler[AshaOptions]):
+    """At `grace_epochs` * `reduction`^k epochs, the best 1 in `reduction` go on."""
+
+    Options = AshaOptions
+
+    def __init__(self, options: AshaOptions, epochs: int, seed: int = 0) -> None:
+        super().__init__(options, epochs, seed)
+        levels = rung_levels(options.grace_epochs, options.reduction, epochs)
+        self.ladder = Ladder(levels, epochs, by_data=options.fidelity == "data")
+        self.rungs = [Rung(level) for level in levels]
         self._passed: dict[str, int] = {}
         """Trials that wait for their next fraction of the data, by the rung they passed."""
 
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Refuse a first rung at or behind the full length."""
+        yield from too_long(spec, "grace_epochs")
+
+    @property
+    def longest(self) -> float:
+        """The epochs that a trial costs which passes every rung."""
+        return self.ladder.cost
+
     @property
     def first_fraction(self) -> float:
-        """Of the training images, for a new trial."""
+        """The fraction of the training images that a new trial begins with."""
         return self.ladder.first_fraction
 
     def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
@@ -36,7 +61,7 @@ class Asha(Scheduler):
             return CONTINUE
         rung = self.rungs[arrived[-1]]
         count = len(rung.values) + 1
-        quota = max(1, int(count / self.reduction))
+        quota = max(1, int(count / self.options.reduction))
         better = rung.better_than(value)
         if better >= quota:
             best = "the best one goes" if quota == 1 else f"the best {quota} go"
@@ -59,7 +84,7 @@ class Asha(Scheduler):
         self.ladder.move(trial, epoch)
 
     def started(self, trial: Trial) -> None:
-        """The trial does not wait any more."""
+        """Note that the trial does not wait any more."""
         self._passed.pop(trial.id, None)
 
     def ended(self, trial: Trial) -> None:

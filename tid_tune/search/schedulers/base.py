@@ -1,32 +1,34 @@
 """The scheduler's contract: what happens to a trial at its reports.
 
-A scheduler sees the search trials of one stream. It is told every event by `suggested`,
-`started`, `reported` and `ended`, in the ledger's order, live and on replay alike; `decide`
-answers for a report that is about to be recorded, and like `next_continuation` and `closings`
-changes nothing. So a resumed search has the rungs it had.
+A scheduler sees the search trials of one stream. The engine calls `suggested`, `started`,
+`reported` and `ended` for every event in the ledger's order, live and on replay alike. `decide`
+answers a report that is about to be recorded; like `next_continuation` and `closings` it changes
+nothing. So a resumed search has the rungs it had.
 """
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
 
 from tid_tune.ledger.records import Trial
-from tid_tune.search.decision import CONTINUE, Decision
+from tid_tune.search.decision import Decision
+from tid_tune.searchfile.model import SchedulerOptions, SearchSpec
+from tid_tune.searchfile.parts import Refusal
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """A paused trial that goes on.
-
-    `donor`: from this trial's checkpoint at `epoch`, with values next to its values
-    (population-based training). `fraction`: from scratch on this part of the training images.
-    """
+    """A paused trial that goes on."""
 
     trial: str
     donor: str | None = None
+    """It continues from this trial's checkpoint at `epoch`, with perturbed values of that trial."""
     epoch: float = 0.0
     fraction: float | None = None
+    """It is trained from scratch on this fraction of the training images."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,54 @@ class Closing:
     reason: str
 
 
-class Scheduler(abc.ABC):
-    """Base of all schedulers."""
+OptionsT = TypeVar("OptionsT", bound=SchedulerOptions)
+
+
+class Scheduler(abc.ABC, Generic[OptionsT]):
+    """Decides at each report whether the trial goes on.
+
+    A subclass sets `Options` and defines `decide` and `reported`; register it with
+    `register_scheduler`.
+
+    Args:
+        options: of this scheduler, as the search space states them.
+        epochs: the full length of a trial.
+        seed: of all random choices.
+    """
+
+    Options: ClassVar[type[SchedulerOptions]]
+    """The model of `options`; the default of its field `type` is the scheduler's name."""
+    copies_trials: ClassVar[bool] = False
+    """Whether a `Continuation` may name a donor, whose checkpoints must then be kept."""
+
+    def __init__(self, options: OptionsT, epochs: int, seed: int = 0) -> None:
+        self.options = options
+        self.epochs = epochs
+        self.seed = seed
+
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Yield the reasons why this scheduler cannot run a search.
+
+        Asked when a search space is checked, and again before a search begins.
+        """
+        yield from ()
+
+    @property
+    def longest(self) -> float:
+        """The epochs that a trial costs which is never stopped."""
+        return float(self.epochs)
 
     @property
     def first_fraction(self) -> float:
-        """Of the training images, for the next new trial."""
+        """The fraction of the training images that the next new trial begins with."""
         return 1.0
 
-    def suggested(self, trial: Trial) -> None:  # noqa: B027 - most have nothing to do
-        """A trial joins."""
+    def suggested(self, trial: Trial) -> None:
+        """Take in a new trial."""
 
-    def started(self, trial: Trial) -> None:  # noqa: B027 - most have nothing to do
-        """A trial starts, or goes on after a pause or an interruption."""
+    def started(self, trial: Trial) -> None:
+        """Take in that a trial starts, or goes on after a pause or an interruption."""
 
     @abc.abstractmethod
     def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
@@ -59,29 +96,18 @@ class Scheduler(abc.ABC):
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
         """Take in a report; `trial` already holds it, and the decision on it."""
 
-    def ended(self, trial: Trial) -> None:  # noqa: B027 - most have nothing to do
-        """The trial is over, paused, or interrupted (then it comes back by itself)."""
+    def ended(self, trial: Trial) -> None:
+        """Take in that a trial is over, paused, or interrupted (then the engine continues it)."""
 
     def next_continuation(self, more: bool, idle: bool) -> Continuation | None:
         """Return a paused trial that goes on now, before any new trial is started.
 
         Args:
             more: new trials are still to come.
-            idle: nothing runs any more, so nobody else will arrive at a rung.
+            idle: nothing runs any more, so no other trial will arrive at a rung.
         """
         return None
 
     def closings(self) -> list[Closing]:
-        """Return the paused trials to end. Asked when no trials come and none goes on."""
+        """Return the paused trials to end. Asked when no new trial comes and none continues."""
         return []
-
-
-class NoScheduler(Scheduler):
-    """Every trial runs to its full length."""
-
-    def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
-        """Go on."""
-        return CONTINUE
-
-    def reported(self, trial: Trial, epoch: float, value: float) -> None:
-        """Nothing to remember."""

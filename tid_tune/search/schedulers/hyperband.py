@@ -4,7 +4,7 @@ Trials are dealt to brackets that differ in their first rung, in the proportions
 "Hyperband" (2018), so that a parameter whose effect shows late is not lost in every bracket. In
 a bracket, a trial pauses at each rung and goes on as soon as it is among the best 1 in
 `reduction` there: no worker waits for a rung to fill, and no poor trial goes on because it came
-first. Where no more trials come, the best of a rung that nobody left goes on, so that every
+first. Where no more trials come, the best of a rung that no trial has left goes on, so that every
 bracket ends with a trial of full length.
 """
 
@@ -13,13 +13,23 @@ from __future__ import annotations
 import bisect
 import heapq
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision, Pause
 from tid_tune.search.schedulers.base import Closing, Continuation, Scheduler
-from tid_tune.search.schedulers.rungs import Ladder
-from tid_tune.searchfile.plan import rung_levels
+from tid_tune.search.schedulers.registry import register_scheduler
+from tid_tune.search.schedulers.rungs import Ladder, RungOptions, rung_levels, too_long
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import Refusal
+
+
+class HyperbandOptions(RungOptions):
+    """Hyperband: trials wait at rungs, in brackets with different first rungs."""
+
+    type: Literal["hyperband"] = "hyperband"
 
 
 @dataclass
@@ -28,10 +38,10 @@ class _Rung:
 
     level: float
     ranked: list[tuple[float, int]] = field(default_factory=list)
-    """(value, -number) of everyone who came, ascending."""
+    """(value, -number) of all trials that arrived, ascending."""
     waiting: dict[str, tuple[float, int]] = field(default_factory=dict)
     heap: list[tuple[float, int, str]] = field(default_factory=list)
-    """(-value, number, trial) of those who wait, and of some who left since."""
+    """(-value, number, trial) of the trials that wait, and of some that have left since."""
     promoted: int = 0
 
     def arrive(self, trial: Trial, value: float, waits: bool) -> None:
@@ -48,7 +58,7 @@ class _Rung:
         return len(self.ranked) - bisect.bisect_right(self.ranked, key)
 
     def leave(self, trial: str) -> bool:
-        """Whether the trial was waiting; it does not any more."""
+        """Remove a trial from those that wait; return whether it was one of them."""
         found = self.waiting.pop(trial, None) is not None
         while self.heap and self.heap[0][2] not in self.waiting:
             heapq.heappop(self.heap)
@@ -63,23 +73,37 @@ class _Bracket:
     dealt: int = 0
 
 
-class Hyperband(Scheduler):
-    """Brackets of `grace`, `grace * reduction`, ... epochs, down to one without rungs."""
+@register_scheduler
+class Hyperband(Scheduler[HyperbandOptions]):
+    """Brackets whose first rung is at `grace_epochs` * `reduction`^k; the last has no rung."""
 
-    def __init__(self, epochs: int, grace: float, reduction: float, by_data: bool = False) -> None:
-        self.reduction = reduction
-        levels = rung_levels(grace, reduction, epochs)
+    Options = HyperbandOptions
+
+    def __init__(self, options: HyperbandOptions, epochs: int, seed: int = 0) -> None:
+        super().__init__(options, epochs, seed)
+        reduction = options.reduction
+        levels = rung_levels(options.grace_epochs, reduction, epochs)
         self.brackets = []
         for skipped in range(len(levels) + 1):
             own = levels[skipped:]
             weight = math.ceil((len(levels) + 1) / (len(own) + 1) * reduction ** len(own))
-            ladder = Ladder(own, epochs, by_data)
+            ladder = Ladder(own, epochs, by_data=options.fidelity == "data")
             self.brackets.append(_Bracket(weight, ladder, [_Rung(v) for v in own]))
         self._bracket_of: dict[str, _Bracket] = {}
 
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Refuse a first rung at or behind the full length."""
+        yield from too_long(spec, "grace_epochs")
+
+    @property
+    def longest(self) -> float:
+        """The epochs that a trial costs which passes every rung of the first bracket."""
+        return self.brackets[0].ladder.cost
+
     @property
     def first_fraction(self) -> float:
-        """Of the training images, for the next new trial."""
+        """The fraction of the training images that the next new trial begins with."""
         return self._next_bracket().ladder.first_fraction
 
     def suggested(self, trial: Trial) -> None:
@@ -89,7 +113,7 @@ class Hyperband(Scheduler):
         self._bracket_of[trial.id] = bracket
 
     def started(self, trial: Trial) -> None:
-        """The trial has been promoted, if it was waiting."""
+        """Count the trial as promoted if it was waiting."""
         for rung in self._bracket_of[trial.id].rungs:
             if rung.leave(trial.id):
                 rung.promoted += 1
@@ -102,7 +126,7 @@ class Hyperband(Scheduler):
             return CONTINUE
         rung = bracket.rungs[arrived[-1]]
         count, better = len(rung.ranked) + 1, rung.better_than((value, -trial.number))
-        if better < int(count / self.reduction) and not bracket.ladder.by_data:
+        if better < int(count / self.options.reduction) and not bracket.ladder.by_data:
             return CONTINUE
         place = bracket.ladder.place(rung.level)
         return Pause(f"waits at {place}: rank {better + 1} of {count}")
@@ -136,7 +160,7 @@ class Hyperband(Scheduler):
         return None if found is None else found[1]
 
     def closings(self) -> list[Closing]:
-        """End everyone who still waits."""
+        """Return every trial that still waits."""
         return [
             Closing(
                 trial,
@@ -152,7 +176,7 @@ class Hyperband(Scheduler):
         if not rung.heap:
             return None
         value, number, trial = rung.heap[0]
-        quota = int(len(rung.ranked) / self.reduction)
+        quota = int(len(rung.ranked) / self.options.reduction)
         if last_call and rung.promoted == 0:
             return trial
         return trial if rung.better_than((-value, -number)) < quota else None

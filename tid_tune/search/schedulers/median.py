@@ -8,26 +8,50 @@ does not end a good trial).
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterator
+from typing import Literal
 
 from tid_tune.ledger.records import Trial, reached
 from tid_tune.search.decision import CONTINUE, Decision, Stop
 from tid_tune.search.schedulers.base import Scheduler
+from tid_tune.search.schedulers.registry import register_scheduler
+from tid_tune.search.schedulers.rungs import too_long
+from tid_tune.searchfile.model import Count, Positive, SchedulerOptions, SearchSpec
+from tid_tune.searchfile.parts import Refusal
 
 
-class Median(Scheduler):
+class MedianOptions(SchedulerOptions):
+    """The median rule: trials below the median of the others at the same epoch are stopped."""
+
+    type: Literal["median"] = "median"
+    grace_epochs: Positive = 1
+    """No trial is stopped before this many epochs."""
+    min_trials: Count = 4
+    """No trial is stopped before this many others have reached the same epoch."""
+
+
+@register_scheduler
+class Median(Scheduler[MedianOptions]):
     """Stops below the median once `min_trials` others have reported at that epoch."""
 
-    def __init__(self, grace: float, min_trials: int) -> None:
-        self._grace = grace
-        self._min_trials = min_trials
+    Options = MedianOptions
+
+    def __init__(self, options: MedianOptions, epochs: int, seed: int = 0) -> None:
+        super().__init__(options, epochs, seed)
         self._values: dict[float, list[float]] = {}
         """Ascending values by epoch."""
         self._best: dict[str, float] = {}
 
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Refuse a grace period as long as a training."""
+        yield from too_long(spec, "grace_epochs")
+
     def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
         """Stop below the median of the others."""
         others = self._values.get(_key(epoch), [])
-        if not reached(epoch, self._grace) or len(others) < self._min_trials:
+        few = len(others) < self.options.min_trials
+        if few or not reached(epoch, self.options.grace_epochs):
             return CONTINUE
         median = (others[(len(others) - 1) // 2] + others[len(others) // 2]) / 2
         best = max(value, self._best.get(trial.id, value))

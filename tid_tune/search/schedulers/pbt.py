@@ -10,20 +10,41 @@ checkpoint of one in the best, with that one's values perturbed.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision, Pause
 from tid_tune.search.samplers.base import rng_for
 from tid_tune.search.schedulers.base import Continuation, Scheduler
-from tid_tune.search.schedulers.rungs import Ladder
+from tid_tune.search.schedulers.registry import register_scheduler
+from tid_tune.search.schedulers.rungs import Ladder, too_long
+from tid_tune.searchfile.model import Positive, SchedulerOptions, SearchSpec
+from tid_tune.searchfile.parts import Refusal
 
 
-class Pbt(Scheduler):
-    """Every `interval` epochs the worst `quantile` of the population copies the best `quantile`."""
+class PbtOptions(SchedulerOptions):
+    """Population-based training: poor trials copy the weights of good ones, with new values."""
 
-    def __init__(self, epochs: int, interval: float, quantile: float, seed: int) -> None:
-        self.quantile = quantile
-        self.seed = seed
+    type: Literal["pbt"] = "pbt"
+    interval_epochs: Positive = 1
+    """Epochs between two perturbations."""
+    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+    """The fraction of the population that copies, and the fraction that is copied."""
+
+
+@register_scheduler
+class Pbt(Scheduler[PbtOptions]):
+    """At each interval the worst `quantile` of the population copies the best `quantile`."""
+
+    Options = PbtOptions
+    copies_trials = True
+
+    def __init__(self, options: PbtOptions, epochs: int, seed: int = 0) -> None:
+        super().__init__(options, epochs, seed)
+        interval = options.interval_epochs
         count = max(0, int((epochs - 1e-6) / interval))
         self.ladder = Ladder([interval * (k + 1) for k in range(count)], epochs)
         self._numbers: dict[str, int] = {}
@@ -35,6 +56,11 @@ class Pbt(Scheduler):
         self._values: list[dict[str, float]] = [{} for _ in self.ladder.levels]
         self._queue: tuple[tuple[int, int], list[Continuation]] = ((-1, 0), [])
 
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Refuse an interval as long as a training."""
+        yield from too_long(spec, "interval_epochs")
+
     def suggested(self, trial: Trial) -> None:
         """Join the population."""
         if trial.id not in self._numbers:
@@ -44,7 +70,7 @@ class Pbt(Scheduler):
             self._forget_the_passed()
 
     def started(self, trial: Trial) -> None:
-        """The trial does not wait any more."""
+        """Note that the trial does not wait any more."""
         for waiting in self._waiting:
             waiting.pop(trial.id, None)
 
@@ -69,14 +95,14 @@ class Pbt(Scheduler):
         self.ladder.move(trial, epoch)
 
     def ended(self, trial: Trial) -> None:
-        """A trial that is over holds up nobody; its checkpoints may still be copied."""
+        """Wait no longer for a trial that is over; its checkpoints may still be copied."""
         if trial.status.final and trial.id in self._passed:
             self._live[self._passed.pop(trial.id)] -= 1
             self.started(trial)
             self.ladder.leave(trial)
 
     def next_continuation(self, more: bool, idle: bool) -> Continuation | None:
-        """Once all have come as far: the trials that exploit first, then the others."""
+        """Return, once all trials have come as far, first those that copy, then the others."""
         index = next((i for i, waiting in enumerate(self._waiting) if waiting), None)
         if more or index is None or any(self._live[passed] for passed in range(index + 1)):
             return None
@@ -89,7 +115,7 @@ class Pbt(Scheduler):
         return queue[-1]
 
     def _forget_the_passed(self) -> None:
-        """Leave out of the comparison whoever has left a level, when a trial joins later on.
+        """Drop the values of trials that have left a level, when a trial joins later.
 
         The trials of an earlier session (before `trials` was raised) have no checkpoint there.
         """
@@ -98,7 +124,7 @@ class Pbt(Scheduler):
                 del values[name]
 
     def _continuations(self, index: int) -> list[Continuation]:
-        """Return who goes on from a level and how, the first one last."""
+        """Return how each trial goes on from a level, the first one last."""
         donors, level = self._donors(index), self.ladder.levels[index]
         order = sorted(
             self._waiting[index], key=lambda name: (name not in donors, self._numbers[name])
@@ -106,10 +132,10 @@ class Pbt(Scheduler):
         return [Continuation(name, donor=donors.get(name), epoch=level) for name in order[::-1]]
 
     def _donors(self, index: int) -> dict[str, str]:
-        """Return whom each trial of the worst quantile at a level copies."""
+        """Return which trial each one of the worst quantile at a level copies."""
         values = self._values[index]
         ranked = sorted(values, key=lambda name: (-values[name], self._numbers[name]))
-        count = min(max(1, int(len(ranked) * self.quantile)), len(ranked) // 2)
+        count = min(max(1, int(len(ranked) * self.options.quantile)), len(ranked) // 2)
         donors = {}
         for name in ranked[len(ranked) - count :]:
             rng = rng_for(self.seed, "exploit", self._numbers[name], index)

@@ -8,9 +8,48 @@ trained again from scratch on the next larger fraction.
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from tid_tune.ledger.records import Trial, reached
+from tid_tune.searchfile.model import Positive, SchedulerOptions, SearchSpec
+from tid_tune.searchfile.parts import Refusal
+
+
+class RungOptions(SchedulerOptions):
+    """The options of schedulers that compare trials at rungs."""
+
+    grace_epochs: Positive = 1
+    """No trial is stopped before this many epochs."""
+    reduction: Annotated[float, Field(gt=1, le=100)] = 3
+    """One of `reduction` trials goes on from a rung."""
+    fidelity: Literal["epochs", "data"] = "epochs"
+    """`data` means rungs of full length on a growing fraction of the images."""
+
+
+def rung_levels(grace: float, reduction: float, epochs: float) -> list[float]:
+    """Return grace * reduction^k for k = 0, 1, ... below the full length `epochs`."""
+    levels = []
+    level = grace
+    while level < epochs - 1e-6:
+        levels.append(level)
+        level *= reduction
+    return levels
+
+
+def too_long(spec: SearchSpec, option: str) -> Iterator[Refusal]:
+    """Yield a refusal if a scheduler's option, in epochs, is not below the full length.
+
+    Its default is allowed: it means the same as no early stopping.
+    """
+    value = getattr(spec.scheduler, option)
+    default = type(spec.scheduler).model_fields[option].default
+    if value >= spec.epochs and value != default:
+        text = f"{value:g} leaves nothing to stop: epochs = {spec.epochs}; lower it"
+        yield Refusal(("scheduler", option), text)
 
 
 @dataclass
@@ -22,7 +61,7 @@ class Rung:
     """Ascending."""
 
     def add(self, value: float) -> None:
-        """Take in the value of one more trial."""
+        """Add the value of one more trial."""
         bisect.insort(self.values, value)
 
     def better_than(self, value: float) -> int:
@@ -61,12 +100,20 @@ class Ladder:
         self._passed.pop(trial.id, None)
 
     def place(self, level: float) -> str:
-        """Return where a level is, for a reader: `epoch 3`, or `0.25 of the data`."""
+        """Return a level in words: `epoch 3`, or `0.25 of the data`."""
         return f"{level / self.epochs:.3g} of the data" if self.by_data else f"epoch {level:g}"
 
     @property
+    def cost(self) -> float:
+        """The epochs that a trial costs which passes every level.
+
+        Where the fidelity is `data`, it is trained from scratch on each fraction of the images.
+        """
+        return (sum(self.levels) if self.by_data else 0) + self.epochs
+
+    @property
     def first_fraction(self) -> float:
-        """Of the training images, for a new trial."""
+        """The fraction of the training images that a new trial begins with."""
         return self.levels[0] / self.epochs if self.by_data and self.levels else 1.0
 
     def next_fraction(self, index: int) -> float | None:

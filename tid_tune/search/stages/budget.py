@@ -36,7 +36,7 @@ class Limit:
         return math.inf if self.per_epoch == 0 else left / self.per_epoch
 
 
-class Budget:
+class BudgetGuard:
     """Answers whether a stage may go on, given what has been spent.
 
     Args:

@@ -1,4 +1,7 @@
-"""Trials that are planned, not searched: the baseline, and the reruns that confirm the best."""
+"""The stages of a search: how many trainings each has, and those that are known beforehand.
+
+Known beforehand are the baseline, and the reruns that confirm the best; the others are searched.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from tid_tune.ledger.events import ConfirmationPlanned
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import pareto_front, ranked_full_length
+from tid_tune.search.schedulers import make_scheduler
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import Params, Space
 from tid_tune.space.space import METHOD_PATH, config_key, method_edits
@@ -16,6 +20,31 @@ from tid_tune.space.space import METHOD_PATH, config_key, method_edits
 NONE = "none"
 DEFAULTS = "defaults"
 MAX_SEED = 2**32
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Upper bounds of a stage: fewer where trials are stopped early or the budget is spent."""
+
+    name: str
+    trainings: int
+    epochs: float
+    """Of all its trainings together."""
+
+
+def stages(spec: SearchSpec) -> list[Stage]:
+    """Return the stages of a search in their order."""
+    longest = {"search": make_scheduler(spec).longest}
+    counts = {
+        "baseline": len(baseline_plan(spec)),
+        "search": len(methods(spec)) * spec.trials_per_method,
+        "confirm": confirm_runs(spec),
+    }
+    return [
+        Stage(name, count, count * longest.get(name, float(spec.epochs)))
+        for name, count in counts.items()
+        if count
+    ]
 
 
 @dataclass(frozen=True)
@@ -50,14 +79,28 @@ def baseline_plan(spec: SearchSpec) -> list[Planned]:
     if not spec.baseline:
         return []
     params = _fixed(spec, NONE)
-    plan = [Planned("baseline", NONE, params, {**params, METHOD_PATH: NONE}, spec.seed, "baseline")]
+    plan = [_default_trial(spec, NONE, params, {**params, METHOD_PATH: NONE})]
     # `none` among the compared methods has no defaults of its own.
     for method in (name for name in methods(spec) if name != NONE):
         label = f"{method} {DEFAULTS}" if len(spec.method) > 1 else DEFAULTS
         params = _fixed(spec, method)
         edits = {**params, **method_edits(method)}
-        plan.append(Planned("baseline", label, params, edits, spec.seed, "baseline", method))
+        plan.append(_default_trial(spec, label, params, edits, method=method))
     return plan
+
+
+def _default_trial(
+    spec: SearchSpec, label: str, params: Params, edits: dict[str, Any], method: str = ""
+) -> Planned:
+    return Planned(
+        stage="baseline",
+        label=label,
+        params=params,
+        edits=edits,
+        seed=spec.seed,
+        origin="baseline",
+        method=method,
+    )
 
 
 def confirm_runs(spec: SearchSpec) -> int:
@@ -121,9 +164,16 @@ def confirm_plan(state: RunState, spec: SearchSpec) -> list[Planned]:
 
 
 def _rerun(trial: Trial, seed: int) -> Planned:
-    edits = {**trial.params, **method_edits(trial.method)}
-    origin = f"confirm {trial.id}"
-    return Planned("confirm", trial.id, trial.params, edits, seed, origin, trial.method, trial.id)
+    return Planned(
+        stage="confirm",
+        label=trial.id,
+        params=trial.params,
+        edits={**trial.params, **method_edits(trial.method)},
+        seed=seed,
+        origin=f"confirm {trial.id}",
+        method=trial.method,
+        of=trial.id,
+    )
 
 
 def _fixed(spec: SearchSpec, method: str) -> Params:

@@ -3,51 +3,40 @@
 from __future__ import annotations
 
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.searchfile.plan import trials_per_method
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node
 
 
 def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     """Note every contradiction between fields of a spec whose fields are valid."""
-    _check_sampler(spec, tree, problems)
-    _check_lengths(spec, tree, problems)
+    _check_parts(spec, tree, problems)
+    _check_interval(spec, tree, problems)
     _check_resources(spec, tree, problems)
     if spec.baseline and all(found.size == 1 for found in spec.space.values()):
         text = "nothing is searched: all have one value, which the baseline tries; "
         text += "give a parameter a range, or set baseline: false"
         _note(tree, "space", None, text, problems)
-    share = trials_per_method(spec)
+    share = spec.trials_per_method
     if spec.confirm is not None and spec.confirm.top > share:
         each = f"the {share} trials of each method" if len(spec.method) > 1 else f"trials = {share}"
         text = f"{spec.confirm.top} is more than {each}; confirm fewer"
         _note(tree, "confirm", "top", text, problems)
 
 
-def _check_sampler(spec: SearchSpec, tree: Node, problems: Problems) -> None:
-    kind = spec.sampler.type
-    if kind == "cmaes" and len(spec.objectives) > 1:
-        text = "cmaes searches one objective; use tpe, gp, nsga2 or random, or keep one objective"
-        _note(tree, "sampler", "type", text, problems)
-    if kind == "grid":
-        for path, distribution in spec.space.items():
-            if distribution.size is None:
-                text = f"a grid needs countable values; write choice, or a quantized form ({kind})"
-                _note(tree, "space", path, text, problems)
+def _check_parts(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    from tid_tune.search.samplers import SAMPLERS
+    from tid_tune.search.schedulers import SCHEDULERS
+
+    sampler, scheduler = SAMPLERS.get(spec.sampler.type), SCHEDULERS.get(spec.scheduler.type)
+    for refusal in (*sampler.refusals(spec), *scheduler.refusals(spec)):
+        _note(tree, *refusal.field, refusal.text, problems)
 
 
-def _check_lengths(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+def _check_interval(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     every = spec.report_every
     if every.unit == "epoch" and every.count > spec.epochs:
         text = f"{every.count} epochs are more than epochs = {spec.epochs}; report at least once"
         _note(tree, "report_every", None, text, problems)
-    section = tree.entries.get("scheduler")
-    stated = section.entries if section is not None else {}
-    for key in ("grace_epochs", "interval_epochs"):
-        value = getattr(spec.scheduler, key)
-        if key in stated and value >= spec.epochs:
-            text = f"{value:g} leaves nothing to stop: epochs = {spec.epochs}; lower it"
-            _note(tree, "scheduler", key, text, problems)
 
 
 def _check_resources(spec: SearchSpec, tree: Node, problems: Problems) -> None:

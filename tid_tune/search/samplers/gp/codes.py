@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tid_tune.search.samplers.gp.gaussian import Array
 from tid_tune.space import Params, Space
+
+Array = NDArray[np.float64]
 
 INACTIVE = 0.5
 """The code of an ordered parameter that a point does not have: the middle of its range."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tid_tune.search.samplers.gp.gaussian import Array
+from tid_tune.search.samplers.gp.codes import Array
 from tid_tune.search.samplers.observations import Length, Observation
 
 PAIRS = 4

@@ -14,18 +14,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
-Array = NDArray[np.float64]
+from tid_tune.search.samplers.gp.codes import Array
 
 LENGTH_SCALE, SIGNAL, NOISE = 0.25, 1.0, 0.1
 """Prior medians: the length scale per square root of the columns, signal and noise variance."""
 SPREAD = (0.8, 0.7, 1.0)
 """Standard deviations of their logarithms."""
 STEPS = 30
-_JITTER = 1e-6
+JITTER = 1e-6
+"""Added to the variances of the values, so that the covariance can be factored."""
 _ROOT5 = math.sqrt(5.0)
 
 
@@ -59,7 +59,7 @@ class GaussianProcess:
     @cached_property
     def _factor(self) -> Array:
         covariance = self.kernel.between(self.points, self.points)
-        covariance[np.diag_indices_from(covariance)] += self.kernel.noise + self.noise + _JITTER
+        covariance[np.diag_indices_from(covariance)] += self.kernel.noise + self.noise + JITTER
         found: Array = cholesky(covariance, lower=True)
         return found
 
@@ -104,7 +104,7 @@ def fit(points: Array, values: Array, noise: Array) -> GaussianProcess:
     spread = np.array([*[SPREAD[0]] * count, *SPREAD[1:]])
     squares = (points[:, None, :] - points[None, :, :]) ** 2
     found: Any = minimize(
-        _misfit,
+        misfit,
         centre,
         args=(squares, values, noise, centre, spread),
         jac=True,
@@ -116,7 +116,7 @@ def fit(points: Array, values: Array, noise: Array) -> GaussianProcess:
     return GaussianProcess(Kernel(best[:-2], best[-2], best[-1]), points, values, noise)
 
 
-def _misfit(
+def misfit(
     logs: Array, squares: Array, values: Array, noise: Array, centre: Array, spread: Array
 ) -> tuple[float, Array]:
     """Return the negative log posterior of hyperparameters, up to a constant, and its gradient."""
@@ -124,18 +124,18 @@ def _misfit(
     reach = _ROOT5 * np.sqrt(squares @ scales**-2)
     fall = np.exp(-reach)
     correlation = (1.0 + reach + reach**2 / 3.0) * fall
-    covariance = signal * correlation + np.diag(own + noise + _JITTER)
+    covariance = signal * correlation + np.diag(own + noise + JITTER)
     factor = cholesky(covariance, lower=True)
     weights = cho_solve((factor, True), values)
     inverse = cho_solve((factor, True), np.eye(len(values)))
     slope = np.outer(weights, weights) - inverse
     off = (logs - centre) / spread
-    misfit = 0.5 * values @ weights + np.log(np.diag(factor)).sum() + 0.5 * off @ off
+    found = 0.5 * values @ weights + np.log(np.diag(factor)).sum() + 0.5 * off @ off
     # Of the kernel by the logarithm of a length scale: 5/3 (1 + r) exp(-r) d^2 / scale^2.
     steep = slope * (signal * 5.0 / 3.0 * (1.0 + reach) * fall)
     by_scale = np.einsum("ij,ijk->k", steep, squares) / scales**2
     by_variance = [np.sum(slope * signal * correlation), own * np.trace(slope)]
-    return float(misfit), -0.5 * np.array([*by_scale, *by_variance]) + off / spread
+    return float(found), -0.5 * np.array([*by_scale, *by_variance]) + off / spread
 
 
 def _squares(a: Array, b: Array) -> Array:

@@ -1,4 +1,5 @@
-"""Gaussian process with expected improvement: for few and dear trials, many of them cut short.
+"""Gaussian process with expected improvement: for few and expensive trials, many of them stopped
+early.
 
 Every trial counts for what it is expected to come to at full length (`extrapolation`), so that
 those which were stopped teach something, too. Running trials count as if they had come to what the
@@ -11,16 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import ndtr
 
 from tid_tune.search.samplers.base import Sampler, random_point
-from tid_tune.search.samplers.gp.codes import Codes
+from tid_tune.search.samplers.gp.codes import Array, Codes
 from tid_tune.search.samplers.gp.extrapolation import PAIRS, Expected, expected_values
-from tid_tune.search.samplers.gp.gaussian import Array, GaussianProcess, fit
 from tid_tune.search.samplers.observations import Observation, Observations
+from tid_tune.search.samplers.registry import register_sampler
+from tid_tune.searchfile.model import Count, SamplerOptions
 from tid_tune.space import Distribution, Params, Space
+
+if TYPE_CHECKING:
+    from tid_tune.search.samplers.gp.gaussian import GaussianProcess
 
 SEEN = 200
 """Results that the model is made of: half of them the best, half the latest."""
@@ -36,14 +41,29 @@ SUM = 0.05
 """Share of the plain sum in ParEGO's weighing."""
 
 
-class GpSampler(Sampler):
+class GpOptions(SamplerOptions):
+    """A Gaussian process that also learns from stopped trials; up to some hundred trials."""
+
+    type: Literal["gp"] = "gp"
+    startup_trials: Count = 5
+    """Random trials before the model is used."""
+
+
+@register_sampler
+class GpSampler(Sampler[GpOptions]):
     """Models the objective over all parameters, conditional ones included."""
 
-    def __init__(self, space: Space, seed: int, startup: int, objectives: int) -> None:
-        super().__init__(space, seed, startup)
+    Options = GpOptions
+
+    def __init__(self, space: Space, options: GpOptions, seed: int, objectives: int = 1) -> None:
+        super().__init__(space, options, seed, objectives)
         self._codes = Codes(space)
-        self._objectives = objectives
         self._fitted: tuple[object, GaussianProcess] | None = None
+
+    @property
+    def startup(self) -> int:
+        """Trials before the model is used."""
+        return self.options.startup_trials
 
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
         """Return the candidate with the highest expected improvement."""
@@ -58,7 +78,7 @@ class GpSampler(Sampler):
         return self._best(model, [*points, *running], rng)
 
     def _seen(self, rng: np.random.Generator, known: Observations) -> Expected | None:
-        if self._objectives > 1:
+        if self.objectives > 1:
             complete = known.complete_window()
             values = _scalarized(complete, rng) if complete else np.zeros(0)
             return _limited(Expected(complete, values, np.zeros(len(complete))))
@@ -66,7 +86,9 @@ class GpSampler(Sampler):
         return None if found is None else _limited(found)
 
     def _model(self, points: Array, seen: Expected) -> GaussianProcess:
-        """Return the fitted model; workers that ask for the same results share it."""
+        """Return the fitted model; suggestions after the same results share it."""
+        from tid_tune.search.samplers.gp.gaussian import fit
+
         key = [(o.number, value) for o, value in zip(seen.observations, seen.values, strict=True)]
         if self._fitted is None or self._fitted[0] != key:
             scale = float(seen.values.std()) or 1.0
@@ -92,6 +114,8 @@ class GpSampler(Sampler):
 
     def _gains(self, model: GaussianProcess, highest: float, points: Sequence[Params]) -> Array:
         """Return the expected improvements; points that break a rule come last."""
+        from scipy.special import ndtr
+
         mean, spread = model.predict(self._codes.of(points))
         above = (mean - highest) / spread
         density = np.exp(-0.5 * above**2) / np.sqrt(2 * np.pi)

@@ -1,0 +1,44 @@
+"""The schedulers by name, and how a search gets the one its spec asks for."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from tid_tune.errors import SpecError
+from tid_tune.plugins import Registry
+from tid_tune.search.schedulers.base import Scheduler
+from tid_tune.searchfile.model import SearchSpec
+
+SCHEDULERS: Registry[type[Scheduler[Any]]] = Registry(
+    "scheduler", package="tid_tune.search.schedulers", group="tid_tune.schedulers"
+)
+S = TypeVar("S", bound=type[Scheduler[Any]])
+
+
+def register_scheduler(scheduler: S) -> S:
+    """Make a scheduler available under the `type` of its options. A class decorator.
+
+    Raises:
+        UsageError: another scheduler has this type.
+    """
+    SCHEDULERS.register(scheduler.Options.model_fields["type"].default, scheduler)
+    return scheduler
+
+
+def make_scheduler(spec: SearchSpec) -> Scheduler[Any]:
+    """Return the scheduler that a spec asks for.
+
+    With several objectives no trial is stopped: one that is poor in one objective may be the best
+    in another.
+
+    Raises:
+        SpecError: the scheduler refuses the spec.
+        UsageError: the scheduler is not installed.
+    """
+    scheduler, options = SCHEDULERS.get(spec.scheduler.type), spec.scheduler
+    if len(spec.objectives) > 1:
+        scheduler = SCHEDULERS.get("none")
+        options = scheduler.Options.model_validate({})
+    for refusal in scheduler.refusals(spec):
+        raise SpecError(str(refusal))
+    return scheduler(options, spec.epochs, spec.seed)
