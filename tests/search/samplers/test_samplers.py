@@ -229,7 +229,8 @@ def test_a_search_needs_neither_ray_nor_torch_nor_mlflow() -> None:
     found = imported_by(
         "from pathlib import Path;"
         "from tid_tune.search.simulate import simulate;"
-        "from tid_tune.searchfile.model import Confirm, SearchSpec, Uniform;"
+        "from tid_tune.searchfile.model import Confirm, SearchSpec;"
+        "from tid_tune.space import Uniform;"
         "import tid_tune.results.optuna_study, tid_tune.search.retention;"
         "spec = lambda name: SearchSpec(name='t', trial=Path('t.py'), epochs=2, trials=12,"
         " space={'x': Uniform(low=0, high=1)}, sampler={'type': name}, confirm=Confirm());"
