@@ -9,6 +9,7 @@ import pytest
 from support.spec_samples import LR, ONE
 
 from tid_tune.errors import SpecError
+from tid_tune.search.schedulers.asha import AshaOptions
 from tid_tune.searchfile import SearchSpec, load
 from tid_tune.space import Fixed, LogUniform, Uniform
 
@@ -58,7 +59,7 @@ def test_null_removes_what_the_base_says(read: Load) -> None:
 def test_a_new_type_drops_the_options_of_the_old_one(read: Load) -> None:
     spec = read("base: base.yaml\nsampler: {type: random}\nscheduler: {reduction: 4}\n")
     assert (spec.sampler.type, spec.sampler.seed) == ("random", 7)
-    assert (spec.scheduler.type, spec.scheduler.reduction) == ("asha", 4)
+    assert spec.scheduler == AshaOptions(reduction=4)
     countable = f"space.{LR}={{choice: [0.5, 1]}}"
     assert read("base: base.yaml\n", "sampler=grid", countable).sampler.seed is None
 
