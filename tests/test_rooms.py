@@ -48,6 +48,9 @@ LAYERS = (
 EXCEPTIONS = {
     # Both turn trials into Optuna's; the samplers' part of it is in the search.
     ("tid_tune/results/optuna_study.py", "search"),
+    # A file names a sampler and a scheduler, which declare their options and what they refuse.
+    ("tid_tune/searchfile/parts.py", "search"),
+    ("tid_tune/searchfile/checks/together.py", "search"),
 }
 """Files that import a package which is not below them."""
 
