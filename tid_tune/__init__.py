@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from tid_tune.errors import TidTuneError
     from tid_tune.results.run_folder import RunFolder
     from tid_tune.search.engine import Search
+    from tid_tune.search.samplers import Sampler, register_sampler
+    from tid_tune.search.schedulers import Scheduler, register_scheduler
     from tid_tune.search.simulate import simulate
     from tid_tune.searchfile import SearchSpec, load
+    from tid_tune.space import register_distribution
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,12 +30,17 @@ __all__ = [
     "HeadAdapter",
     "Method",
     "RunFolder",
+    "Sampler",
+    "Scheduler",
     "Search",
     "SearchSpec",
     "TidTuneError",
     "load",
+    "register_distribution",
     "register_head",
     "register_method",
+    "register_sampler",
+    "register_scheduler",
     "resume",
     "run",
     "simulate",
@@ -43,12 +51,17 @@ _HOMES = {
     "HeadAdapter": "tid_tune.detectors.heads",
     "Method": "tid_tune.distill.method",
     "RunFolder": "tid_tune.results.run_folder",
+    "Sampler": "tid_tune.search.samplers",
+    "Scheduler": "tid_tune.search.schedulers",
     "Search": "tid_tune.search.engine",
     "SearchSpec": "tid_tune.searchfile",
     "TidTuneError": "tid_tune.errors",
     "load": "tid_tune.searchfile",
+    "register_distribution": "tid_tune.space",
     "register_head": "tid_tune.detectors.heads",
     "register_method": "tid_tune.distill.registry",
+    "register_sampler": "tid_tune.search.samplers",
+    "register_scheduler": "tid_tune.search.schedulers",
     "resume": "tid_tune.api",
     "run": "tid_tune.api",
     "simulate": "tid_tune.search.simulate",
