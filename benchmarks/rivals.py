@@ -36,7 +36,7 @@ class Strategy(Protocol):
 
 
 class PlainOptuna:
-    """A study with a pruner, told as Optuna's documentation does."""
+    """A study with a pruner, used as Optuna's documentation shows."""
 
     def __init__(self, seed: int, sampler: str, pruner: optuna.pruners.BasePruner) -> None:
         make = {

@@ -1,4 +1,4 @@
-"""How good the student is that a search ends with, and how true the value that it is told with.
+"""How good the student is that a search ends with, and how accurate its reported value is.
 
     python benchmarks/search_quality.py                    # 60 landscapes, prints JSON
     python benchmarks/search_quality.py --landscapes 10 --out quality.json
@@ -108,7 +108,7 @@ def main() -> None:
     for number in range(options.landscapes):
         landscape = Landscape.draw(number)
         for name, strategy in chosen.items():
-            params, told = strategy(landscape, number)
+            params, reported = strategy(landscape, number)
             true = landscape.level(params)
             found[name].append((landscape.best - true, told - true))
     text = json.dumps(

@@ -139,7 +139,7 @@ def _report(detail: ErrorDetails, path: str, node: Node, problems: Problems) -> 
 
 
 def _descend(node: Node, location: Sequence[int | str]) -> tuple[Node, list[str]]:
-    """The innermost node pydantic's location leads to, and the keys on the way."""
+    """Return the innermost node that pydantic's location leads to, and the keys on the way."""
     steps: list[str] = []
     for step in location:
         inside = node.entries.get(step) if isinstance(step, str) else None

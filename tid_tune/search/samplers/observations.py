@@ -73,7 +73,7 @@ class Observations:
         self._best = best
 
     def suggested(self, number: int, params: Params) -> None:
-        """A trial with these values is under way."""
+        """Add a trial with these values that has no result yet."""
         self.pending[number] = params
 
     def observe(self, observation: Observation, final: bool = True) -> None:
@@ -86,7 +86,7 @@ class Observations:
         self._recent.append(observation.number)
 
     def forget(self, number: int) -> None:
-        """The trial is over without a result, or its result is about to be replaced."""
+        """Drop a trial that is over without a result, or whose result will be replaced."""
         self.pending.pop(number, None)
         old = self.results.pop(number, None)
         if old is not None:

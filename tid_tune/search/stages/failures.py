@@ -13,7 +13,7 @@ IN_A_ROW = 10
 def halt_reason(ends: Sequence[Trial]) -> str | None:
     """Return why the search must stop, given the trials that ended in this session, in order.
 
-    The first 5 all failed, or 10 in a row did. A session, because the user may have mended the
+    The first 5 all failed, or 10 in a row did. A session, because the user may have fixed the
     cause before running the command again.
     """
     if len(ends) >= FIRST and all(map(_failed, ends[:FIRST])):

@@ -69,19 +69,19 @@ class GaussianProcess:
         return found
 
     def mean(self, points: Array) -> Array:
-        """Expected values (m) at `points` (m, d)."""
+        """Return the expected values (m) at `points` (m, d)."""
         found: Array = self.kernel.between(points, self.points) @ self._weights
         return found
 
     def predict(self, points: Array) -> tuple[Array, Array]:
-        """Expected values (m) at `points` (m, d), and the standard deviations of the function."""
+        """Return the expected values (m) at `points` (m, d), and the standard deviations (m)."""
         cross = self.kernel.between(points, self.points)
         explained = solve_triangular(self._factor, cross.T, lower=True)
         variance = self.kernel.signal - np.einsum("ij,ij->j", explained, explained)
         return cross @ self._weights, np.sqrt(np.maximum(variance, 1e-12))
 
     def believing(self, points: Array) -> GaussianProcess:
-        """The process that has seen what it expects at `points` (m, d)."""
+        """Return the process after it has observed what it expects at `points` (m, d)."""
         return GaussianProcess(
             self.kernel,
             np.concatenate([self.points, points]),

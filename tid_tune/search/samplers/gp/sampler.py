@@ -1,10 +1,9 @@
-"""Gaussian process with expected improvement: for few and expensive trials, many of them stopped
-early.
+"""Gaussian process with expected improvement: for few and expensive trials.
 
-Every trial counts for what it is expected to come to at full length (`extrapolation`), so that
-those which were stopped teach something, too. Running trials count as if they had come to what the
-model expects, so that workers spread out. A suggestion takes some tens of milliseconds, more with
-more results, of which `SEEN` are looked at. Several objectives become one by weights that are drawn
+Every trial counts with the value it is expected to reach at full length (`extrapolation`), so the
+model learns from early-stopped trials, too. Running trials count with the value that the model
+expects, so that workers spread out. A suggestion takes some tens of milliseconds, more with more
+results, of which at most `SEEN` are used. Several objectives become one by weights that are drawn
 for each suggestion (ParEGO; Knowles, 2006). Candidates are random points and steps from the best.
 """
 
