@@ -110,7 +110,7 @@ def main() -> None:
         for name, strategy in chosen.items():
             params, reported = strategy(landscape, number)
             true = landscape.level(params)
-            found[name].append((landscape.best - true, told - true))
+            found[name].append((landscape.best - true, reported - true))
     text = json.dumps(
         {
             "command": f"python benchmarks/search_quality.py --landscapes {options.landscapes}",
