@@ -1,8 +1,10 @@
-"""The base of every validated model: search files, distributions, options of parts."""
+"""The base of every validated model, and numbers: for search files, spaces, options of parts."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Model(BaseModel):
@@ -11,3 +13,14 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def _whole(value: object) -> object:
+    """Return a number such as `1e3`, which YAML and JSON read as a float, as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# The order keeps the bounds in the JSON Schema, which does not look behind a validator.
+Count = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_whole)]
+Positive = Annotated[float, Field(gt=0)]

@@ -9,8 +9,8 @@ from typing import Any
 
 from tid_tune.search.decision import Assignment, Decision
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import SamplerOptions, SchedulerOptions, SearchSpec
-from tid_tune.searchfile.parts import sampler_types, scheduler_types
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import SAMPLERS, SCHEDULERS, SamplerOptions, SchedulerOptions
 from tid_tune.space import Choice, LogUniform, Uniform
 
 OBJECTIVE = "coco/bbox_mAP"
@@ -78,9 +78,13 @@ def start(search: Search) -> Assignment:
 
 def sampler_of(type: str = "tpe", **options: Any) -> SamplerOptions:
     """Return the options of a sampler, as a search space states them."""
-    return sampler_types()[type].model_validate(options)
+    found = SAMPLERS.get(type).Options.model_validate(options)
+    assert isinstance(found, SamplerOptions)
+    return found
 
 
 def scheduler_of(type: str = "asha", **options: Any) -> SchedulerOptions:
     """Return the options of a scheduler, as a search space states them."""
-    return scheduler_types()[type].model_validate(options)
+    found = SCHEDULERS.get(type).Options.model_validate(options)
+    assert isinstance(found, SchedulerOptions)
+    return found

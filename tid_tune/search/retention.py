@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from tid_tune.ledger.events import Ended, Event, Reported
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.search.engine import Search
-from tid_tune.search.schedulers import SCHEDULERS
+from tid_tune.search.schedulers import scheduler_class
 
 KEEP_BEST = 3
 
@@ -33,7 +33,7 @@ class Retention:
         self._best = max(best, confirm.top if confirm else 0)
         self._objective = search.spec.first_objective
         self._sign = search.spec.sign
-        self._population = SCHEDULERS.get(search.spec.scheduler.type).copies_trials
+        self._population = scheduler_class(search.spec.scheduler.type).copies_trials
         self._held: dict[str, dict[str, float]] = {}
         """Checkpoints not yet released and their epochs, by trial."""
         self._top: dict[str, list[tuple[float, int, str]]] = {}

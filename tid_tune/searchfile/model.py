@@ -14,25 +14,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from tid_tune.models import Model
+from tid_tune.models import Count, Model, Positive, Seed
 from tid_tune.searchfile.parts import (
+    SamplerOptions,
+    SchedulerOptions,
     as_options,
-    default_sampler,
-    default_scheduler,
     recorded_options,
 )
 from tid_tune.space import AnyDistribution, Constraint, Value
 
-
-def _whole(value: object) -> object:
-    """`1e3` is the number 1000 in YAML and JSON alike."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-# The order keeps the bounds in the JSON Schema, which does not look behind a validator.
-Count = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_whole)]
-Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$")]
 Metric = Annotated[str, Field(pattern=r"^[^\s=\x00-\x1f]{1,200}$")]
 Direction = Literal["max", "min"]
@@ -43,26 +33,6 @@ class Interval(Model):
 
     count: int = 1
     unit: Literal["epoch", "iter"] = "epoch"
-
-
-class SamplerOptions(Model):
-    """Base of the options of a sampler: how the next point of the space is proposed.
-
-    Each sampler declares its own in the module that defines it, with `type: Literal["NAME"]`.
-    """
-
-    type: str
-    seed: Seed | None = None
-    """Makes the suggestions reproducible. None: the spec's `seed`."""
-
-
-class SchedulerOptions(Model):
-    """Base of the options of a scheduler: which trials are stopped before their full length.
-
-    Each scheduler declares its own in the module that defines it, with `type: Literal["NAME"]`.
-    """
-
-    type: str
 
 
 class Confirm(Model):
@@ -132,11 +102,11 @@ class SearchSpec(Model):
     `model.distillation.method`, which is then not in `space`, holds for the arm's method."""
     sampler: Annotated[
         SerializeAsAny[SamplerOptions], BeforeValidator(partial(as_options, "sampler"))
-    ] = Field(default_factory=default_sampler)
+    ] = Field(default_factory=lambda: as_options("sampler", {}))
     """The options of one registered sampler; a map is read by its `type`."""
     scheduler: Annotated[
         SerializeAsAny[SchedulerOptions], BeforeValidator(partial(as_options, "scheduler"))
-    ] = Field(default_factory=default_scheduler)
+    ] = Field(default_factory=lambda: as_options("scheduler", {}))
     """The options of one registered scheduler; a map is read by its `type`."""
     trials: Count = 24
     seed: Seed = 0

@@ -1,27 +1,43 @@
 """Sections of a search space whose options depend on their `type`: `sampler` and `scheduler`.
 
-The classes that register themselves in `tid_tune.search` declare the options. They are looked up
-here when a file or a ledger is read, not on import: a search space can name parts that another
-package adds.
+The classes in `tid_tune.search`, and those of other packages, declare the options and register
+themselves. They are looked for when a file or a ledger is read, not on import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tid_tune.errors import UsageError, suggestion
+from tid_tune.models import Model, Seed
+from tid_tune.plugins import Registry
 
 if TYPE_CHECKING:
-    from tid_tune.searchfile.model import SamplerOptions, SchedulerOptions
-
-    PartOptions: TypeAlias = SamplerOptions | SchedulerOptions
+    from tid_tune.searchfile.model import SearchSpec
 
 Section = Literal["sampler", "scheduler"]
 
 DEFAULT_TYPES: dict[Section, str] = {"sampler": "tpe", "scheduler": "asha"}
 """The sections that name a part, and the part that is used where the section has no `type`."""
+
+
+class PartOptions(Model):
+    """The options of a part. Each part declares its own, with `type: Literal["NAME"] = "NAME"`."""
+
+    type: str
+
+
+class SamplerOptions(PartOptions):
+    """Base of the options of a sampler: how the next point of the space is proposed."""
+
+    seed: Seed | None = None
+    """Makes the suggestions reproducible. None: the spec's `seed`."""
+
+
+class SchedulerOptions(PartOptions):
+    """Base of the options of a scheduler: which trials are stopped before their full length."""
 
 
 @dataclass(frozen=True)
@@ -37,39 +53,54 @@ class Refusal:
         return f"{'.'.join(self.field)}: {self.text}"
 
 
+class SearchPart:
+    """What a search space needs to know of a sampler or a scheduler."""
+
+    Options: ClassVar[type[PartOptions]]
+    """The model of its options; the default of the field `type` is its name."""
+
+    @classmethod
+    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
+        """Yield the reasons why this part cannot run a search; extend it for more.
+
+        Asked when a search space is checked, and again before a search begins.
+        """
+        yield from ()
+
+
+SAMPLERS: Registry[type[SearchPart]] = Registry(
+    "sampler", package="tid_tune.search.samplers", group="tid_tune.samplers"
+)
+SCHEDULERS: Registry[type[SearchPart]] = Registry(
+    "scheduler", package="tid_tune.search.schedulers", group="tid_tune.schedulers"
+)
+
+
+def part_name(part: type[SearchPart]) -> str:
+    """Return the `type` by which a search space names a part."""
+    return str(part.Options.model_fields["type"].default)
+
+
+def parts_of(section: Section) -> Mapping[str, type[SearchPart]]:
+    """Return every registered part of a section, by type."""
+    return (SAMPLERS if section == "sampler" else SCHEDULERS).parts()
+
+
 def options_types(section: Section) -> Mapping[str, type[PartOptions]]:
     """Return the options of every registered part of a section, by type."""
-    return sampler_types() if section == "sampler" else scheduler_types()
-
-
-def sampler_types() -> Mapping[str, type[SamplerOptions]]:
-    """Return the options of every registered sampler, by type."""
-    from tid_tune.search.samplers import SAMPLERS
-
-    return {name: sampler.Options for name, sampler in SAMPLERS.parts().items()}
-
-
-def scheduler_types() -> Mapping[str, type[SchedulerOptions]]:
-    """Return the options of every registered scheduler, by type."""
-    from tid_tune.search.schedulers import SCHEDULERS
-
-    return {name: scheduler.Options for name, scheduler in SCHEDULERS.parts().items()}
-
-
-def default_sampler() -> SamplerOptions:
-    """Return the options of a search space without the section `sampler`."""
-    return sampler_types()[DEFAULT_TYPES["sampler"]].model_validate({})
-
-
-def default_scheduler() -> SchedulerOptions:
-    """Return the options of a search space without the section `scheduler`."""
-    return scheduler_types()[DEFAULT_TYPES["scheduler"]].model_validate({})
+    return {name: part.Options for name, part in parts_of(section).items()}
 
 
 def types_with(section: Section, option: str) -> list[str]:
     """Return the types of a section that have an option of this name."""
     types = options_types(section)
     return [name for name, options in types.items() if option in options.model_fields]
+
+
+def refusals(spec: SearchSpec) -> Iterator[Refusal]:
+    """Yield why the sampler or the scheduler of a spec cannot run it."""
+    yield from SAMPLERS.get(spec.sampler.type).refusals(spec)
+    yield from SCHEDULERS.get(spec.scheduler.type).refusals(spec)
 
 
 def as_options(section: Section, value: Any) -> Any:
@@ -97,17 +128,13 @@ def recorded_options(fields: Mapping[str, Any]) -> dict[str, PartOptions]:
     have is dropped. A part that is not installed any more keeps its name, so that its run can
     still be read.
     """
+    bases: dict[Section, type[PartOptions]]
+    bases = {"sampler": SamplerOptions, "scheduler": SchedulerOptions}
     found: dict[str, PartOptions] = {}
     for section in DEFAULT_TYPES:
         given = fields.get(section)
         if isinstance(given, Mapping):
-            model = options_types(section).get(str(given.get("type")), _base(section))
+            model = options_types(section).get(str(given.get("type")), bases[section])
             kept = {k: v for k, v in given.items() if k in model.model_fields and v is not None}
             found[section] = model.model_validate(kept)
     return found
-
-
-def _base(section: Section) -> type[PartOptions]:
-    from tid_tune.searchfile.model import SamplerOptions, SchedulerOptions
-
-    return SamplerOptions if section == "sampler" else SchedulerOptions

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tid_tune.models import Model
-from tid_tune.searchfile.model import Count, Transfer
+from tid_tune.models import Count, Model
+from tid_tune.searchfile.model import Transfer
 from tid_tune.searchfile.names import UnknownName, full_name
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.sections import read_section

@@ -7,18 +7,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tid_tune.models import Model
+from tid_tune.models import Count, Model, Seed
 from tid_tune.searchfile.model import (
     Budget,
     Confirm,
-    Count,
     Direction,
     Interval,
     Metric,
     Name,
     Resources,
     SearchSpec,
-    Seed,
     Tracking,
 )
 from tid_tune.searchfile.parts import DEFAULT_TYPES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tid_tune.plugins import Registry
-from tid_tune.searchfile.model import SamplerOptions, SchedulerOptions
+from tid_tune.searchfile.parts import SamplerOptions, SchedulerOptions
 
 
 def check_options(

@@ -15,7 +15,6 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.samplers import (
-    SAMPLERS,
     Length,
     Observation,
     Observations,
@@ -24,7 +23,8 @@ from tid_tune.search.samplers import (
     rng_for,
 )
 from tid_tune.search.simulate import Failure, Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import SamplerOptions, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import SAMPLERS, SamplerOptions
 from tid_tune.space import (
     Choice,
     Constraint,

@@ -13,10 +13,10 @@ from tid_tune.ledger.records import Status, Trial
 from tid_tune.results.costs import trial_cost
 from tid_tune.search.decision import Assignment, Decision
 from tid_tune.search.engine import Search
-from tid_tune.search.schedulers import SCHEDULERS, Scheduler, make_scheduler
+from tid_tune.search.schedulers import Scheduler, make_scheduler
 from tid_tune.search.simulate import Failure, Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import SchedulerOptions, SearchSpec
-from tid_tune.searchfile.parts import sampler_types
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import SCHEDULERS, SchedulerOptions
 from tid_tune.space import Uniform
 from tid_tune.testing.options import check_options
 
@@ -44,7 +44,7 @@ class SchedulerContract:
             "epochs": 9,
             "objectives": {OBJECTIVE: "max"},
             "space": {"x": Uniform(low=0, high=1)},
-            "sampler": sampler_types()["random"].model_validate({}),
+            "sampler": {"type": "random"},
             "scheduler": self._options(),
             "trials": 20,
             "baseline": False,

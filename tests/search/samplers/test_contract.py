@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from tid_tune.search.samplers import SAMPLERS
 from tid_tune.search.samplers.cmaes import CmaEsOptions, CmaEsSampler
 from tid_tune.search.samplers.gp import GpOptions, GpSampler
 from tid_tune.search.samplers.grid import GridSampler
@@ -12,6 +11,7 @@ from tid_tune.search.samplers.nsga2 import Nsga2Sampler
 from tid_tune.search.samplers.qmc import QmcSampler
 from tid_tune.search.samplers.random import RandomSampler
 from tid_tune.search.samplers.tpe import TpeOptions, TpeSampler
+from tid_tune.searchfile.parts import SAMPLERS
 from tid_tune.testing.samplers import FINITE, SamplerContract
 
 

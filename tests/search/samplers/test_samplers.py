@@ -219,8 +219,8 @@ def imported_by(code: str) -> str:
 
 def test_finding_the_samplers_and_schedulers_imports_nothing_heavy() -> None:
     found = imported_by(
-        "from tid_tune.search.samplers import SAMPLERS; SAMPLERS.parts();"
-        "from tid_tune.search.schedulers import SCHEDULERS; SCHEDULERS.parts()"
+        "from tid_tune.searchfile.parts import SAMPLERS; SAMPLERS.parts();"
+        "from tid_tune.searchfile.parts import SCHEDULERS; SCHEDULERS.parts()"
     )
     assert found == "[]"
 

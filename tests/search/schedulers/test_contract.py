@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from tid_tune.search.schedulers import SCHEDULERS
 from tid_tune.search.schedulers.asha import Asha, AshaOptions
 from tid_tune.search.schedulers.hyperband import Hyperband, HyperbandOptions
 from tid_tune.search.schedulers.median import Median, MedianOptions
 from tid_tune.search.schedulers.none import NoScheduler
 from tid_tune.search.schedulers.pbt import Pbt, PbtOptions
+from tid_tune.searchfile.parts import SCHEDULERS
 from tid_tune.testing.schedulers import SchedulerContract
 
 

@@ -15,11 +15,10 @@ samplers by name.
 
 from tid_tune.search.samplers.base import Sampler, random_point, rng_for
 from tid_tune.search.samplers.observations import Length, Observation, Observations
-from tid_tune.search.samplers.registry import SAMPLERS, make_sampler, register_sampler
-from tid_tune.searchfile.model import SamplerOptions
+from tid_tune.search.samplers.registry import make_sampler, register_sampler, sampler_class
+from tid_tune.searchfile.parts import SamplerOptions
 
 __all__ = [
-    "SAMPLERS",
     "Length",
     "Observation",
     "Observations",
@@ -29,4 +28,5 @@ __all__ = [
     "random_point",
     "register_sampler",
     "rng_for",
+    "sampler_class",
 ]

@@ -11,8 +11,8 @@ import numpy as np
 
 from tid_tune.errors import SpecError
 from tid_tune.search.samplers.observations import Observations
-from tid_tune.searchfile.model import SamplerOptions, SearchSpec
-from tid_tune.searchfile.parts import Refusal
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import SAMPLERS, Refusal, SamplerOptions, SearchPart
 from tid_tune.space import Distribution, Params, Space
 from tid_tune.space.walk import GridWalk
 
@@ -30,7 +30,7 @@ Taken = Callable[[Params], bool]
 OptionsT = TypeVar("OptionsT", bound=SamplerOptions)
 
 
-class Sampler(abc.ABC, Generic[OptionsT]):
+class Sampler(SearchPart, abc.ABC, Generic[OptionsT]):
     """Proposes points. The same seed, index and observations give the same point, always.
 
     A subclass sets `Options` and defines `draw`; register it with `register_sampler`.
@@ -56,10 +56,7 @@ class Sampler(abc.ABC, Generic[OptionsT]):
 
     @classmethod
     def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
-        """Yield the reasons why this sampler cannot run a search; extend it for more.
-
-        Asked when a search space is checked, and again before a search begins.
-        """
+        """Yield why this sampler cannot run a search: here, that it has several objectives."""
         if len(spec.objectives) > 1 and not cls.several_objectives:
             yield Refusal(
                 ("sampler", "type"),
@@ -132,9 +129,9 @@ class Sampler(abc.ABC, Generic[OptionsT]):
 
 
 def _for_several_objectives() -> str:
-    from tid_tune.search.samplers.registry import SAMPLERS
-
-    *names, last = [name for name, one in SAMPLERS.parts().items() if one.several_objectives]
+    parts = SAMPLERS.parts().items()
+    able = [name for name, one in parts if issubclass(one, Sampler) and one.several_objectives]
+    *names, last = able
     return f"{', '.join(names)} or {last}"
 
 

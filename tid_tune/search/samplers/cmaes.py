@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tid_tune.models import Count
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observation, Observations
 from tid_tune.search.samplers.registry import register_sampler
-from tid_tune.searchfile.model import Count, SamplerOptions
+from tid_tune.searchfile.parts import SamplerOptions
 from tid_tune.space import Distribution, Params, Space
 
 if TYPE_CHECKING:

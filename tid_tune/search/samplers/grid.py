@@ -10,8 +10,8 @@ import numpy as np
 from tid_tune.search.samplers.base import Sampler, Taken
 from tid_tune.search.samplers.observations import Observations
 from tid_tune.search.samplers.registry import register_sampler
-from tid_tune.searchfile.model import SamplerOptions, SearchSpec
-from tid_tune.searchfile.parts import Refusal
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import Refusal, SamplerOptions
 from tid_tune.space import Params, Space
 from tid_tune.space.walk import GridWalk
 

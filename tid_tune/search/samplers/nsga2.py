@@ -15,7 +15,7 @@ from tid_tune.results.pareto import best_of
 from tid_tune.search.samplers.base import Sampler, random_point
 from tid_tune.search.samplers.observations import Observation, Observations
 from tid_tune.search.samplers.registry import register_sampler
-from tid_tune.searchfile.model import SamplerOptions
+from tid_tune.searchfile.parts import SamplerOptions
 from tid_tune.space import Distribution, Params, Space
 
 POPULATION = 50

@@ -13,7 +13,7 @@ import numpy as np
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observations
 from tid_tune.search.samplers.registry import register_sampler
-from tid_tune.searchfile.model import SamplerOptions
+from tid_tune.searchfile.parts import SamplerOptions
 from tid_tune.space import Distribution, Params, Space
 
 _BLOCK = 64

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from tid_tune.errors import SpecError
-from tid_tune.plugins import Registry
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import SAMPLERS, part_name
 from tid_tune.space.space import Space
 
-SAMPLERS: Registry[type[Sampler[Any]]] = Registry(
-    "sampler", package="tid_tune.search.samplers", group="tid_tune.samplers"
-)
 S = TypeVar("S", bound=type[Sampler[Any]])
 
 
@@ -22,8 +19,19 @@ def register_sampler(sampler: S) -> S:
     Raises:
         UsageError: another sampler has this type.
     """
-    SAMPLERS.register(sampler.Options.model_fields["type"].default, sampler)
+    SAMPLERS.register(part_name(sampler), sampler)
     return sampler
+
+
+def sampler_class(name: str) -> type[Sampler[Any]]:
+    """Return the sampler of a type.
+
+    Raises:
+        UsageError: there is none.
+    """
+    part = SAMPLERS.get(name)
+    assert issubclass(part, Sampler), f"{part} was not registered by register_sampler"
+    return part
 
 
 def make_sampler(spec: SearchSpec, space: Space) -> Sampler[Any]:
@@ -33,7 +41,7 @@ def make_sampler(spec: SearchSpec, space: Space) -> Sampler[Any]:
         SpecError: the sampler refuses the spec.
         UsageError: the sampler is not installed.
     """
-    sampler = SAMPLERS.get(spec.sampler.type)
+    sampler = sampler_class(spec.sampler.type)
     for refusal in sampler.refusals(spec):
         raise SpecError(str(refusal))
     seed = spec.seed if spec.sampler.seed is None else spec.sampler.seed

@@ -13,15 +13,15 @@ From outside, import what is in `__all__`. `rungs` has the lengths at which tria
 """
 
 from tid_tune.search.schedulers.base import Closing, Continuation, Scheduler
-from tid_tune.search.schedulers.registry import SCHEDULERS, make_scheduler, register_scheduler
-from tid_tune.searchfile.model import SchedulerOptions
+from tid_tune.search.schedulers.registry import make_scheduler, register_scheduler, scheduler_class
+from tid_tune.searchfile.parts import SchedulerOptions
 
 __all__ = [
-    "SCHEDULERS",
     "Closing",
     "Continuation",
     "Scheduler",
     "SchedulerOptions",
     "make_scheduler",
     "register_scheduler",
+    "scheduler_class",
 ]

@@ -9,14 +9,12 @@ nothing. So a resumed search has the rungs it had.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import Decision
-from tid_tune.searchfile.model import SchedulerOptions, SearchSpec
-from tid_tune.searchfile.parts import Refusal
+from tid_tune.searchfile.parts import SchedulerOptions, SearchPart
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Closing:
 OptionsT = TypeVar("OptionsT", bound=SchedulerOptions)
 
 
-class Scheduler(abc.ABC, Generic[OptionsT]):
+class Scheduler(SearchPart, abc.ABC, Generic[OptionsT]):
     """Decides at each report whether the trial goes on.
 
     A subclass sets `Options` and defines `decide` and `reported`; register it with
@@ -63,14 +61,6 @@ class Scheduler(abc.ABC, Generic[OptionsT]):
         self.options = options
         self.epochs = epochs
         self.seed = seed
-
-    @classmethod
-    def refusals(cls, spec: SearchSpec) -> Iterator[Refusal]:
-        """Yield the reasons why this scheduler cannot run a search.
-
-        Asked when a search space is checked, and again before a search begins.
-        """
-        yield from ()
 
     @property
     def longest(self) -> float:

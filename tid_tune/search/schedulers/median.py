@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 from tid_tune.ledger.records import Trial, reached
+from tid_tune.models import Count, Positive
 from tid_tune.search.decision import CONTINUE, Decision, Stop
 from tid_tune.search.schedulers.base import Scheduler
 from tid_tune.search.schedulers.registry import register_scheduler
 from tid_tune.search.schedulers.rungs import too_long
-from tid_tune.searchfile.model import Count, Positive, SchedulerOptions, SearchSpec
-from tid_tune.searchfile.parts import Refusal
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import Refusal, SchedulerOptions
 
 
 class MedianOptions(SchedulerOptions):

@@ -8,7 +8,7 @@ from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import CONTINUE, Decision
 from tid_tune.search.schedulers.base import Scheduler
 from tid_tune.search.schedulers.registry import register_scheduler
-from tid_tune.searchfile.model import SchedulerOptions
+from tid_tune.searchfile.parts import SchedulerOptions
 
 
 class NoneOptions(SchedulerOptions):

@@ -16,13 +16,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tid_tune.ledger.records import Trial
+from tid_tune.models import Positive
 from tid_tune.search.decision import CONTINUE, Decision, Pause
 from tid_tune.search.samplers.base import rng_for
 from tid_tune.search.schedulers.base import Continuation, Scheduler
 from tid_tune.search.schedulers.registry import register_scheduler
 from tid_tune.search.schedulers.rungs import Ladder, too_long
-from tid_tune.searchfile.model import Positive, SchedulerOptions, SearchSpec
-from tid_tune.searchfile.parts import Refusal
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import Refusal, SchedulerOptions
 
 
 class PbtOptions(SchedulerOptions):

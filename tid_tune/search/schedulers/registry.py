@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from tid_tune.errors import SpecError
-from tid_tune.plugins import Registry
 from tid_tune.search.schedulers.base import Scheduler
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import SCHEDULERS, part_name
 
-SCHEDULERS: Registry[type[Scheduler[Any]]] = Registry(
-    "scheduler", package="tid_tune.search.schedulers", group="tid_tune.schedulers"
-)
 S = TypeVar("S", bound=type[Scheduler[Any]])
 
 
@@ -21,8 +18,19 @@ def register_scheduler(scheduler: S) -> S:
     Raises:
         UsageError: another scheduler has this type.
     """
-    SCHEDULERS.register(scheduler.Options.model_fields["type"].default, scheduler)
+    SCHEDULERS.register(part_name(scheduler), scheduler)
     return scheduler
+
+
+def scheduler_class(name: str) -> type[Scheduler[Any]]:
+    """Return the scheduler of a type.
+
+    Raises:
+        UsageError: there is none.
+    """
+    part = SCHEDULERS.get(name)
+    assert issubclass(part, Scheduler), f"{part} was not registered by register_scheduler"
+    return part
 
 
 def make_scheduler(spec: SearchSpec) -> Scheduler[Any]:
@@ -35,9 +43,9 @@ def make_scheduler(spec: SearchSpec) -> Scheduler[Any]:
         SpecError: the scheduler refuses the spec.
         UsageError: the scheduler is not installed.
     """
-    scheduler, options = SCHEDULERS.get(spec.scheduler.type), spec.scheduler
+    scheduler, options = scheduler_class(spec.scheduler.type), spec.scheduler
     if len(spec.objectives) > 1:
-        scheduler = SCHEDULERS.get("none")
+        scheduler = scheduler_class("none")
         options = scheduler.Options.model_validate({})
     for refusal in scheduler.refusals(spec):
         raise SpecError(str(refusal))

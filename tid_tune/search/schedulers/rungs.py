@@ -15,8 +15,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tid_tune.ledger.records import Trial, reached
-from tid_tune.searchfile.model import Positive, SchedulerOptions, SearchSpec
-from tid_tune.searchfile.parts import Refusal
+from tid_tune.models import Positive
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import Refusal, SchedulerOptions
 
 
 class RungOptions(SchedulerOptions):

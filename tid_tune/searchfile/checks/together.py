@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import refusals
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node
 
 
 def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     """Note every contradiction between fields of a spec whose fields are valid."""
-    _check_parts(spec, tree, problems)
+    for refusal in refusals(spec):
+        _note(tree, *refusal.field, refusal.text, problems)
     _check_interval(spec, tree, problems)
     _check_resources(spec, tree, problems)
     if spec.baseline and all(found.size == 1 for found in spec.space.values()):
@@ -21,15 +23,6 @@ def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
         each = f"the {share} trials of each method" if len(spec.method) > 1 else f"trials = {share}"
         text = f"{spec.confirm.top} is more than {each}; confirm fewer"
         _note(tree, "confirm", "top", text, problems)
-
-
-def _check_parts(spec: SearchSpec, tree: Node, problems: Problems) -> None:
-    from tid_tune.search.samplers import SAMPLERS
-    from tid_tune.search.schedulers import SCHEDULERS
-
-    sampler, scheduler = SAMPLERS.get(spec.sampler.type), SCHEDULERS.get(spec.scheduler.type)
-    for refusal in (*sampler.refusals(spec), *scheduler.refusals(spec)):
-        _note(tree, *refusal.field, refusal.text, problems)
 
 
 def _check_interval(spec: SearchSpec, tree: Node, problems: Problems) -> None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tid_tune.models import Count
 from tid_tune.search.samplers.base import Sampler
 from tid_tune.search.samplers.observations import Observations
 from tid_tune.search.samplers.registry import register_sampler
-from tid_tune.searchfile.model import Count, SamplerOptions
+from tid_tune.searchfile.parts import SamplerOptions
 from tid_tune.space import Params
 
 if TYPE_CHECKING:
