@@ -45,15 +45,6 @@ LAYERS = (
 )
 """Modules and packages of tid_tune, from the bottom: each imports those of lower layers only."""
 
-EXCEPTIONS = {
-    # Both turn trials into Optuna's; the samplers' part of it is in the search.
-    ("tid_tune/results/optuna_study.py", "search"),
-    # A file names a sampler and a scheduler, which declare their options and what they refuse.
-    ("tid_tune/searchfile/parts.py", "search"),
-    ("tid_tune/searchfile/checks/together.py", "search"),
-}
-"""Files that import a package which is not below them."""
-
 COPIED = ("tid_tune/export/run_without_ops.py",)
 """Files that leave the package: they are copied to where tid_tune is not installed."""
 
@@ -100,7 +91,7 @@ def test_a_package_imports_only_those_below_it() -> None:
             ours = first == "tid_tune" and other in level and other != room
             if ours and level[other] >= level[room]:
                 wrong.add((path.as_posix(), other))
-    assert wrong == EXCEPTIONS
+    assert wrong == set()
 
 
 @pytest.mark.parametrize("path", COPIED)

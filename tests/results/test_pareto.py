@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tid_tune.results.pareto import best_of, crowding, domination_ranks
+from tid_tune.results.pareto import BLOCK, best_of, crowding, domination_ranks, non_dominated
 
 
 def test_domination_follows_its_definition() -> None:
@@ -21,6 +21,15 @@ def test_domination_follows_its_definition() -> None:
     for i, p in enumerate(points):
         above = [ranks[j] for j, q in enumerate(points) if dominates(q, p)]
         assert ranks[i] == (max(above) + 1 if above else 0)
+
+
+def test_the_first_front_is_found_among_many_points_too() -> None:
+    """Also where points are equal, and where an objective was never reported."""
+    rng = np.random.default_rng(1)
+    points = rng.integers(0, 30, size=(2 * BLOCK + 50, 3)).astype(float)
+    points[rng.random(points.shape) < 0.05] = -math.inf
+    assert non_dominated(points).tolist() == (domination_ranks(points) == 0).tolist()
+    assert non_dominated(points[:0]).tolist() == []
 
 
 def test_crowding_is_the_side_length_of_the_box_to_the_neighbours() -> None:

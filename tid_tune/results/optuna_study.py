@@ -28,7 +28,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
     import optuna
     from optuna.study import StudyDirection
 
-    from tid_tune.search.samplers.tpe.optuna_bridge import quiet_optuna
+    from tid_tune.space.optuna_forms import quiet_optuna
 
     if path.exists():
         raise UsageError(f"{path} exists; name another file or delete it")

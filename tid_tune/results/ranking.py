@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
+from tid_tune.results.pareto import non_dominated
 from tid_tune.searchfile.model import SearchSpec
 
 
@@ -95,21 +98,17 @@ def order(trial: Trial, spec: SearchSpec) -> tuple[float, int]:
 
 
 def pareto_front(trials: Iterable[Trial], spec: SearchSpec) -> set[str]:
-    """Return the trials that no other one beats in one objective and equals in the rest."""
-    signs = [1.0 if d == "max" else -1.0 for d in spec.objectives.values()]
-    points = [
-        (
-            trial.id,
-            [s * _finite(trial.value(o), s) for o, s in zip(spec.objectives, signs, strict=True)],
-        )
-        for trial in trials
-    ]
-    points.sort(key=lambda point: point[1], reverse=True)
-    front: list[tuple[str, list[float]]] = []
-    for name, point in points:
-        if not any(_dominates(other, point) for _, other in front):
-            front.append((name, point))
-    return {name for name, _ in front}
+    """Return the trials that no other one dominates: equals everywhere and beats somewhere."""
+    trials = list(trials)
+    signs = [1.0 if direction == "max" else -1.0 for direction in spec.objectives.values()]
+    points = np.array(
+        [
+            [s * _finite(trial.value(o), s) for o, s in zip(spec.objectives, signs, strict=True)]
+            for trial in trials
+        ]
+    ).reshape(len(trials), len(signs))
+    front = non_dominated(points)
+    return {trial.id for trial, best in zip(trials, front, strict=True) if best}
 
 
 def gain_over_baseline(trial: Trial, baselines: Iterable[Trial], spec: SearchSpec) -> float | None:
@@ -160,7 +159,3 @@ def _length(trial: Trial) -> float:
 def _finite(value: float | None, sign: float) -> float:
     """Return `value`, or the worst one where it is missing."""
     return -sign * math.inf if value is None or not math.isfinite(value) else value
-
-
-def _dominates(a: list[float], b: list[float]) -> bool:
-    return a != b and all(x >= y for x, y in zip(a, b, strict=True))

@@ -1,10 +1,13 @@
-"""How Optuna writes distributions. Imported only where Optuna is used."""
+"""How Optuna writes distributions, and how it is kept quiet. Imported only where it is used."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -47,3 +50,16 @@ def codes_of(size: int | None, *, unordered: bool) -> BaseDistribution:
     if size is None:
         return FloatDistribution(0.0, 1.0)
     return CategoricalDistribution(range(size)) if unordered else IntDistribution(0, size - 1)
+
+
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Silence Optuna's notes about experimental options we chose on purpose."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -1,8 +1,8 @@
-"""What stopped trials would have come to: their values, carried on to the length of the others.
+"""The values that stopped trials would have reached at the length of the others.
 
-A stopped trial says much less than a finished one, but not nothing: those that went on tell how
-well values at that length foretell the end, by linear regression. Where they foretell little, the
-trial is expected near the mean, with a large variance. [ours]
+A stopped trial is less informative than a finished one, but not useless: the trials that went on
+show, by linear regression, how well values at that length predict the end. Where they predict
+little, the trial is expected near the mean, with a large variance. [ours]
 """
 
 from __future__ import annotations

@@ -7,12 +7,9 @@ of the moment, so a suggestion is a function of them, costs the same after 10,00
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
@@ -22,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tid_tune.search.samplers.observations import Observation
 from tid_tune.space import Distribution, Params, Space
+from tid_tune.space.optuna_forms import quiet_optuna
 
 _NAME = "view"
 _CACHED = 500
@@ -111,19 +109,6 @@ class Bridge:
             system_attrs={},
             intermediate_values={},
         )
-
-
-@contextlib.contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Silence Optuna's notes about experimental options we chose on purpose."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 class _View(InMemoryStorage):
