@@ -14,6 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
+collect_ignore = ["fixtures"]
+
 CLASSES = ("square", "bar")
 
 CONFIG = """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ def _note(called: list[str], name: str, **_: object) -> None:
 
 
 def check_python(words: list[str]) -> None:
+    if words[1] == "-m":
+        assert find_spec(words[2]) is not None
+        return
     script = ROOT / words[1]
     text = script.read_text()
     for option in (word for word in words if word.startswith("--")):

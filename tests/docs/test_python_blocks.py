@@ -4,6 +4,7 @@ with the search spaces."""
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
@@ -15,6 +16,7 @@ from support.export_models import random_detector, write_config
 from support.spec_project import DATA, STUDENT, write_project
 from support.spec_samples import LR, with_line
 
+import tid_tune
 from tid_tune.data.digits import write_digits
 from tid_tune.ledger.events import Event
 from tid_tune.openmmlab.configs import load_config
@@ -87,3 +89,9 @@ def test_the_table_of_events_has_every_event_and_field() -> None:
         name = fields(kind)[0].default
         cells = ", ".join(f"`{field}`" for field in names)
         assert f"| `{name}` | {cells} |" in page
+
+
+def test_the_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    documented = set(re.findall(r":: tid_tune\.(\w+)$", page, re.MULTILINE)) - {"errors"}
+    assert documented | {"TidTuneError"} == set(tid_tune.__all__)
