@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def train(
     config: Annotated[Path, typer.Argument(help="An mmdet config file.")],
     work_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the results. [default: runs/<config's name>]")
+        Path | None, typer.Option(help="Folder of the results. Default: runs/<config's name>.")
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Length; the schedule is scaled to it. [default: config's]"),
+        typer.Option(min=1, help="Length; the schedule is scaled to it. Default: config's."),
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Random seed of weights, image order and augmentation.")
