@@ -32,38 +32,47 @@ def spaces() -> None:
     say("tid-tune init NAME --from SPACE copies one, with its configs, into a folder NAME")
 
 
+Folder = Annotated[Path, typer.Argument(metavar="NAME", help="The folder to create.")]
+Space = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="SPACE",
+        help="The shipped search space to copy; `tid-tune spaces` lists them. "
+        "Default: digits_gfl_tid, or coco_gfl_r50_tid with any other option.",
+    ),
+]
+Student = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONFIG", help="Your plain student: an mmdet config, or mmdet::gfl/....py."
+    ),
+]
+TeacherConfig = Annotated[
+    str | None,
+    typer.Option(metavar="CONFIG", help="Your teacher's mmdet config. Default: the shipped one."),
+]
+TeacherCheckpoint = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Your teacher's weights. Without it, init says how to get them."
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Your dataset in COCO or VOC form; it also sets the classes."
+    ),
+]
+
+
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="NAME", help="The folder to create.")],
-    space: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="SPACE",
-            help="The shipped search space to copy; `tid-tune spaces` lists them. "
-            "[default: digits_gfl_tid, or coco_gfl_r50_tid with any other option]",
-        ),
-    ] = None,
-    student: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CONFIG", help="Your plain student: an mmdet config, or mmdet::gfl/....py."
-        ),
-    ] = None,
-    teacher_config: Annotated[
-        str | None, typer.Option(metavar="CONFIG", help="Your teacher's mmdet config.")
-    ] = None,
-    teacher_checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Your teacher's weights. Without it, the teacher is to be trained."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Your dataset in COCO or VOC form; it also sets the classes."
-        ),
-    ] = None,
+    folder: Folder,
+    space: Space = None,
+    student: Student = None,
+    teacher_config: TeacherConfig = None,
+    teacher_checkpoint: TeacherCheckpoint = None,
+    data: Data = None,
 ) -> None:
     """Write a search space and its configs, to change and run, into a new folder NAME."""
     from tid_tune.shipped.project import Wishes, create
