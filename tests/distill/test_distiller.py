@@ -75,7 +75,8 @@ def test_log_only_values_are_detached_scalars_that_mmengine_does_not_sum() -> No
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_an_exact_copy_of_the_teacher_has_nothing_to_learn(kind: str) -> None:
-    for changes in ({}, {"select": "quantile", "quantile": 0.5}):
+    different: list[dict[str, Any]] = [{}, {"select": "quantile", "quantile": 0.5}]
+    for changes in different:
         model = build(kind, key_threshold=0.1, **changes)
         model.student.load_state_dict(model.teacher.state_dict())
         losses = run(model)
@@ -242,7 +243,7 @@ def test_distillation_ends_at_the_epoch_that_mmengine_counts() -> None:
 
 
 def test_different_widths_are_adapted_by_one_convolution_a_level() -> None:
-    model = build(teacher=detector("gfl", width=16))
+    model: Any = build(teacher=detector("gfl", width=16))
     convs = model.method.adaptation.convs
     assert [tuple(conv.weight.shape) for conv in convs] == [(16, 8, 1, 1)] * 3
     data, items = batch()

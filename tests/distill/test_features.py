@@ -19,6 +19,7 @@ def test_an_area_without_points_costs_exactly_nothing_and_keeps_a_graph() -> Non
     term = mean_over_levels([difference], [nowhere])
     assert term == 0
     term.backward()
+    assert difference.grad is not None
     assert torch.equal(difference.grad, torch.zeros(1, 2, 2))
 
 

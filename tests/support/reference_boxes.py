@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-Box = tuple[float, float, float, float]
+Box = tuple[float, ...]
 
 
 @dataclass
@@ -34,7 +34,7 @@ def anchors_at(kind: str, x: int, y: int, stride: int) -> list[Box]:
     shapes = [(4.0, 1.0)]
     if kind == "retinanet":
         shapes = [(4.0 * 2 ** (i / 3), ratio) for ratio in (0.5, 1.0, 2.0) for i in range(3)]
-    boxes = []
+    boxes: list[Box] = []
     for scale, ratio in shapes:
         half_width = stride * scale / math.sqrt(ratio) / 2
         half_height = stride * scale * math.sqrt(ratio) / 2
@@ -62,7 +62,7 @@ def decode(side: Side, level: int, image: int, x: int, y: int, stride: int) -> l
         return [(x * stride - left, y * stride - top, x * stride + right, y * stride + bottom)]
     stds = (0.1, 0.1, 0.2, 0.2) if side.kind == "atss" else (1.0, 1.0, 1.0, 1.0)
     limit = abs(math.log(16 / 1000))
-    boxes = []
+    boxes: list[Box] = []
     for k, anchor in enumerate(anchors):
         dx, dy, dw, dh = (raw[4 * k + i] * stds[i] for i in range(4))
         width, height = anchor[2] - anchor[0], anchor[3] - anchor[1]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from support.reference_boxes import Side
+from support.reference_boxes import Box, Side
 from support.reference_tid import Batch
 from tid_tune.detectors.heads import HeadAdapter, adapt_head
 from tid_tune.distill.context import Context, View
@@ -72,7 +72,9 @@ CASES: dict[str, tuple[list[Any], list[tuple[int, int]], tuple[int, int]]] = {
 }
 
 
-def setting(kind: str, case: str, teacher_kind: str | None = None, border: int = -1) -> Any:
+def setting(
+    kind: str, case: str, teacher_kind: str | None = None, border: int = -1
+) -> tuple[Context, tuple[Side, Side], Batch]:
     """The context of a case, and the same numbers for the reference."""
     boxes, shapes, (height, width) = CASES[case]
     data = samples(boxes, shapes)
@@ -97,10 +99,14 @@ def setting(kind: str, case: str, teacher_kind: str | None = None, border: int =
         0,
         0,
     )
-    labeled = [
+    labeled: list[list[tuple[Box, int]]] = [
         [(tuple(box), index % CLASSES) for index, box in enumerate(image)] for image in boxes
     ]
-    return context, sides, Batch(labeled, shapes, STRIDES, border=border, shapes=shapes)
+    return (
+        context,
+        (sides[0], sides[1]),
+        Batch(labeled, shapes, STRIDES, border=border, shapes=shapes),
+    )
 
 
 def build(context: Context, **changes: Any) -> TID:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tid_tune.detectors.heads import HeadAdapter, adapt_head
 from tid_tune.distill.context import Context, View
-from tid_tune.distill.method import Method, MethodOutput
+from tid_tune.distill.method import MethodOutput
 from tid_tune.distill.registry import build_method, parse_settings
 from tid_tune.testing.detectors import STRIDES, lively_head, samples
 
@@ -52,7 +52,8 @@ BATCHES: dict[str, tuple[Boxes, list[Size], Size]] = {
 class Scene:
     """A method, the batch it is given, and where the batch came from."""
 
-    method: Method
+    method: Any
+    """A Method; Any for the parts that only some methods have."""
     context: Context
     objects: Boxes
     padded: list[Size]

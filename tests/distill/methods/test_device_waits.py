@@ -24,7 +24,7 @@ class Waits(TorchDispatchMode):
     """Collects the operators that would wait."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own class is untyped
         self.found: set[str] = set()
 
     def __torch_dispatch__(

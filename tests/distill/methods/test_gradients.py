@@ -43,7 +43,7 @@ def moved(made: Scene, name: str, directions: tuple[Tensor, ...], step: Tensor) 
     steps = [step * item for item in directions]
     features = [item + s for item, s in zip(student.features, steps[:count], strict=True)]
     for parameter, s in zip(method.parameters(), steps[count:], strict=True):
-        parameter += s
+        parameter.add_(s)
     with torch.enable_grad():  # CrossKD records no inference
         keep = method.settings.method == "tid"
         outputs = student.outputs if keep else student.head.head(features)
@@ -52,5 +52,5 @@ def moved(made: Scene, name: str, directions: tuple[Tensor, ...], step: Tensor) 
             Context(view, context.teacher, context.instances, context.metas, 0, 0)
         ).losses
     for parameter, s in zip(method.parameters(), steps[count:], strict=True):
-        parameter -= s
+        parameter.sub_(s)
     return losses[name].detach()

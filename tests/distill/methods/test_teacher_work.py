@@ -17,7 +17,7 @@ PASSES = {"mimic": 0, "defeat": 0, "fgd": 0, "pkd": 0}
 
 @pytest.mark.parametrize("method", TEACHING)
 def test_the_teachers_towers_are_run_only_if_needed_and_then_once(method: str) -> None:
-    head = {"stacked_convs": 2}
+    head: dict[str, Any] = {"stacked_convs": 2}
     model = Distiller(
         student=detector("gfl", **head),
         teacher={"model": detector("gfl", **head), "checkpoint": None},

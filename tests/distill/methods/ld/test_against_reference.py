@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def valuable_anchors(made: Scene, image: int, low: float, main: Tensor) -> Tenso
     for box, _ in boxes[image]:
         overlaps = candidate_overlaps(side, batch, image, pyramid.sizes, box)
         limits.append(statistics.fmean(overlaps) + statistics.stdev(overlaps))
-    found = []
+    found: list[Any] = []
     for level in pyramid.levels():
         inside = {point for point in pyramid.points(level) if point[0] == image}
         height, width = pyramid.sizes[level]
@@ -91,8 +92,8 @@ def check_ld(made: Scene, temperature: float = 10.0, low: float = 0.25) -> None:
             for (level, y, x), chosen in zip(cells, region.tolist(), strict=True):
                 if chosen:
                     point = (image, y, x)
-                    pair = (reference.at(maps[level], point) for maps in (ours, theirs))
-                    values[name].append(predictions.edge_divergence(*pair, temperature))
+                    mine, target = (reference.at(maps[level], point) for maps in (ours, theirs))
+                    values[name].append(predictions.edge_divergence(mine, target, temperature))
     positives = max(1, len(values["main"]))
     check(made.raw(), {name: sum(found) / positives for name, found in values.items()})
     if any(made.objects):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,10 +34,11 @@ def test_scores_at_the_thresholds_themselves() -> None:
     boxes = torch.tensor([[[half], [quarter], [half], [quarter]]])
     fixed = Fixed(boxes, torch.tensor([[0.5, 0.125, 0.125, 0.5]]))
     rule = IoURule.fixed(0.5, 0.25, torch.device("cpu"))
-    for tasks, expected in {
+    by_task: dict[Literal["regression", "classification"], list[float]] = {
         "regression": [2.0, 0.4, 2.0, 0.4],
         "classification": [2.0, 0.4, 0.4, 2.0],
-    }.items():
+    }
+    for tasks, expected in by_task.items():
         settings = TIDSettings(tasks=tasks, cls_pos=0.5, cls_neg=0.125)
         found = evaluate_importance(fixed, truth, rule, settings).score
         assert torch.equal(found, torch.tensor([expected]))
