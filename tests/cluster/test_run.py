@@ -111,7 +111,7 @@ def test_ctrl_c_leaves_a_leaderboard_and_the_same_command_goes_on(workplace: Wor
     workplace.wait_for_events(12, process)
     output = workplace.signal(process, signal.SIGINT)
     assert process.returncode == 130, output
-    assert "the same command goes on from here" in output
+    assert "same command resumes" in output
     assert "t0001" in output
     assert "Traceback" not in output
     code, output = workplace.run()

@@ -92,11 +92,13 @@ class Tracker:
 def connect(spec: SearchSpec, run_id: str, uri: str) -> Mirror:
     """Return a connected Mirror. The first call makes the database, and takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from tid_tune.tracking.database import make_database
     from tid_tune.tracking.mlflow_sync import Mirror
 
     # After the import, which sets its own levels.
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    make_database(uri)
     mirror = Mirror(spec, run_id, uri)
     mirror.connect()
     return mirror
