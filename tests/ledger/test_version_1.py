@@ -56,7 +56,9 @@ def comparable(events: list[Event]) -> list[dict[str, Any]]:
 
 
 def test_the_fixtures_are_of_version_1_and_have_every_kind_of_event() -> None:
-    names = {json.loads(line)["event"] for path in RECORDED for line in path.open()}
+    names = {
+        json.loads(line)["event"] for path in RECORDED for line in path.read_text().splitlines()
+    }
     assert len(RECORDED) >= 9
     assert names <= VERSION_1
     assert names >= {"open", "suggest", "start", "report", "end", "stage", "close"}
