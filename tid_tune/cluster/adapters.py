@@ -9,7 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tid_tune.cluster.dispatch import Dispatcher
-from tid_tune.search.engine import FINISHED, WAIT
+from tid_tune.search.decision import FINISHED, WAIT
 
 
 class EngineSearcher(Searcher):

@@ -14,7 +14,8 @@ from typing import Any
 from tid_tune.cluster.messages import ORDER, IntervalFailed, WorkOrder, read_answer
 from tid_tune.ledger.decisions import Cause
 from tid_tune.results.run_folder import RunFolder
-from tid_tune.search.engine import WAIT, Assignment, Continue, Search, Signal
+from tid_tune.search.decision import WAIT, Assignment, Continue, Signal
+from tid_tune.search.engine import Search
 from tid_tune.search.retention import Retention
 from tid_tune.search.stages.plan import NONE
 from tid_tune.searchfile.checks.objectives import COSTS

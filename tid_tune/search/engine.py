@@ -7,10 +7,8 @@ a search opened on an existing ledger is the search that wrote it.
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.events import (
@@ -28,8 +26,6 @@ from tid_tune.results.costs import Cost
 from tid_tune.results.table import TrialRow, trial_rows
 from tid_tune.search.decision import (
     CONTINUE,
-    FINISHED,
-    WAIT,
     Assignment,
     Continue,
     Decision,
@@ -41,7 +37,7 @@ from tid_tune.search.decision import (
 )
 from tid_tune.search.director import Director
 from tid_tune.search.journal import Follower, Journal
-from tid_tune.search.resume import check_resumable, describe_resume
+from tid_tune.search.resume import check_resumable, describe_resume, fingerprint
 from tid_tune.search.stream import StartPoint, check_points
 from tid_tune.search.transfer import (
     is_current,
@@ -51,21 +47,6 @@ from tid_tune.search.transfer import (
     start_points,
 )
 from tid_tune.searchfile.model import SearchSpec
-
-__all__ = [
-    "CONTINUE",
-    "FINISHED",
-    "WAIT",
-    "Assignment",
-    "Continue",
-    "Decision",
-    "Fail",
-    "Pause",
-    "Search",
-    "Signal",
-    "Stop",
-    "Suspend",
-]
 
 MAX_LOSSES = 3
 """How often a trial is started again after its node or process was lost."""
@@ -116,7 +97,7 @@ class Search:
             fresh = read_transfer(spec)
         search = cls(spec, ledger, fresh or before.transfer)
         check_points(search.spec)
-        search.notes = [*notes, *_config_note(before, spec), *search.notes]
+        search.notes = [*notes, *search.notes]
         for event in ledger.events():
             search._journal.take_in(event)
         search._begin(spec, fresh)
@@ -129,7 +110,7 @@ class Search:
                     spec=spec.model_dump(mode="json"),
                     version=VERSION,
                     run_id=self.state.run_id or uuid.uuid4().hex[:12],
-                    config_hash=_fingerprint(spec.trial),
+                    config_hash=fingerprint(spec.trial),
                 )
             )
             if transfer is not None:
@@ -283,23 +264,6 @@ class Search:
                 self._carry_out(Fail(trial.decision.reason), trial)
             else:
                 self._carry_out(trial.decision, trial)
-
-
-def _fingerprint(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError:
-        return None
-
-
-def _config_note(before: RunState, spec: SearchSpec) -> list[str]:
-    now = _fingerprint(spec.trial)
-    if not before.trials or before.config_hash == now:
-        return []
-    return [
-        f"{spec.trial} has changed since the last run: if the change has an effect, earlier and "
-        "later trials are not comparable (--fresh starts over)"
-    ]
 
 
 def _missing_message(missing: list[str], metrics: dict[str, float], epoch: float) -> str:

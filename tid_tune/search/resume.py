@@ -6,8 +6,10 @@ new trials incomparable is refused.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tid_tune.errors import UsageError
@@ -58,7 +60,25 @@ def describe_resume(state: RunState, spec: SearchSpec) -> list[str]:
 
     `state` is that of the ledger before it is opened again.
     """
-    return [*_trials(state, spec), *_outside(state, spec), *_changes(state, spec)]
+    parts = (_trials, _outside, _changes, _config_change)
+    return [note for part in parts for note in part(state, spec)]
+
+
+def fingerprint(config: Path) -> str | None:
+    """Return a hash of a config's text; None where it cannot be read."""
+    try:
+        return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return None
+
+
+def _config_change(state: RunState, spec: SearchSpec) -> list[str]:
+    if state.config_hash == fingerprint(spec.trial):
+        return []
+    return [
+        f"{spec.trial} has changed since the last run: if the change has an effect, earlier and "
+        "later trials are not comparable (--fresh starts over)"
+    ]
 
 
 def _trials(state: RunState, spec: SearchSpec) -> list[str]:
