@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tid_tune.errors import UsageError
+from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.searchfile.model import Resources
 
 OBJECT_STORE_BYTES = 128 * 2**20
@@ -52,6 +52,12 @@ def ray_session(address: str | None) -> Iterator[None]:
         raise UsageError(
             f"no Ray cluster answers at {address}: {error}. Start one with `ray start --head`, "
             "or leave out --address to run on this machine."
+        ) from error
+    except Exception as error:
+        # Ray gives its own processes 30 s to start, and raises a bare Exception after that.
+        raise TidTuneError(
+            f"Ray did not start: {str(error).splitlines()[0]} On a busy machine, run the same "
+            "command again: it resumes."
         ) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:

@@ -1,0 +1,36 @@
+"""Connecting to Ray: what a user reads when it does not work."""
+
+from __future__ import annotations
+
+import pytest
+import ray
+
+from tid_tune.cluster.session import ray_session
+from tid_tune.errors import TidTuneError, UsageError
+
+
+def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(*args: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "init", init)
+
+
+def test_an_address_without_a_cluster_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(ConnectionError("refused"), monkeypatch)
+    with (
+        pytest.raises(UsageError, match=r"10\.0\.0\.1:6379.*ray start"),
+        ray_session("10.0.0.1:6379"),
+    ):
+        pass
+
+
+def test_a_ray_that_starts_too_slowly_is_one_message_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_with(Exception("The current node timed out during startup.\nMore."), monkeypatch)
+    with (
+        pytest.raises(TidTuneError, match="timed out.*run the same command again"),
+        ray_session(None),
+    ):
+        pass
