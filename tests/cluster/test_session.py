@@ -30,7 +30,7 @@ def test_a_ray_that_starts_too_slowly_is_one_message_that_says_what_to_do(
 ) -> None:
     fail_with(Exception("The current node timed out during startup.\nMore."), monkeypatch)
     with (
-        pytest.raises(TidTuneError, match="timed out.*run the same command again"),
+        pytest.raises(TidTuneError, match=r"timed out.*run the same command again"),
         ray_session(None),
     ):
         pass
