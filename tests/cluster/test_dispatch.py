@@ -1,45 +1,256 @@
-"""The dispatcher between the engine and Tune, without Ray's processes."""
+"""Between the engine and Tune, without Ray: what a worker is sent, and what its answer does."""
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from support.search_cases import scheduler_of
-from support.toy import OBJECTIVE
+import pytest
+from support.search_cases import OBJECTIVE, make_spec, scheduler_of
 
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.messages import ANSWER, ORDER, IntervalDone, IntervalFailed, WorkOrder
+from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
+from tid_tune.ledger.records import Status, Trial
 from tid_tune.results.run_folder import RunFolder
-from tid_tune.search.decision import Assignment
-from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import SearchSpec
+from tid_tune.search.engine import FINISHED, WAIT, Search
 from tid_tune.space import Uniform
+
+LR = "optim_wrapper.optimizer.lr"
+
+
+class Desk:
+    """A dispatcher with its engine, and workers that answer as they are asked to."""
+
+    def __init__(self, folder: Path, *, capacity: Callable[[], int], **changes: Any) -> None:
+        fields: dict[str, Any] = {
+            "trial": folder / "config.py",
+            "epochs": 3,
+            "trials": 3,
+            "baseline": False,
+            "confirm": None,
+            "space": {LR: Uniform(low=0, high=1)},
+            "scheduler": scheduler_of("none"),
+        }
+        self.folder = folder
+        self.spec = make_spec(**{**fields, **changes})
+        self.ledger = Ledger.in_memory()
+        self.search = Search.open(self.spec, self.ledger)
+        self.dispatcher = self.dispatch(capacity)
+
+    def dispatch(self, capacity: Callable[[], int] = lambda: 1) -> Dispatcher:
+        run = RunFolder(self.folder / "run")
+        return Dispatcher(self.spec, self.search, run, self.folder, capacity)
+
+    def order(self, ray_id: str) -> WorkOrder:
+        """What the worker of a Tune trial is sent."""
+        answer = self.dispatcher.order(ray_id)
+        assert isinstance(answer, dict), answer
+        return WorkOrder.model_validate_json(answer[ORDER])
+
+    def report(self, ray_id: str, order: WorkOrder, step: int, **changes: Any) -> bool:
+        """Whether the trial goes on after an interval whose checkpoint is written."""
+        order.work_dir.mkdir(parents=True, exist_ok=True)
+        checkpoint = order.work_dir / f"step_{step}.pth"
+        checkpoint.touch()
+        fields: dict[str, Any] = {
+            "step": step,
+            "epoch": step,
+            "metrics": {OBJECTIVE: 0.5},
+            "images": 8,
+            "seconds": 2.0,
+            "checkpoint": checkpoint,
+            "done": step >= order.epochs,
+        }
+        return self.answer(ray_id, IntervalDone(**{**fields, **changes}))
+
+    def answer(self, ray_id: str, answer: IntervalDone | IntervalFailed) -> bool:
+        return self.dispatcher.result(ray_id, {ANSWER: answer.model_dump_json()})
+
+    def trial(self, order: WorkOrder) -> Trial:
+        return self.search.state.trials[order.trial]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Three trials, two at a time, none of which is stopped."""
+    return Desk(tmp_path, capacity=lambda: 2)
+
+
+def test_an_order_holds_what_the_engine_assigned(desk: Desk, tmp_path: Path) -> None:
+    order = desk.order("ray-a")
+    trial = desk.trial(order)
+    assert (order.edits, order.seed, order.epochs) == (trial.edits, trial.seed, 3)
+    assert order.edits[LR] == trial.params[LR]
+    assert (order.segment, order.fraction, order.checkpoint) == (0, 1.0, None)
+    assert order.config == tmp_path / "config.py"
+    assert order.work_dir == tmp_path / "run" / "trials" / order.trial
+    assert order.root == tmp_path
+    assert order.report_every == desk.spec.report_every
+    assert order.costs == ()
+
+
+def test_only_objectives_that_are_costs_are_measured_as_such(tmp_path: Path) -> None:
+    objectives = {OBJECTIVE: "max", "gflops": "min"}
+    desk = Desk(tmp_path, capacity=lambda: 1, objectives=objectives)
+    assert desk.order("ray-a").costs == ("gflops",)
+
+
+def test_the_first_trial_that_needs_the_teacher_measures_it_and_those_before_check_it(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path, capacity=lambda: 4, baseline=True)
+    orders = [desk.order(f"ray-{name}") for name in "abcd"]
+    assert [desk.trial(order).label for order in orders[:2]] == ["none", "defaults"]
+    assert [order.check_teacher for order in orders] == [True, False, False, False]
+    assert [order.measure_teacher for order in orders] == [False, True, False, False]
+
+
+def test_no_more_trials_run_than_there_is_room_for(tmp_path: Path) -> None:
+    room = 1
+    desk = Desk(tmp_path, capacity=lambda: room)
+    first = desk.order("ray-a")
+    assert desk.dispatcher.order("ray-b") is WAIT
+    room = 2
+    second = desk.order("ray-b")
+    assert desk.dispatcher.order("ray-c") is WAIT
+    assert first.trial != second.trial
+    for step in (1, 2, 3):
+        desk.report("ray-a", first, step)
+    assert desk.order("ray-c").trial not in (first.trial, second.trial)
+
+
+def test_the_trial_that_was_looked_at_ahead_is_the_first_one_ordered(desk: Desk) -> None:
+    assert desk.dispatcher.has_work()
+    assert [desk.order("ray-a").trial, desk.order("ray-b").trial] == ["t0001", "t0002"]
+
+
+def test_after_the_last_trial_there_is_no_work(desk: Desk) -> None:
+    for number in range(3):
+        order = desk.order(f"ray-{number}")
+        goes_on = [desk.report(f"ray-{number}", order, step) for step in (1, 2, 3)]
+        assert goes_on == [True, True, False]
+        assert desk.trial(order).status is Status.COMPLETED
+    assert desk.dispatcher.order("ray-3") is FINISHED
+    assert not desk.dispatcher.has_work()
+
+
+def test_an_interval_is_recorded_as_the_worker_reported_it(desk: Desk) -> None:
+    order = desk.order("ray-a")
+    metrics = {OBJECTIVE: 0.25, "train/loss": math.nan, "lr": math.inf}
+    desk.report("ray-a", order, 1, metrics=metrics, effective={LR: 0.125})
+    trial = desk.trial(order)
+    (report,) = trial.reports
+    assert (report.step, report.epoch, report.images, report.seconds) == (1, 1.0, 8, 2.0)
+    assert report.metrics == pytest.approx(metrics, nan_ok=True)
+    assert report.checkpoint == f"trials/{order.trial}/step_1.pth", "the folder may be moved"
+    assert trial.effective == {LR: 0.125}
+
+
+def test_a_trial_that_the_scheduler_stops_ends_and_leaves_its_room(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, capacity=lambda: 2, scheduler=scheduler_of(reduction=2, grace_epochs=1))
+    better, worse = desk.order("ray-a"), desk.order("ray-b")
+    assert desk.report("ray-a", better, 1, metrics={OBJECTIVE: 0.6})
+    assert not desk.report("ray-b", worse, 1, metrics={OBJECTIVE: 0.1})
+    assert desk.trial(worse).status is Status.STOPPED
+    assert desk.order("ray-c").trial == "t0003"
+
+
+def test_a_paused_trial_resumes_from_its_checkpoint_as_another_trial_of_tune(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path, capacity=lambda: 1, trials=1, scheduler=scheduler_of(fidelity="data"))
+    part = desk.order("ray-a")
+    assert part.fraction < 1
+    assert [desk.report("ray-a", part, step) for step in (1, 2, 3)][-1] is False
+    assert not desk.trial(part).status.final
+    more = desk.order("ray-b")
+    assert (more.trial, more.segment) == (part.trial, 1)
+    assert more.fraction > part.fraction
+
+
+@pytest.mark.parametrize("cause", [Cause.USER, Cause.NAN, Cause.OOM, Cause.CRASH])
+def test_a_failure_ends_its_trial_alone_with_cause_and_text(desk: Desk, cause: Cause) -> None:
+    failing, other = desk.order("ray-a"), desk.order("ray-b")
+    assert not desk.answer("ray-a", IntervalFailed(cause=cause, text="KeyError: 'x'"))
+    trial = desk.trial(failing)
+    assert (trial.status, trial.cause) == (Status.FAILED, cause)
+    assert "KeyError: 'x'" in trial.reason
+    assert desk.report("ray-b", other, 1)
+    assert desk.order("ray-c").trial == "t0003"
+
+
+def test_an_answer_of_a_trial_that_is_over_changes_nothing(desk: Desk) -> None:
+    order = desk.order("ray-a")
+    desk.answer("ray-a", IntervalFailed(cause=Cause.CRASH, text="gone"))
+    recorded = len(list(desk.ledger.events()))
+    assert not desk.report("ray-a", order, 1)
+    desk.dispatcher.lost("ray-a", "the node is gone")
+    desk.dispatcher.started("ray-a", "10.0.0.1")
+    assert len(list(desk.ledger.events())) == recorded
+
+
+def test_a_lost_trial_is_ordered_again_from_its_last_checkpoint(desk: Desk) -> None:
+    order = desk.order("ray-a")
+    desk.report("ray-a", order, 1)
+    desk.dispatcher.lost("ray-a", "the node is gone")
+    trial = desk.trial(order)
+    assert (trial.status, trial.cause, trial.reason) == (
+        Status.INTERRUPTED,
+        Cause.LOST,
+        "the node is gone",
+    )
+    again = desk.order("ray-b")
+    assert (again.trial, again.segment) == (order.trial, 1)
+    assert again.checkpoint == order.work_dir / "step_1.pth"
+    assert desk.report("ray-b", again, 2)
+    assert [report.step for report in trial.reports] == [1, 2]
+
+
+def test_the_node_of_a_trial_is_recorded(desk: Desk) -> None:
+    order = desk.order("ray-a")
+    desk.dispatcher.started("ray-a", "10.0.0.7")
+    assert desk.trial(order).node == "10.0.0.7"
+
+
+def test_interrupting_covers_running_trials_and_the_one_looked_at_ahead(desk: Desk) -> None:
+    running = desk.order("ray-a")
+    desk.report("ray-a", running, 1)
+    assert desk.dispatcher.has_work()
+    desk.dispatcher.interrupt_all()
+    interrupted = {trial.id: trial.status for trial in desk.search.state.trials.values()}
+    assert interrupted == {"t0001": Status.INTERRUPTED, "t0002": Status.INTERRUPTED}
+    assert desk.order("ray-b").checkpoint == running.work_dir / "step_1.pth"
+
+
+def test_a_checkpoint_that_nobody_needs_is_deleted_while_its_trial_runs(desk: Desk) -> None:
+    order = desk.order("ray-a")
+    for step in (1, 2):
+        desk.report("ray-a", order, step)
+    assert [path.name for path in order.work_dir.iterdir()] == ["step_2.pth"]
 
 
 def test_old_checkpoints_are_deleted_before_a_trial_writes_new_ones_of_the_same_name(
     tmp_path: Path,
 ) -> None:
-    spec = SearchSpec(
-        name="toy",
-        trial=tmp_path / "config.py",
-        epochs=3,
-        trials=1,
-        baseline=False,
-        space={"optim_wrapper.optimizer.lr": Uniform(low=0, high=1)},
-        scheduler=scheduler_of(fidelity="data"),
-    )
-    ledger = Ledger.in_memory()
-    search = Search.open(spec, ledger)
-    work = search.next()
-    assert isinstance(work, Assignment)
-    names = [f"trials/{work.trial}/step_{step}.pth" for step in (1, 2, 3)]
-    for step, name in enumerate(names, start=1):
-        search.report(work.trial, step, step, {OBJECTIVE: 0.5}, 1.0, 8, name)
-    anew = search.next()
-    assert isinstance(anew, Assignment)
-    assert (anew.trial, anew.step) == (work.trial, 0)
-    (tmp_path / "trials" / work.trial).mkdir(parents=True)
-    for name in names:
-        (tmp_path / name).touch()
-    Dispatcher(spec, Search.open(spec, ledger), RunFolder(tmp_path), tmp_path, lambda: 1)
-    assert [(tmp_path / name).exists() for name in names] == [False, False, True]
+    """A resumed driver: the trial begins anew on more data, and its names begin anew too."""
+    desk = Desk(tmp_path, capacity=lambda: 1, trials=1, scheduler=scheduler_of(fidelity="data"))
+    part = desk.order("ray-a")
+    for step in (1, 2, 3):
+        desk.report("ray-a", part, step)
+    assert desk.order("ray-b").checkpoint is None
+    for step in (1, 2, 3):
+        (part.work_dir / f"step_{step}.pth").touch()
+    desk.search = Search.open(desk.spec, desk.ledger)
+    desk.dispatch()
+    assert [path.name for path in part.work_dir.iterdir()] == ["step_3.pth"]
+
+
+def test_tune_copies_and_pickles_its_searcher_without_the_search(desk: Desk) -> None:
+    assert copy.deepcopy(desk.dispatcher) is desk.dispatcher
+    assert len(pickle.dumps(desk.dispatcher)) < 200
