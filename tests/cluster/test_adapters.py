@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 
 from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
 from tid_tune.cluster.dispatch import Dispatcher
-from tid_tune.search.engine import FINISHED, WAIT
+from tid_tune.search.decision import FINISHED, WAIT
 
 
 class Recorder:

@@ -18,7 +18,8 @@ from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.results.run_folder import RunFolder
-from tid_tune.search.engine import FINISHED, WAIT, Search
+from tid_tune.search.decision import FINISHED, WAIT
+from tid_tune.search.engine import Search
 from tid_tune.space import Uniform
 
 LR = "optim_wrapper.optimizer.lr"
