@@ -1,5 +1,9 @@
+from __future__ import annotations
+
 import math
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.search_cases import (
@@ -24,16 +28,18 @@ from tid_tune.space import Choice, Constraint, Fixed
 PLAIN = {"scheduler": scheduler_of("none"), "sampler": sampler_of("random")}
 
 
-def one_trial(**changes):
+def one_trial(**changes: Any) -> Any:
     search = Search.open(make_spec(baseline=False, **{**PLAIN, **changes}), Ledger.in_memory())
     return search, search.next()
 
 
-def send(search, work, step, value, checkpoint="c.pth"):
+def send(
+    search: Search, work: Assignment, step: int, value: float, checkpoint: Any = "c.pth"
+) -> Any:
     return search.report(work.trial, step, float(step), {OBJECTIVE: value}, 2.0, 8, checkpoint)
 
 
-def test_a_search_runs_the_baseline_first_and_then_its_trials():
+def test_a_search_runs_the_baseline_first_and_then_its_trials() -> None:
     search = simulate(make_spec(**PLAIN), learning_curve)
     trials = list(search.state.trials.values())
     assert [t.label for t in trials[:2]] == ["none", "defaults"]
@@ -44,13 +50,13 @@ def test_a_search_runs_the_baseline_first_and_then_its_trials():
     assert search.next() is FINISHED
 
 
-def test_fixed_parameters_reach_every_trial_the_baseline_included():
+def test_fixed_parameters_reach_every_trial_the_baseline_included() -> None:
     spec = make_spec(space={**SPACE, "optim_wrapper.lr": Fixed(value=0.02)}, trials=2)
     search = simulate(spec, learning_curve)
     assert all(t.edits["optim_wrapper.lr"] == 0.02 for t in search.state.trials.values())
 
 
-def test_stopped_trials_are_listed_behind_those_of_full_length():
+def test_stopped_trials_are_listed_behind_those_of_full_length() -> None:
     spec = make_spec(trials=20)
     search = simulate(spec, learning_curve, workers=3)
     rows = leaderboard(search.state, spec)
@@ -64,26 +70,29 @@ def test_stopped_trials_are_listed_behind_those_of_full_length():
     assert lengths == sorted(lengths, reverse=True)
     none = search.state.trials["t0001"]
     for row in rows:
-        assert row.gain == row.values[OBJECTIVE] - none.value_at(OBJECTIVE, row.epoch)
+        reference = none.value_at(OBJECTIVE, row.epoch)
+        assert reference is not None
+        assert row.gain == row.values[OBJECTIVE] - reference
     best = best_trial(search.state, spec)
     assert best.id == next(row.trial for row in rows if row.stage == "search")
 
 
-def test_an_objective_to_be_minimized_ranks_and_searches_the_other_way_round():
+def test_an_objective_to_be_minimized_ranks_and_searches_the_other_way_round() -> None:
     spec = make_spec(objectives={"loss": "min"}, trials=20, epochs=3)
 
-    def losses(assignment, epoch):
+    def losses(assignment: Assignment, epoch: float) -> Any:
         return {"loss": 1 - learning_curve(assignment, epoch)[OBJECTIVE]}
 
     search = simulate(spec, losses)
     rows = leaderboard(search.state, spec)
     values = [row.values["loss"] for row in rows if row.rank]
     assert values == sorted(values)
+    assert rows[0].gain is not None
     assert rows[0].gain > 0
     assert search.state.trials[rows[0].trial].status is Status.COMPLETED
 
 
-def test_next_waits_while_the_last_trials_run():
+def test_next_waits_while_the_last_trials_run() -> None:
     search, work = one_trial(trials=1)
     assert isinstance(work, Assignment)
     assert search.next() is WAIT
@@ -92,17 +101,20 @@ def test_next_waits_while_the_last_trials_run():
     assert search.state.closed == "all trials are done"
 
 
-def test_no_more_trials_run_at_once_than_the_spec_allows():
+def test_no_more_trials_run_at_once_than_the_spec_allows() -> None:
     search, _ = one_trial(resources=Resources(concurrent=2))
     assert isinstance(search.next(), Assignment)
     assert search.next() is WAIT
 
 
-def test_an_interrupted_trial_continues_from_its_last_checkpoint_before_anything_new(tmp_path):
+def test_an_interrupted_trial_continues_from_its_last_checkpoint_before_anything_new(
+    tmp_path: Path,
+) -> None:
     spec = make_spec(baseline=False, **PLAIN)
     with Ledger.open(tmp_path / "ledger.jsonl") as ledger:
         search = Search.open(spec, ledger)
         first = search.next()
+        assert isinstance(first, Assignment)
         send(search, first, 1, 0.1, "one.pth")
         send(search, first, 2, 0.2, "two.pth")
     with Ledger.open(tmp_path / "ledger.jsonl") as ledger:
@@ -114,7 +126,7 @@ def test_an_interrupted_trial_continues_from_its_last_checkpoint_before_anything
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
-def test_an_objective_that_is_no_number_fails_the_trial(value):
+def test_an_objective_that_is_no_number_fails_the_trial(value: float) -> None:
     search, work = one_trial()
     metrics = {"loss": 1.0} if value is None else {OBJECTIVE: value, "loss": 1.0}
     assert isinstance(search.report(work.trial, 1, 1.0, metrics, 1.0, 1, None), Fail)
@@ -126,14 +138,14 @@ def test_an_objective_that_is_no_number_fails_the_trial(value):
     assert trial.status is Status.FAILED
 
 
-def test_a_trial_that_ends_without_a_report_has_failed():
+def test_a_trial_that_ends_without_a_report_has_failed() -> None:
     search, work = one_trial()
     search.complete(work.trial)
     trial = search.state.trials[work.trial]
     assert (trial.status, trial.cause) == (Status.FAILED, "user")
 
 
-def test_a_trial_that_ends_before_its_full_length_is_not_ranked_with_the_others():
+def test_a_trial_that_ends_before_its_full_length_is_not_ranked_with_the_others() -> None:
     search, work = one_trial()
     send(search, work, 3, 0.9)
     search.complete(work.trial)
@@ -141,14 +153,14 @@ def test_a_trial_that_ends_before_its_full_length_is_not_ranked_with_the_others(
     assert best_trial(search.state, search.spec) is None
 
 
-def test_a_late_report_of_a_trial_that_has_ended_is_answered_with_stop_and_not_recorded():
+def test_a_late_report_of_a_trial_that_has_ended_is_answered_with_stop_and_not_recorded() -> None:
     search, work = one_trial()
     search.fail(work.trial, "oom", "out of memory")
     assert isinstance(send(search, work, 1, 0.5), Stop)
     assert search.state.trials[work.trial].reports == []
 
 
-def test_only_lost_trials_are_tried_again_and_only_so_often():
+def test_only_lost_trials_are_tried_again_and_only_so_often() -> None:
     search, work = one_trial(trials=1)
     send(search, work, 1, 0.5, "one.pth")
     for _ in range(3):
@@ -162,8 +174,8 @@ def test_only_lost_trials_are_tried_again_and_only_so_often():
 
 
 @pytest.mark.parametrize("kind", ["user", "nan", "oom", "crash"])
-def test_other_failures_count_as_trials_and_are_not_tried_again(kind):
-    def sometimes(assignment, epoch):
+def test_other_failures_count_as_trials_and_are_not_tried_again(kind: Any) -> None:
+    def sometimes(assignment: Assignment, epoch: float) -> Any:
         if assignment.trial in ("t0002", "t0004"):
             raise Failure(kind, "no")
         return learning_curve(assignment, epoch)
@@ -174,8 +186,10 @@ def test_other_failures_count_as_trials_and_are_not_tried_again(kind):
     assert [t.id for t in trials if t.status is Status.FAILED] == ["t0002", "t0004"]
 
 
-def test_a_search_whose_first_five_trials_all_fail_is_stopped_with_the_reason(tmp_path):
-    def broken(assignment, epoch):
+def test_a_search_whose_first_five_trials_all_fail_is_stopped_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    def broken(assignment: Assignment, epoch: float) -> dict[str, float]:
         raise Failure("user", "no such file: teacher.pth")
 
     spec, path = make_spec(trials=30, **PLAIN), tmp_path / "ledger.jsonl"
@@ -184,6 +198,7 @@ def test_a_search_whose_first_five_trials_all_fail_is_stopped_with_the_reason(tm
     with Ledger.open(path, clock=VirtualClock()) as ledger:
         search = simulate(spec, broken, workers=2, ledger=ledger)
     assert len(search.state.trials) <= 6
+    assert search.state.closed is not None
     assert "the first 5 trials all failed" in search.state.closed
     assert "teacher.pth" in search.state.closed
     with Ledger.open(path, clock=VirtualClock()) as ledger:
@@ -191,9 +206,9 @@ def test_a_search_whose_first_five_trials_all_fail_is_stopped_with_the_reason(tm
     assert sum(t.stage == "search" for t in mended.state.trials.values()) == 30
 
 
-def test_running_trials_are_held_when_the_search_is_stopped_for_its_failures():
+def test_running_trials_are_held_when_the_search_is_stopped_for_its_failures() -> None:
     search = Search.open(make_spec(baseline=False, trials=30, **PLAIN), Ledger.in_memory())
-    work = [search.next() for _ in range(6)]
+    work = [one for _ in range(6) if isinstance(one := search.next(), Assignment)]
     for assignment in work[:5]:
         search.fail(assignment.trial, "user", "bad")
     assert search.next() is WAIT
@@ -201,7 +216,7 @@ def test_running_trials_are_held_when_the_search_is_stopped_for_its_failures():
     assert search.next() is FINISHED
 
 
-def test_a_finite_space_that_is_used_up_ends_the_search_with_the_reason():
+def test_a_finite_space_that_is_used_up_ends_the_search_with_the_reason() -> None:
     spec = make_spec(space={"select": Choice(values=("a", "b", "c"))}, trials=10, baseline=False)
     search = simulate(spec, learning_curve, workers=2)
     assert {t.params["select"] for t in search.state.trials.values()} == {"a", "b", "c"}
@@ -209,7 +224,7 @@ def test_a_finite_space_that_is_used_up_ends_the_search_with_the_reason():
     assert search.state.closed == "every point of the space has been tried (3 trials)"
 
 
-def test_a_starting_point_given_twice_is_answered_from_the_first_and_costs_no_trial():
+def test_a_starting_point_given_twice_is_answered_from_the_first_and_costs_no_trial() -> None:
     point = {"weight": 1, "threshold": 0.5, "select": "threshold"}
     spec = make_spec(
         start_from=(point, {**point, "weight": 1.0}, {"weight": 2.0}), trials=4, baseline=False
@@ -223,7 +238,7 @@ def test_a_starting_point_given_twice_is_answered_from_the_first_and_costs_no_tr
     assert second.id not in [row.trial for row in leaderboard(search.state, spec)]
 
 
-def test_an_empty_starting_point_given_twice_draws_two_points():
+def test_an_empty_starting_point_given_twice_draws_two_points() -> None:
     search = simulate(make_spec(start_from=({}, {}), trials=2, baseline=False), learning_curve)
     first, second = search.state.trials.values()
     assert first.params != second.params
@@ -241,7 +256,9 @@ def test_an_empty_starting_point_given_twice_draws_two_points():
         ({}, ["threshold > weight", "weight > threshold"], "require: none of 20000 random points"),
     ],
 )
-def test_rules_that_no_point_can_satisfy_are_told_before_anything_is_trained(point, rules, message):
+def test_rules_that_no_point_can_satisfy_are_told_before_anything_is_trained(
+    point: Any, rules: Any, message: Any
+) -> None:
     parts = [rule.split() for rule in rules]
     require = tuple(
         Constraint(left=left, op=op, right=right if right.isalpha() else float(right))
@@ -253,7 +270,7 @@ def test_rules_that_no_point_can_satisfy_are_told_before_anything_is_trained(poi
     assert not list(ledger.events())
 
 
-def test_rules_that_leave_a_thousandth_of_the_space_are_searched():
+def test_rules_that_leave_a_thousandth_of_the_space_are_searched() -> None:
     rule = Constraint(left="threshold", op="<", right=0.0005)
     search = simulate(make_spec(require=(rule,), trials=8), learning_curve)
     found = [t.params["threshold"] for t in search.state.trials.values() if t.stage == "search"]
@@ -261,7 +278,7 @@ def test_rules_that_leave_a_thousandth_of_the_space_are_searched():
     assert max(found) < 0.0005
 
 
-def test_where_a_trial_runs_is_recorded():
+def test_where_a_trial_runs_is_recorded() -> None:
     search, work = one_trial()
     search.placed(work.trial, node="10.0.0.7")
     assert search.state.trials[work.trial].node == "10.0.0.7"

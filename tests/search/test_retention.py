@@ -1,8 +1,14 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import pytest
 from support.search_cases import OBJECTIVE, learning_curve, make_spec, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.results.ranking import ranked_full_length
+from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.retention import Retention
 from tid_tune.search.simulate import Simulator, VirtualClock
@@ -11,15 +17,15 @@ from tid_tune.searchfile.model import Budget, Confirm
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "none"])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_no_trial_ever_needs_a_checkpoint_that_was_released(scheduler, workers):
+def test_no_trial_ever_needs_a_checkpoint_that_was_released(scheduler: str, workers: int) -> None:
     spec = make_spec(
         scheduler=scheduler_of(scheduler), trials=14, confirm=Confirm(top=2, seeds=2), epochs=6
     )
     clock = VirtualClock()
     search = Search.open(spec, Ledger.in_memory(clock=clock))
-    retention, files, released = Retention(search, best=2), set(), set()
+    retention, files, released = Retention(search, best=2), set[str](), set[str]()
 
-    def training(assignment, epoch):
+    def training(assignment: Assignment, epoch: float) -> Any:
         begins = epoch == assignment.step + 1 and assignment.checkpoint is not None
         assert not begins or assignment.checkpoint in files
         files.add(f"{assignment.trial}/s{assignment.segment}/{int(epoch)}")
@@ -46,10 +52,12 @@ def test_no_trial_ever_needs_a_checkpoint_that_was_released(scheduler, workers):
 
 @pytest.mark.parametrize("epochs", [20, 1000])
 @pytest.mark.parametrize("before", ["pbt", "asha", "none"])
-def test_trials_that_join_later_copy_no_checkpoint_that_is_gone(before, epochs, tmp_path):
+def test_trials_that_join_later_copy_no_checkpoint_that_is_gone(
+    before: Any, epochs: int, tmp_path: Path
+) -> None:
     path, clock, files = tmp_path / "ledger.jsonl", VirtualClock(), set()
 
-    def training(assignment, epoch):
+    def training(assignment: Assignment, epoch: float) -> Any:
         begins = epoch == assignment.step + 1 and assignment.checkpoint is not None
         assert not begins or assignment.checkpoint in files
         files.add(f"{assignment.trial}/s{assignment.segment}/{int(epoch)}")
@@ -70,7 +78,7 @@ def test_trials_that_join_later_copy_no_checkpoint_that_is_gone(before, epochs, 
     assert any(t.origin.startswith("exploit") for t in trials)
 
 
-def test_after_a_resume_the_same_checkpoints_are_kept(tmp_path):
+def test_after_a_resume_the_same_checkpoints_are_kept(tmp_path: Path) -> None:
     path, clock, spec = tmp_path / "ledger.jsonl", VirtualClock(), make_spec(trials=8)
     with Ledger.open(path, clock=clock) as ledger:
         search = Search.open(spec, ledger)
@@ -86,7 +94,7 @@ def test_after_a_resume_the_same_checkpoints_are_kept(tmp_path):
         assert again.kept() == kept
 
 
-def test_an_interrupted_trial_keeps_what_it_continues_from():
+def test_an_interrupted_trial_keeps_what_it_continues_from() -> None:
     search = Search.open(make_spec(baseline=False), Ledger.in_memory())
     retention = Retention(search)
     work = search.next()

@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import pytest
 from support.search_cases import (
     OBJECTIVE,
@@ -12,16 +17,16 @@ from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import Budget, Confirm, Interval
+from tid_tune.searchfile.model import Budget, Confirm, Interval, SearchSpec
 from tid_tune.space import LogUniform, Uniform
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path: Path) -> Any:
     """Run a spec on the same ledger, until it ends or for some reports."""
     path, clock = tmp_path / "ledger.jsonl", VirtualClock()
 
-    def go(spec, reports=None):
+    def go(spec: SearchSpec, reports: int | None = None) -> Search:
         with Ledger.open(path, sync=False, clock=clock) as ledger:
             search = Search.open(spec, ledger)
             simulator = Simulator(search, learning_curve, clock)
@@ -32,11 +37,11 @@ def run(tmp_path):
                     simulator.step()
             return search
 
-    go.path = path
+    setattr(go, "path", path)  # noqa: B010 - a function has no such attribute to a type checker
     return go
 
 
-def test_more_trials_are_added_to_those_that_are_there(run):
+def test_more_trials_are_added_to_those_that_are_there(run: Any) -> None:
     first = run(make_spec(trials=6))
     before = {t.id: t.value(OBJECTIVE) for t in first.state.trials.values()}
     search = run(make_spec(trials=10))
@@ -48,12 +53,12 @@ def test_more_trials_are_added_to_those_that_are_there(run):
     assert "trials: 6 -> 10" in search.notes
 
 
-def test_fewer_trials_than_there_are_add_none(run):
+def test_fewer_trials_than_there_are_add_none(run: Any) -> None:
     run(make_spec(trials=6))
     assert len(run(make_spec(trials=3)).state.trials) == 8
 
 
-def test_a_wider_space_keeps_what_has_been_observed(run):
+def test_a_wider_space_keeps_what_has_been_observed(run: Any) -> None:
     run(make_spec(trials=6))
     wide = {**SPACE, "weight": LogUniform(low=0.01, high=100)}
     search = run(make_spec(trials=40, space=wide))
@@ -63,7 +68,7 @@ def test_a_wider_space_keeps_what_has_been_observed(run):
     assert any(not 0.1 <= w <= 10 for w in weights[6:])
 
 
-def _sorted_notes(search):
+def _sorted_notes(search: Search) -> Any:
     """Notes with the changes within each one sorted."""
     notes = []
     for note in search.notes:
@@ -72,7 +77,9 @@ def _sorted_notes(search):
     return notes
 
 
-def test_trials_outside_a_narrower_space_stay_history_that_the_sampler_does_not_see(run):
+def test_trials_outside_a_narrower_space_stay_history_that_the_sampler_does_not_see(
+    run: Any,
+) -> None:
     first = run(make_spec(trials=12))
     narrow = {**SPACE, "weight": LogUniform(low=2, high=3)}
     outside = [
@@ -92,7 +99,7 @@ def test_trials_outside_a_narrower_space_stay_history_that_the_sampler_does_not_
     assert all(2 <= t.params["weight"] <= 3 for t in new)
 
 
-def test_a_new_parameter_makes_old_trials_history(run):
+def test_a_new_parameter_makes_old_trials_history(run: Any) -> None:
     run(make_spec(trials=4))
     search = run(make_spec(trials=6, space={**SPACE, "lr": Uniform(low=0, high=1)}))
     assert "space: lr is new" in search.notes
@@ -110,7 +117,9 @@ def test_a_new_parameter_makes_old_trials_history(run):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_would_make_trials_incomparable_is_refused_and_nothing_is_written(run, change):
+def test_what_would_make_trials_incomparable_is_refused_and_nothing_is_written(
+    run: Any, change: Any
+) -> None:
     run(make_spec(trials=3))
     before = run.path.read_bytes()
     with pytest.raises(UsageError, match="--fresh") as refused:
@@ -119,7 +128,7 @@ def test_what_would_make_trials_incomparable_is_refused_and_nothing_is_written(r
     assert run.path.read_bytes() == before
 
 
-def test_another_scheduler_is_refused_only_while_trials_wait_at_its_rungs(run):
+def test_another_scheduler_is_refused_only_while_trials_wait_at_its_rungs(run: Any) -> None:
     hyperband = make_spec(scheduler=scheduler_of("hyperband"), baseline=False, trials=12)
     run(hyperband, reports=6)
     with pytest.raises(UsageError, match="scheduler"):
@@ -129,7 +138,7 @@ def test_another_scheduler_is_refused_only_while_trials_wait_at_its_rungs(run):
     assert len(search.state.trials) == 16
 
 
-def test_methods_may_be_compared_later_and_earlier_trials_are_history(run):
+def test_methods_may_be_compared_later_and_earlier_trials_are_history(run: Any) -> None:
     run(make_spec(trials=4), reports=30)
     search = run(make_spec(trials=6, method=("tid", "fgd")))
     assert any("their method is not compared any more" in note for note in search.notes)
@@ -138,21 +147,23 @@ def test_methods_may_be_compared_later_and_earlier_trials_are_history(run):
     assert all(t.status.final for t in search.state.trials.values())
 
 
-def test_another_sampler_goes_on_with_what_has_been_observed(run):
+def test_another_sampler_goes_on_with_what_has_been_observed(run: Any) -> None:
     run(make_spec(trials=12, sampler=sampler_of("random")))
     search = run(make_spec(trials=14))
     assert any(note.startswith("sampler: type random -> tpe") for note in search.notes)
     assert [t.origin for t in search.state.trials.values()][-1] == "tpe"
 
 
-def test_a_baseline_switched_on_later_is_run(run):
+def test_a_baseline_switched_on_later_is_run(run: Any) -> None:
     run(make_spec(trials=2, baseline=False))
     search = run(make_spec(trials=2))
     assert sorted(t.label for t in search.state.trials.values()) == ["", "", "defaults", "none"]
 
 
 @pytest.mark.parametrize("change", [{"baseline": False}, {"method": ("fgd", "pkd")}], ids=str)
-def test_a_baseline_given_up_after_the_confirmation_is_not_planned_any_more(run, change):
+def test_a_baseline_given_up_after_the_confirmation_is_not_planned_any_more(
+    run: Any, change: Any
+) -> None:
     confirmed = {"trials": 2, "method": ("tid", "fgd"), "confirm": Confirm(top=1, seeds=2)}
     run(make_spec(**confirmed))
     search = run(make_spec(**{**confirmed, **change, "trials": 4}))
@@ -161,7 +172,7 @@ def test_a_baseline_given_up_after_the_confirmation_is_not_planned_any_more(run,
     assert all(t.status.final for t in search.state.trials.values())
 
 
-def test_a_changed_config_file_is_pointed_out(run, tmp_path):
+def test_a_changed_config_file_is_pointed_out(run: Any, tmp_path: Path) -> None:
     config = tmp_path / "config.py"
     config.write_text("a = 1")
     spec = make_spec(trials=2, trial=config)
@@ -171,7 +182,7 @@ def test_a_changed_config_file_is_pointed_out(run, tmp_path):
     assert any(f"{config} has changed" in note for note in run(spec, reports=1).notes)
 
 
-def test_a_finished_search_that_is_run_again_starts_nothing(run):
+def test_a_finished_search_that_is_run_again_starts_nothing(run: Any) -> None:
     spec = make_spec(trials=3)
     run(spec)
     lines = run.path.read_bytes().splitlines()
@@ -181,7 +192,7 @@ def test_a_finished_search_that_is_run_again_starts_nothing(run):
     assert not any(b'"start"' in line for line in added)
 
 
-def test_a_ledger_of_a_later_version_is_refused(run):
+def test_a_ledger_of_a_later_version_is_refused(run: Any) -> None:
     run(make_spec(trials=1))
     text = run.path.read_text()
     run.path.write_text(text.replace('"version":2', '"version":99'))
@@ -189,7 +200,7 @@ def test_a_ledger_of_a_later_version_is_refused(run):
         run(make_spec(trials=1))
 
 
-def test_a_ledger_with_missing_lines_is_refused_with_the_reason(run):
+def test_a_ledger_with_missing_lines_is_refused_with_the_reason(run: Any) -> None:
     run(make_spec(trials=2))
     lines = run.path.read_text().splitlines(keepends=True)
     run.path.write_text("".join(line for line in lines if '"suggested"' not in line))
@@ -197,7 +208,7 @@ def test_a_ledger_with_missing_lines_is_refused_with_the_reason(run):
         run(make_spec(trials=2))
 
 
-def test_what_is_still_running_or_waiting_is_said_trial_by_trial(run):
+def test_what_is_still_running_or_waiting_is_said_trial_by_trial(run: Any) -> None:
     spec = make_spec(trials=4, budget=Budget(epochs=12), baseline=False)
     run(spec.model_copy(update={"scheduler": scheduler_of("none")}))
     search = run(
@@ -210,5 +221,5 @@ def test_what_is_still_running_or_waiting_is_said_trial_by_trial(run):
     assert "budget: epochs 12.0 -> 90.0" in search.notes
 
 
-def test_simulate_returns_the_finished_search():
+def test_simulate_returns_the_finished_search() -> None:
     assert simulate(make_spec(trials=1), learning_curve).state.closed == "all trials are done"

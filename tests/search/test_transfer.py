@@ -1,4 +1,8 @@
+from __future__ import annotations
+
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,14 +21,14 @@ from tid_tune.space import Constraint, Integer, LogUniform, Uniform
 
 
 @pytest.fixture(scope="module")
-def earlier(tmp_path_factory):
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("earlier")
     with Ledger.open(folder / "ledger.jsonl", clock=VirtualClock()) as ledger:
         search = simulate(make_spec(trials=20), learning_curve, ledger=ledger)
     return folder, [t.params for t in ranked_full_length(search.state, search.spec)]
 
 
-def test_the_best_trials_of_an_earlier_run_are_tried_first(earlier):
+def test_the_best_trials_of_an_earlier_run_are_tried_first(earlier: Any) -> None:
     folder, best = earlier
     search = simulate(make_spec(transfer=Transfer(run=folder, top=3)), learning_curve)
     searched = [t for t in search.state.trials.values() if t.stage == "search"]
@@ -34,7 +38,7 @@ def test_the_best_trials_of_an_earlier_run_are_tried_first(earlier):
     assert searched[3].origin == "tpe"
 
 
-def test_narrowing_keeps_the_search_near_the_transferred_points(earlier):
+def test_narrowing_keeps_the_search_near_the_transferred_points(earlier: Any) -> None:
     folder, best = earlier
     spec = make_spec(transfer=Transfer(run=folder, top=3, narrow=True), trials=30)
     search = simulate(spec, learning_curve)
@@ -44,7 +48,10 @@ def test_narrowing_keeps_the_search_near_the_transferred_points(earlier):
         if trial.stage == "search":
             assert min(weights) / factor * 0.999 <= trial.params["weight"]
             assert trial.params["weight"] <= max(weights) * factor * 1.001
-    assert search.spec.space["weight"].low >= SPACE["weight"].low
+    narrow, wide = search.spec.space["weight"], SPACE["weight"]
+    assert isinstance(narrow, LogUniform)
+    assert isinstance(wide, LogUniform)
+    assert narrow.low >= wide.low
 
 
 @pytest.mark.parametrize(
@@ -57,13 +64,13 @@ def test_narrowing_keeps_the_search_near_the_transferred_points(earlier):
         (Integer(low=0, high=100, step=5), [40, 50], (30, 60)),
     ],
 )
-def test_a_range_in_steps_is_narrowed_to_whole_steps(dist, values, expected):
-    found = narrowed({"x": dist}, [{"x": value} for value in values])["x"]
+def test_a_range_in_steps_is_narrowed_to_whole_steps(dist: Any, values: Any, expected: Any) -> None:
+    found: Any = narrowed({"x": dist}, [{"x": value} for value in values])["x"]
     assert (found.low, found.high) == expected
     assert found.step == dist.step
 
 
-def test_resuming_does_not_need_the_earlier_run_any_more(earlier, tmp_path):
+def test_resuming_does_not_need_the_earlier_run_any_more(earlier: Any, tmp_path: Path) -> None:
     folder, best = earlier
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
@@ -78,7 +85,7 @@ def test_resuming_does_not_need_the_earlier_run_any_more(earlier, tmp_path):
     assert [t.params for t in search.state.trials.values()][:2] == best[:2]
 
 
-def test_values_the_new_space_does_not_hold_are_drawn_and_said(earlier):
+def test_values_the_new_space_does_not_hold_are_drawn_and_said(earlier: Any) -> None:
     folder, best = earlier
     space = {**SPACE, "weight": LogUniform(low=100, high=1000)}
     search = simulate(make_spec(transfer=Transfer(run=folder, top=1), space=space), learning_curve)
@@ -88,7 +95,7 @@ def test_values_the_new_space_does_not_hold_are_drawn_and_said(earlier):
     assert any("taken without weight" in note for note in search.notes)
 
 
-def test_earlier_trials_that_break_the_rules_are_passed_over(earlier):
+def test_earlier_trials_that_break_the_rules_are_passed_over(earlier: Any) -> None:
     folder, best = earlier
     bound = sorted(p["weight"] for p in best)[len(best) // 2]
     rule = Constraint(left="weight", op=">", right=bound)
@@ -103,7 +110,7 @@ def test_earlier_trials_that_break_the_rules_are_passed_over(earlier):
         simulate(spec.model_copy(update={"require": (none,)}), learning_curve)
 
 
-def test_a_rule_that_came_later_drops_recorded_points(earlier):
+def test_a_rule_that_came_later_drops_recorded_points(earlier: Any) -> None:
     folder, best = earlier
     spec = make_spec(transfer=Transfer(run=folder, top=2))
     rule = Constraint(left="weight", op=">", right=best[0]["weight"])
@@ -115,7 +122,7 @@ def test_a_rule_that_came_later_drops_recorded_points(earlier):
     assert any("is left out" in note for note in search.notes)
 
 
-def test_points_are_read_anew_until_a_trial_exists(earlier):
+def test_points_are_read_anew_until_a_trial_exists(earlier: Any) -> None:
     folder, best = earlier
     spec = make_spec(transfer=Transfer(run=folder, top=1))
     rule = Constraint(left="weight", op="!=", right=best[0]["weight"])
@@ -128,7 +135,9 @@ def test_points_are_read_anew_until_a_trial_exists(earlier):
     assert not search.notes
 
 
-def test_a_run_that_is_not_there_or_has_another_objective_is_refused(earlier, tmp_path):
+def test_a_run_that_is_not_there_or_has_another_objective_is_refused(
+    earlier: Any, tmp_path: Path
+) -> None:
     folder, _ = earlier
     with pytest.raises(UsageError, match="nowhere"):
         simulate(make_spec(transfer=Transfer(run=tmp_path / "nowhere")), learning_curve)
@@ -140,7 +149,7 @@ def test_a_run_that_is_not_there_or_has_another_objective_is_refused(earlier, tm
 
 @pytest.mark.parametrize("dist", EXAMPLES, ids=lambda d: d.kind)
 @given(units=st.lists(st.floats(0, 1), min_size=1, max_size=3))
-def test_a_narrowed_range_holds_its_points_and_nothing_new(dist, units):
+def test_a_narrowed_range_holds_its_points_and_nothing_new(dist: Any, units: Any) -> None:
     values = [dist.decode(unit) for unit in units]
     narrow = narrowed({"x": dist}, [{"x": value} for value in values])["x"]
     assert all(narrow.contains(value) for value in values)
@@ -150,7 +159,7 @@ def test_a_narrowed_range_holds_its_points_and_nothing_new(dist, units):
         assert narrow.size <= dist.size
 
 
-def test_without_full_length_trials_there_is_nothing_to_start_from(tmp_path):
+def test_without_full_length_trials_there_is_nothing_to_start_from(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.jsonl") as ledger:
         search = Search.open(make_spec(), ledger)
         work = search.next()

@@ -1,5 +1,9 @@
+from __future__ import annotations
+
 import dataclasses
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +13,8 @@ from scipy import stats
 from support.search_cases import OBJECTIVE, learning_curve, make_spec, quality, scheduler_of
 
 from tid_tune.ledger.file import Ledger
-from tid_tune.ledger.records import Status
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.search.stages.plan import confirm_stage
@@ -21,7 +26,7 @@ VALUES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 6)), min_size=2, max_s
 
 
 @given(VALUES.filter(lambda values: len(set(values)) > 1), st.sampled_from([0.8, 0.95, 0.99]))
-def test_the_interval_of_a_mean_is_scipys(values, level):
+def test_the_interval_of_a_mean_is_scipys(values: Any, level: Any) -> None:
     found = estimate(values, level)
     low, high = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
     assert (found.low, found.high) == pytest.approx((low, high))
@@ -31,27 +36,27 @@ def test_the_interval_of_a_mean_is_scipys(values, level):
     VALUES.filter(lambda values: np.std(values) > 1e-4),
     VALUES.filter(lambda values: np.std(values) > 1e-4),
 )
-def test_the_interval_of_a_difference_of_two_groups_is_scipys(a, b):
+def test_the_interval_of_a_difference_of_two_groups_is_scipys(a: Any, b: Any) -> None:
     found = difference(a, b, pooled_spread([a, b]))
     reference = stats.ttest_ind(a, b, equal_var=True).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((reference.low, reference.high))
 
 
-def test_one_value_has_a_mean_and_no_interval():
+def test_one_value_has_a_mean_and_no_interval() -> None:
     assert dataclasses.astuple(estimate([0.5])) == (0.5, None, None, 1)
     assert difference([0.5], [0.1], pooled_spread([[0.5], [0.1]])).low is None
     with pytest.raises(ValueError, match="no values"):
         estimate([])
 
 
-def test_values_without_spread_differ_exactly():
+def test_values_without_spread_differ_exactly() -> None:
     a, b = [0.5, 0.5], [0.25, 0.25]
     found = difference(a, b, pooled_spread([a, b]))
     assert dataclasses.astuple(found) == (0.25, 0.25, 0.25, 2)
 
 
 @given(st.lists(VALUES, min_size=2, max_size=5))
-def test_the_spread_is_the_mean_square_within_groups(groups):
+def test_the_spread_is_the_mean_square_within_groups(groups: Any) -> None:
     means = [value for values in groups for value in [np.mean(values)] * len(values)]
     residuals = np.concatenate(groups) - means
     found = pooled_spread(groups)
@@ -59,23 +64,25 @@ def test_the_spread_is_the_mean_square_within_groups(groups):
     assert found.variance == pytest.approx(np.sum(residuals**2) / found.freedom)
 
 
-def test_intervals_hold_what_they_promise():
+def test_intervals_hold_what_they_promise() -> None:
     """Over many draws with no true difference, about 5 % of the intervals miss 0."""
     rng = np.random.default_rng(0)
     missed = 0
     for _ in range(2000):
         groups = rng.normal(0.4, 0.02, (4, 3)).tolist()
         found = difference(groups[0], groups[1], pooled_spread(groups))
+        assert found.low is not None
+        assert found.high is not None
         missed += not found.low <= 0 <= found.high
     assert missed / 2000 == pytest.approx(0.05, abs=0.015)
 
 
-def confirmed(objective=learning_curve, workers=3, **changes):
+def confirmed(objective: Any = learning_curve, workers: int = 3, **changes: Any) -> Any:
     spec = make_spec(**{"trials": 12, "confirm": Confirm(top=2, seeds=3), **changes})
     return simulate(spec, objective, workers=workers)
 
 
-def test_candidates_and_baselines_are_rerun_with_the_same_new_seeds():
+def test_candidates_and_baselines_are_rerun_with_the_same_new_seeds() -> None:
     search = confirmed()
     reruns = [t for t in search.state.trials.values() if t.stage == "confirm"]
     labels = {t.label for t in reruns}
@@ -90,15 +97,15 @@ def test_candidates_and_baselines_are_rerun_with_the_same_new_seeds():
     assert all(len(t.reports) == 9 for t in reruns)
 
 
-def test_the_confirmation_begins_when_everything_else_has_ended():
+def test_the_confirmation_begins_when_everything_else_has_ended() -> None:
     search = confirmed(workers=5)
     trials = search.state.trials.values()
     begins = min(t.started for t in trials if t.stage == "confirm")
     assert begins >= max(t.ended for t in trials if t.stage != "confirm")
 
 
-def test_a_lucky_seed_does_not_win():
-    def lucky(assignment, epoch):
+def test_a_lucky_seed_does_not_win() -> None:
+    def lucky(assignment: Assignment, epoch: float) -> Any:
         value = quality(assignment.params)
         if assignment.stage == "search" and assignment.trial == "t0003":
             value = 0.9
@@ -117,8 +124,10 @@ def test_a_lucky_seed_does_not_win():
     ("gain", "noise", "word"),
     [(0.1, 0.002, REAL_GAIN), (0.0005, 0.02, UNCLEAR), (-0.1, 0.002, WORSE)],
 )
-def test_the_verdict_says_whether_the_gain_is_more_than_noise(gain, noise, word):
-    def noisy(assignment, epoch):
+def test_the_verdict_says_whether_the_gain_is_more_than_noise(
+    gain: Any, noise: Any, word: Any
+) -> None:
+    def noisy(assignment: Assignment, epoch: float) -> Any:
         rng = np.random.default_rng([assignment.seed, len(assignment.label), len(assignment.stage)])
         base = 0.4 if assignment.label == "none" else 0.4 + gain
         return {OBJECTIVE: base + noise * float(rng.standard_normal())}
@@ -130,7 +139,7 @@ def test_the_verdict_says_whether_the_gain_is_more_than_noise(gain, noise, word)
     assert word in verdict.text
 
 
-def test_the_level_of_the_comparison_pays_for_choosing_among_candidates():
+def test_the_level_of_the_comparison_pays_for_choosing_among_candidates() -> None:
     search = confirmed()
     verdict = judge(search.state, search.spec)
     assert verdict.level == pytest.approx(0.975)
@@ -144,8 +153,8 @@ def test_the_level_of_the_comparison_pays_for_choosing_among_candidates():
     assert len(groups) == 4
 
 
-def test_less_is_more_where_the_objective_is_minimized():
-    def losses(assignment, epoch):
+def test_less_is_more_where_the_objective_is_minimized() -> None:
+    def losses(assignment: Assignment, epoch: float) -> Any:
         return {"loss": 1 - learning_curve(assignment, epoch)[OBJECTIVE]}
 
     search = confirmed(losses, objectives={"loss": "min"})
@@ -156,18 +165,18 @@ def test_less_is_more_where_the_objective_is_minimized():
     assert verdict.candidates[0].comparisons[0].difference.mean > 0
 
 
-def test_one_seed_allows_no_verdict():
+def test_one_seed_allows_no_verdict() -> None:
     verdict = judge_of(confirmed(confirm=Confirm(top=1, seeds=1)))
     assert verdict.candidates[0].comparisons[0].verdict == UNCLEAR
     assert "one seed shows no spread" in verdict.text
 
 
-def judge_of(search):
+def judge_of(search: Search) -> Any:
     return judge(search.state, search.spec)
 
 
-def test_a_candidate_that_fails_with_other_seeds_does_not_win():
-    def fragile(assignment, epoch):
+def test_a_candidate_that_fails_with_other_seeds_does_not_win() -> None:
+    def fragile(assignment: Assignment, epoch: float) -> Any:
         value = quality(assignment.params)
         if assignment.trial == "t0004":
             value = 0.7
@@ -184,8 +193,8 @@ def test_a_candidate_that_fails_with_other_seeds_does_not_win():
     assert (weak.failures, len(weak.values)) == (1, 2)
 
 
-def test_without_a_completed_trial_nothing_is_confirmed():
-    def bad(assignment, epoch):
+def test_without_a_completed_trial_nothing_is_confirmed() -> None:
+    def bad(assignment: Assignment, epoch: float) -> Any:
         if assignment.stage == "search":
             raise Failure("nan", "diverged")
         return learning_curve(assignment, epoch)
@@ -196,7 +205,7 @@ def test_without_a_completed_trial_nothing_is_confirmed():
     assert "there was none" in search.state.result.text
 
 
-def test_a_confirmation_cut_short_by_the_budget_still_compares_equals():
+def test_a_confirmation_cut_short_by_the_budget_still_compares_equals() -> None:
     # 10 trials of 9 epochs fit; the reserve keeps half of them for 12 reruns that are wanted.
     search = confirmed(budget=Budget(epochs=90), trials=50, workers=1)
     reruns = [t for t in search.state.trials.values() if t.stage == "confirm"]
@@ -207,8 +216,8 @@ def test_a_confirmation_cut_short_by_the_budget_still_compares_equals():
 
 
 @pytest.mark.parametrize("reruns", [4, 5])
-def test_a_lucky_trial_does_not_win_because_it_was_rerun_once_more(reruns):
-    def lucky(assignment, epoch):
+def test_a_lucky_trial_does_not_win_because_it_was_rerun_once_more(reruns: Any) -> None:
+    def lucky(assignment: Assignment, epoch: float) -> Any:
         if (assignment.stage, assignment.trial) == ("search", "t0001"):
             return {OBJECTIVE: 0.9}
         return {OBJECTIVE: quality(assignment.params)}
@@ -223,14 +232,14 @@ def test_a_lucky_trial_does_not_win_because_it_was_rerun_once_more(reruns):
     assert judge_of(search).winner == second
 
 
-def groups(reruns):
-    found = {}
+def groups(reruns: list[Trial]) -> dict[str, list[Trial]]:
+    found: dict[str, list[Trial]] = {}
     for trial in reruns:
         found.setdefault(trial.label, []).append(trial)
     return found
 
 
-def test_more_seeds_on_a_resume_add_to_those_that_are_there(tmp_path):
+def test_more_seeds_on_a_resume_add_to_those_that_are_there(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     for seeds in (2, 4):
         spec = make_spec(confirm=Confirm(top=1, seeds=seeds))
@@ -241,7 +250,9 @@ def test_more_seeds_on_a_resume_add_to_those_that_are_there(tmp_path):
         assert all(len(t.reports) == 9 for t in reruns)
 
 
-def test_a_candidate_confirmed_before_stays_a_candidate_when_better_ones_come(tmp_path):
+def test_a_candidate_confirmed_before_stays_a_candidate_when_better_ones_come(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "ledger.jsonl"
     chosen = []
     for trials in (4, 30):
@@ -254,7 +265,7 @@ def test_a_candidate_confirmed_before_stays_a_candidate_when_better_ones_come(tm
     assert len(chosen[1]) == 2
 
 
-def test_equal_configurations_take_only_one_place_among_the_candidates():
+def test_equal_configurations_take_only_one_place_among_the_candidates() -> None:
     search = Search.open(
         make_spec(confirm=Confirm(top=2), baseline=False, scheduler=scheduler_of("none")),
         Ledger.in_memory(),
@@ -268,9 +279,12 @@ def test_equal_configurations_take_only_one_place_among_the_candidates():
     assert confirm_stage(search.state, search.spec).candidates == ("t0001", "t0003")
 
 
-def test_without_a_confirmation_the_result_says_so():
+def test_without_a_confirmation_the_result_says_so() -> None:
     search = simulate(make_spec(), learning_curve)
     result = search.state.result
     assert result.confirmed is False
-    assert search.state.trials[result.winner].status is Status.COMPLETED
-    assert math.isfinite(search.state.trials[result.winner].value(OBJECTIVE))
+    winner = search.state.trials[str(result.winner)]
+    assert winner.status is Status.COMPLETED
+    value = winner.value(OBJECTIVE)
+    assert value is not None
+    assert math.isfinite(value)
