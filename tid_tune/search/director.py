@@ -130,6 +130,8 @@ class Director:
         halted = halt_reason(self.state.session_ends)
         if halted is not None:
             return Suspend(halted, Cause.HALTED)
+        if self._budget.unlimited:
+            return None
         now = Cost(epochs=(epoch - trial.epoch_here) * trial.fraction, seconds=seconds)
         now.add(self._meter.spent)
         # What the others are at, and this trial's next interval.
@@ -138,15 +140,15 @@ class Director:
         return None if reason is None else Suspend(reason, Cause.BUDGET)
 
     def _work(self) -> Trial | None:
-        spent = {s: self._spent_by_one_more(s) for s in ("baseline", "search", "confirm")}
         for _, name in self.state.waiting:
-            if spent[self.state.trials[name].stage] is None:
+            if self._spent_by_one_more(self.state.trials[name].stage) is None:
                 return self.state.trials[name]
-        if spent["baseline"] is None:
-            trial = self._suggest_first(self._missing(self._baseline))
+        baseline = self._missing(self._baseline)
+        if baseline and self._spent_by_one_more("baseline") is None:
+            trial = self._suggest_first(baseline)
             if trial is not None:
                 return trial
-        if spent["search"] is None:
+        if self._spent_by_one_more("search") is None:
             trial = self._search_work()
             if trial is not None:
                 return trial
@@ -279,6 +281,8 @@ class Director:
 
     def _spent_by_one_more(self, stage: str) -> str | None:
         """Return why no further trial of the stage may start."""
+        if self._budget.unlimited:
+            return None
         interval = self._meter.interval(self.spec)
         share = stage == "search" and not self._is_first_result(running=0)
         return self._spent(share, self._meter.spent, self._in_flight() + interval)

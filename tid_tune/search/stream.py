@@ -63,6 +63,8 @@ class Stream:
         self.exhausted = False
         self._asked = 0
         self._origins: set[str] = set()
+        self._inside: set[str] = set()
+        """Trials whose present values are a point of the space: only they teach the sampler."""
         self._start = [*start, *_given_points(spec)]
         self._model = spec.sampler.type
         self._objectives = spec.objectives
@@ -110,7 +112,10 @@ class Stream:
 
     def _remember(self, trial: Trial) -> None:
         if self.space.contains(trial.params):
+            self._inside.add(trial.id)
             self.known.suggested(trial.number, trial.params)
+        else:
+            self._inside.discard(trial.id)
 
     def _reported(self, trial: Trial) -> None:
         report = trial.reports[-1]
@@ -132,7 +137,7 @@ class Stream:
     def _observation(self, trial: Trial) -> Observation | None:
         last = trial.last
         observed = {Status.COMPLETED, Status.STOPPED, Status.PAUSED}
-        if last is None or trial.status not in observed or not self.space.contains(trial.params):
+        if last is None or trial.status not in observed or trial.id not in self._inside:
             return None
         curve = {
             Length(report.fraction, report.epoch): signed(report.metrics, self._objectives)[0]

@@ -47,6 +47,10 @@ class BudgetGuard:
     def __init__(self, spec: SearchSpec, confirm_runs: int) -> None:
         self._spec = spec
         self.confirm_runs = confirm_runs
+        budget = spec.budget
+        limits = (budget.epochs, budget.x, budget.gpu_hours, budget.wall_hours)
+        self.unlimited = all(limit is None for limit in limits)
+        """Whether no limit is set: nothing is ever spent then."""
 
     def limits(self, spent: Cost, wall_seconds: float, workers: int) -> list[Limit]:
         """Return the limits that are set, with what is spent of each."""
