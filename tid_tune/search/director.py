@@ -140,8 +140,12 @@ class Director:
         return None if reason is None else Suspend(reason, Cause.BUDGET)
 
     def _work(self) -> Trial | None:
+        spent: dict[str, bool] = {}
         for _, name in self.state.waiting:
-            if self._spent_by_one_more(self.state.trials[name].stage) is None:
+            stage = self.state.trials[name].stage
+            if stage not in spent:
+                spent[stage] = self._spent_by_one_more(stage) is not None
+            if not spent[stage]:
                 return self.state.trials[name]
         baseline = self._missing(self._baseline)
         if baseline and self._spent_by_one_more("baseline") is None:
