@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -342,3 +345,45 @@ def test_a_dead_server_is_said_in_a_line_and_never_raised(
     missing = tracker.finish({}, [], timeout=20)
     assert missing is not None
     assert "127.0.0.1:9" in missing
+
+
+def test_a_server_that_fails_in_the_middle_loses_nothing_once_it_answers_again(
+    spec: SearchSpec, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tid_tune.tracking.tracker.RETRY_SECONDS", 0.0)
+    apply = Mirror.apply
+    failing = [report("t0001", 2, 0.3), STORY[-1]]
+
+    def sometimes(self: Mirror, event: Event) -> None:
+        if event in failing:
+            failing.remove(event)
+            raise ConnectionError("the server is restarted")
+        apply(self, event)
+
+    monkeypatch.setattr(Mirror, "apply", sometimes)
+    ledger = tmp_path / "ledger.jsonl"
+    write(ledger, STORY)
+    tracker = Tracker(spec, "run", ledger, uri)
+    tracker.start()
+    tracker.notify(STORY[-1], None)
+    wait_for(lambda: not failing)
+    assert tracker.finish({}, []) is None
+    assert trial_statuses(spec, uri) == ["FINISHED", "KILLED", "FAILED"]
+    assert history(uri, children(spec, uri)["t0001"], MAP) == [(1, 0.1), (2, 0.3)]
+
+
+def test_a_tracker_whose_search_ended_with_an_error_leaves_no_thread(
+    spec: SearchSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracker = Tracker(spec, "run", tmp_path / "ledger.jsonl", "http://127.0.0.1:9")
+    tracker.start()
+    tracker.stop()
+    names = [thread.name for thread in threading.enumerate()]
+    assert "mlflow-tracker" not in names
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)

@@ -122,4 +122,8 @@ def _tracking(
     tracker = Tracker(spec, search.state.run_id, run.ledger, tracking_uri(spec, root))
     search.observe(tracker.notify)
     tracker.start()
-    yield tracker
+    try:
+        yield tracker
+    finally:
+        # A search that ends with an error must not leave a thread that copies beside the next one.
+        tracker.stop()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
+STOP_SECONDS = 5.0
+"""How long a search that ends with an error waits for the thread."""
 DEFAULT_DATABASE = "mlflow.db"
 
 
@@ -35,6 +37,7 @@ class Tracker:
         self._spec = spec
         self._run_id = run_id
         self._uri = uri
+        self._ledger = ledger
         self._tail = LedgerTail(ledger)
         self._mirror: Mirror | None = None
         self._news = threading.Event()
@@ -50,13 +53,21 @@ class Tracker:
         """Wake the thread: something was appended to the ledger. Returns at once."""
         self._news.set()
 
+    def stop(self) -> None:
+        """End the thread, unless `finish` has done so."""
+        if not self._stopping.is_set():
+            self._end(STOP_SECONDS)
+
+    def _end(self, timeout: float) -> None:
+        self._stopping.set()
+        self._news.set()
+        self._thread.join(timeout)
+
     def finish(
         self, metrics: Mapping[str, float], artifacts: Iterable[str], timeout: float = 60
     ) -> str | None:
         """Copy the rest, then the result. Returns None, or what is missing in MLflow and why."""
-        self._stopping.set()
-        self._news.set()
-        self._thread.join(timeout)
+        self._end(timeout)
         if self._thread.is_alive():
             return f"MLflow at {self._uri} did not answer within {timeout:g} s"
         try:
@@ -84,6 +95,8 @@ class Tracker:
 
     def _catch_up(self) -> None:
         if self._mirror is None:
+            # A new mirror knows nothing of the trials so far; it skips what MLflow has already.
+            self._tail = LedgerTail(self._ledger)
             self._mirror = connect(self._spec, self._run_id, self._uri)
         for event in self._tail.new_events():
             self._mirror.apply(event)
