@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
 from support.search_cases import OBJECTIVE, learning_curve, make_spec
 
 import tid_tune
+from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.search.simulate import VirtualClock
 from tid_tune.searchfile.model import Confirm
@@ -82,3 +84,37 @@ def test_a_search_is_resumed_from_its_folder_with_what_changed(
 def test_overrides_belong_to_a_file() -> None:
     with pytest.raises(TypeError, match="model_copy"):
         tid_tune.run(make_spec(), overrides={"trials": 3})
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `resume` passes to `run`."""
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "tid_tune.api.run", lambda spec, **options: found.update(options, spec=spec)
+    )
+    return found
+
+
+def test_resuming_takes_the_latest_spec_whatever_the_callers_folder_has_read_before(
+    folder: tid_tune.RunFolder, asked: dict[str, Any]
+) -> None:
+    assert folder.spec.trials == 6
+    more = folder.spec.model_copy(update={"trials": 9})
+    with Ledger.open(folder.ledger, clock=VirtualClock()) as ledger:
+        tid_tune.simulate(more, learning_curve, ledger=ledger)
+    tid_tune.resume(folder)
+    assert asked["spec"].trials == 9
+
+
+def test_the_current_folder_can_be_resumed(
+    folder: tid_tune.RunFolder, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path)
+    tid_tune.resume(".")
+    assert (asked["spec"].name, asked["runs"]) == ("test", folder.path.parent)
+
+
+def test_a_change_that_no_search_has_is_refused(folder: tid_tune.RunFolder) -> None:
+    with pytest.raises(UsageError, match="trails"):
+        tid_tune.resume(folder, trails=9)

@@ -14,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from tid_tune import console
-from tid_tune.errors import TidTuneError
+from tid_tune.errors import TidTuneError, UsageError
+from tid_tune.models import problems
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile import SearchSpec, load
 
@@ -93,9 +96,16 @@ def resume(
         UsageError: there is no run, or the changes make it another search.
         TidTuneError: no trial of the search reached its full length.
     """
-    opened = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+    # Read again: a RunFolder that the caller holds may be older than the search's latest spec.
+    path = folder.path if isinstance(folder, RunFolder) else Path(folder)
+    opened = RunFolder.open(path.resolve())
     fields = opened.spec.model_dump(mode="json") | changes
-    spec = SearchSpec.model_validate(fields | {"name": opened.name})
+    try:
+        spec = SearchSpec.model_validate(fields | {"name": opened.name})
+    except ValidationError as error:
+        raise UsageError(
+            f"{opened.path} cannot be resumed with these changes: {problems(error)}"
+        ) from None
     return run(
         spec, runs=opened.path.parent, root=root, address=address, callback=callback, quiet=quiet
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 
 class Model(BaseModel):
@@ -13,6 +13,15 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def problems(error: ValidationError) -> str:
+    """Return what is wrong in one line: `epochs: Field required; trials: Input should be ...`."""
+    texts = []
+    for item in error.errors():
+        place = ".".join(map(str, item["loc"]))
+        texts.append(f"{place}: {item['msg']}" if place else item["msg"])
+    return "; ".join(texts)
 
 
 def _whole(value: object) -> object:

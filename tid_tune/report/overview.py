@@ -27,11 +27,15 @@ class RunRow:
 
 
 def run_row(run: RunFolder) -> RunRow:
-    """Return the row of one run. The row of a damaged ledger shows the error."""
+    """Return the row of one run. The row of one that cannot be read shows the error."""
     try:
-        state = run.state
+        return _readable_row(run)
     except UsageError as error:
         return RunRow(str(run.path), f"unreadable: {error}", 0, 0.0, None, None, None, "")
+
+
+def _readable_row(run: RunFolder) -> RunRow:
+    state = run.state
     epochs = total_cost(map(trial_cost, state.trials.values())).epochs
     best, value, gain, confirmed = _best(run)
     return RunRow(

@@ -81,7 +81,16 @@ class RunFolder:
 
     @cached_property
     def spec(self) -> SearchSpec:
-        """The spec that the search was last run with."""
+        """The spec that the search was last run with.
+
+        Raises:
+            UsageError: the search ended before it began, or this version cannot read its spec.
+        """
+        if not self.state.sessions:
+            raise UsageError(
+                f"{self.ledger} has no complete event: the search ended before it began. Run it "
+                f"again, or delete {self.path}"
+            )
         return SearchSpec.recorded(self.state.spec)
 
     def holder(self) -> Holder | None:

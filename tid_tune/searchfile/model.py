@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
-from tid_tune.models import Count, Model, Positive, Seed
+from tid_tune.errors import UsageError
+from tid_tune.models import Count, Model, Positive, Seed, problems
 from tid_tune.searchfile.parts import (
     SamplerOptions,
     SchedulerOptions,
@@ -125,9 +126,15 @@ class SearchSpec(Model):
         """Return the spec that a ledger has recorded.
 
         Raises:
-            pydantic.ValidationError: `fields` are not those of a spec.
+            UsageError: `fields` are not those of a spec.
         """
-        return cls.model_validate({**fields, **recorded_options(fields)})
+        try:
+            return cls.model_validate({**fields, **recorded_options(fields)})
+        except ValidationError as error:
+            raise UsageError(
+                "the search space that the ledger has recorded cannot be read by this version of "
+                f"tid-tune: {problems(error)}"
+            ) from None
 
     @property
     def trials_per_method(self) -> int:
