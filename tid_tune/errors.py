@@ -45,6 +45,11 @@ class TrialError(TidTuneError):
         self.kind = kind
 
 
+def printable(message: str) -> str:
+    """Return a message that UTF-8 can hold: lone surrogates, as of file names, become escapes."""
+    return message.encode("utf-8", "backslashreplace").decode()
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word most like `word`, ignoring case, or None if none is similar."""
     by_lower = {name.lower(): name for name in known}

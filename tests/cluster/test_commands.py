@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.search_cases import make_spec
@@ -11,12 +13,13 @@ from support.workplace import CONFIG
 from typer.testing import CliRunner, Result
 
 from tid_tune.cli import app
-from tid_tune.errors import UsageError
+from tid_tune.errors import TrialError, UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.results.costs import cost_rows
 from tid_tune.results.one_trial import ProofRow, config_diff, proof_rows
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
+from tid_tune.searchfile.model import Interval
 from tid_tune.space import LogUniform
 
 
@@ -141,3 +144,57 @@ def test_a_crash_is_described_by_its_exception_first() -> None:
     first, *rest = described.text.splitlines()
     assert first.startswith("FileNotFoundError: ")
     assert any("read_text" in line for line in rest), "and where it came from"
+
+
+def test_an_error_of_a_trials_own_kind_is_described_as_a_crash_that_can_be_written() -> None:
+    from tid_tune.cluster.trainable import describe
+
+    described = describe(TrialError("no file \udcff", kind="timeout"))
+    assert described.cause == "crash"
+    assert r"\udcff" in described.model_dump_json()
+
+
+def test_a_value_in_effect_that_json_cannot_hold_fails_its_trial_and_closes_it(
+    tmp_path: Path,
+) -> None:
+    from tid_tune.cluster.messages import IntervalFailed, read_answer
+    from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
+
+    closed = []
+
+    class Odd(TrialTrainable):
+        def build(self, order: WorkOrder) -> Any:
+            report = SimpleNamespace(step=1, epoch=1.0, metrics={}, images=1, done=False)
+            return SimpleNamespace(
+                step=lambda: report,
+                effective=lambda: {"lr": object()},
+                save=lambda path: None,
+                close=lambda: closed.append(order.trial),
+            )
+
+    worker = Odd.__new__(Odd)
+    worker._order = WorkOrder(
+        trial="t0001",
+        segment=0,
+        config=tmp_path / "config.py",
+        edits={},
+        seed=0,
+        epochs=1,
+        report_every=Interval(),
+        work_dir=tmp_path / "t0001",
+        root=Path.cwd(),
+    )
+    worker._trial = None
+    answer = read_answer(worker.step())
+    assert isinstance(answer, IntervalFailed)
+    assert (answer.cause, closed) == ("crash", ["t0001"])
+
+
+def test_a_run_that_never_began_is_listed_and_explained(tmp_path: Path) -> None:
+    ledger = tmp_path / "early" / "ledger.jsonl"
+    ledger.parent.mkdir()
+    ledger.touch()
+    listed = call("list", "--runs", tmp_path)
+    assert listed.exit_code == 0
+    assert "unreadable" in listed.output
+    assert "ended before it began" in refused("status", ledger.parent)

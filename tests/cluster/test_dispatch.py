@@ -255,3 +255,15 @@ def test_old_checkpoints_are_deleted_before_a_trial_writes_new_ones_of_the_same_
 def test_tune_copies_and_pickles_its_searcher_without_the_search(desk: Desk) -> None:
     assert copy.deepcopy(desk.dispatcher) is desk.dispatcher
     assert len(pickle.dumps(desk.dispatcher)) < 200
+
+
+@pytest.mark.parametrize("result", [{}, {ANSWER: '{"type":"interval","step":1}'}])
+def test_an_answer_of_another_version_fails_its_trial_and_not_the_search(
+    desk: Desk, result: dict[str, Any]
+) -> None:
+    failing, other = desk.order("ray-a"), desk.order("ray-b")
+    assert not desk.dispatcher.result("ray-a", result)
+    trial = desk.trial(failing)
+    assert (trial.status, trial.cause) == (Status.FAILED, Cause.USER)
+    assert "same version" in trial.reason
+    assert desk.report("ray-b", other, 1)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.search_cases import (
     OBJECTIVE,
@@ -16,6 +17,7 @@ from support.search_cases import (
 )
 
 from tid_tune.errors import SpecError
+from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
 from tid_tune.results.ranking import best_trial, leaderboard
@@ -283,3 +285,21 @@ def test_where_a_trial_runs_is_recorded() -> None:
     search.placed(work.trial, node="10.0.0.7")
     assert search.state.trials[work.trial].node == "10.0.0.7"
     assert isinstance(send(search, work, 1, 0.5), Continue)
+
+
+def test_numbers_of_numpy_are_recorded_as_those_of_python() -> None:
+    search, work = one_trial()
+    search.report(
+        work.trial, np.int64(1), np.float32(1), {OBJECTIVE: np.int64(2)}, 1.0, np.int64(8)
+    )
+    (report,) = search.state.trials[work.trial].reports
+    assert (report.step, report.epoch, report.images) == (1, 1.0, 8)
+    assert report.metrics == {OBJECTIVE: 2.0}
+
+
+def test_a_failure_of_an_unknown_kind_with_an_odd_message_is_recorded() -> None:
+    search, work = one_trial()
+    search.fail(work.trial, "timeout", "no file \udcff")
+    trial = search.state.trials[work.trial]
+    assert (trial.status, trial.cause) == (Status.FAILED, Cause.CRASH)
+    assert trial.reason == r"no file \udcff"

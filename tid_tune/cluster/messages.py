@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Discriminator, TypeAdapter, ValidationError
 
 from tid_tune.ledger.decisions import Cause
+from tid_tune.models import problems
 from tid_tune.searchfile.model import Interval
 
 ORDER = "order"
@@ -81,7 +82,13 @@ _ANSWERS: TypeAdapter[StepAnswer] = TypeAdapter(Annotated[StepAnswer, Discrimina
 def read_answer(result: dict[str, Any]) -> StepAnswer:
     """Return the answer in a result that Tune hands on.
 
-    Raises:
-        pydantic.ValidationError: it holds none; the worker runs another version of tid_tune.
+    One that cannot be read is a failure of its trial: the worker runs another version of tid_tune.
     """
-    return _ANSWERS.validate_json(result[ANSWER])
+    try:
+        return _ANSWERS.validate_json(result.get(ANSWER, ""))
+    except ValidationError as error:
+        text = (
+            "the worker's answer cannot be read; install the same version of tid_tune on all "
+            f"nodes ({problems(error)})"
+        )
+        return IntervalFailed(cause=Cause.USER, text=text)

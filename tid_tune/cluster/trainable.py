@@ -23,10 +23,9 @@ from tid_tune.cluster.messages import (
     ORDER,
     IntervalDone,
     IntervalFailed,
-    StepAnswer,
     WorkOrder,
 )
-from tid_tune.errors import TidTuneError, TrialError
+from tid_tune.errors import TidTuneError, TrialError, printable
 from tid_tune.ledger.decisions import Cause
 
 __all__ = ["StepReport", "SteppedTrial", "TrialTrainable", "WorkOrder"]
@@ -88,11 +87,11 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         """Run one report interval; a failure is an answer, not an exception."""
         started = time.monotonic()
         try:
-            answer: StepAnswer = self._step(started)
+            # Inside: a value in effect that JSON cannot hold fails its trial, not the worker.
+            return {ANSWER: self._step(started).model_dump_json()}
         except Exception as error:
             self._close()
-            answer = describe(error)
-        return {ANSWER: answer.model_dump_json()}
+            return {ANSWER: describe(error).model_dump_json()}
 
     def _step(self, started: float) -> IntervalDone:
         effective = None
@@ -143,10 +142,10 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
 def describe(error: Exception) -> IntervalFailed:
     """Return an exception as the failure of its trial."""
     if isinstance(error, TrialError):
-        return IntervalFailed(cause=Cause(error.kind), text=str(error))
+        return IntervalFailed(cause=Cause.of_failure(error.kind), text=printable(str(error)))
     if isinstance(error, TidTuneError):
-        return IntervalFailed(cause=Cause.USER, text=str(error))
+        return IntervalFailed(cause=Cause.USER, text=printable(str(error)))
     what = "".join(traceback.format_exception_only(error)).strip()
     where = "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
     # The error comes first: tables show the first line.
-    return IntervalFailed(cause=Cause.CRASH, text=f"{what}\n{where}")
+    return IntervalFailed(cause=Cause.CRASH, text=printable(f"{what}\n{where}"))

@@ -33,6 +33,14 @@ class Cause(enum.StrEnum):
     HALTED = "halted"
     """Interrupted: too many trials have failed."""
 
+    @classmethod
+    def of_failure(cls, name: str) -> Cause:
+        """Return the cause that a trial's error names; CRASH for a name of the trial's own."""
+        try:
+            return cls(name)
+        except ValueError:
+            return cls.CRASH
+
 
 @dataclass(frozen=True, slots=True)
 class Continue:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
+from tid_tune.errors import printable
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.events import (
     VERSION,
@@ -175,6 +176,7 @@ class Search:
         record = self.state.trials[trial]
         if record.status is not Status.RUNNING:
             return Stop(f"{trial} has ended: {record.reason or record.status}")
+        metrics = {name: float(value) for name, value in metrics.items()}
         last = record.last_here
         repeated = last is not None and step <= last.step
         decision = CONTINUE if repeated else self._decide(record, epoch, metrics, seconds)
@@ -182,11 +184,11 @@ class Search:
             self._journal.record(
                 Reported(
                     trial=trial,
-                    step=step,
-                    epoch=epoch,
+                    step=int(step),
+                    epoch=float(epoch),
                     metrics=metrics,
-                    seconds=seconds,
-                    images=images,
+                    seconds=float(seconds),
+                    images=int(images),
                     checkpoint=checkpoint,
                     repeated=repeated,
                     decision=decision,
@@ -214,7 +216,7 @@ class Search:
         record = self.state.trials[trial]
         if record.status is not Status.RUNNING:
             return
-        cause, message = Cause(cause), message[:MESSAGE_LENGTH]
+        cause, message = Cause.of_failure(cause), printable(message[:MESSAGE_LENGTH])
         again = cause is Cause.LOST and record.losses < MAX_LOSSES
         status = Status.INTERRUPTED if again else Status.FAILED
         self._journal.end(record, status, message, cause)
