@@ -225,3 +225,27 @@ def test_a_tail_yields_each_complete_event_once_and_again_if_its_consumer_fails(
     path.write_bytes(whole)
     assert len(list(tail.new_events())) == 1
     assert list(tail.new_events()) == []
+
+
+def test_a_last_event_that_this_version_does_not_know_is_reported_and_not_cut_off(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    whole = written(path) + b'{"event":"of a later version","time":2.0}\n'
+    path.write_bytes(whole)
+    with Ledger.open(path) as ledger, pytest.raises(UsageError, match="line 4"):
+        list(ledger.events())
+    assert path.read_bytes() == whole
+
+
+def test_an_event_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    before = written(path)
+    wrong: Any = "not a number"
+    with (
+        Ledger.open(path) as ledger,
+        pytest.warns(UserWarning, match="serializ"),
+        pytest.raises(TypeError, match="wrong type"),
+    ):
+        ledger.append(reported("t0001", loss=wrong))
+    assert path.read_bytes() == before

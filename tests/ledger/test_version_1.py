@@ -12,7 +12,8 @@ import pytest
 from support.search_cases import learning_curve
 
 from tid_tune.errors import UsageError
-from tid_tune.ledger.events import Event, Opened, parse, to_line
+from tid_tune.ledger.decisions import Cause
+from tid_tune.ledger.events import Ended, Event, Opened, parse, to_line
 from tid_tune.ledger.file import Ledger, read_events
 from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
@@ -148,3 +149,13 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path.write_bytes(to_line(opened) + b"\n")
     with pytest.raises(UsageError, match="version 99"):
         RunState.read(path)
+
+
+def test_a_kind_of_failure_that_a_trainable_made_up_counts_as_a_crash() -> None:
+    line = (
+        b'{"event":"end","time":5.0,"trial":"t0001","outcome":"failed","reason":"late",'
+        b'"kind":"timeout","epoch":1.0}'
+    )
+    event = parse(line)
+    assert isinstance(event, Ended)
+    assert (event.status, event.cause, event.reason) == (Status.FAILED, Cause.CRASH, "late")

@@ -218,6 +218,15 @@ def parse(line: bytes) -> Event | None:
         return _parse_version_1(line)
 
 
+def is_complete(line: bytes) -> bool:
+    """Return whether a line is a whole JSON event, known to this version or not: it is not torn."""
+    try:
+        recorded = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(recorded, Mapping) and "event" in recorded
+
+
 def _parse_version_1(line: bytes) -> Event | None:
     from tid_tune.ledger.version_1 import upgrade
 
@@ -227,5 +236,5 @@ def _parse_version_1(line: bytes) -> Event | None:
             return None
         upgraded = upgrade(recorded)
         return None if upgraded is None else _EVENTS.validate_python(upgraded)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

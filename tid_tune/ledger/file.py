@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tid_tune.errors import TidTuneError, UsageError
-from tid_tune.ledger.events import Event, parse, to_line
+from tid_tune.ledger.events import Event, is_complete, parse, to_line
 from tid_tune.ledger.lock import FileLock, lock_path
 
 logger = logging.getLogger(__name__)
@@ -79,16 +79,18 @@ class Ledger:
 
         Raises:
             TidTuneError: it could not be written (disk full); the file is left as it was.
+            TypeError: a later reader could not read it; nothing has been written.
         """
         line = to_line(replace(event, time=self.clock()))
+        recorded = parse(line)
+        if recorded is None:
+            raise TypeError(f"an event with fields of a wrong type: {event!r}")
         if self._file is None:
             if self.path is not None:
                 raise UsageError(f"{self.path}: the ledger is closed")
             self._memory.append(line)
         else:
             self._write(self._file, line + b"\n")
-        recorded = parse(line)
-        assert recorded is not None
         return recorded
 
     @contextlib.contextmanager
@@ -156,7 +158,8 @@ def read_events(path: Path | str) -> Iterator[Event]:
     A torn last line is skipped; no lock is taken.
 
     Raises:
-        UsageError: there is no such file, or a line other than the last is damaged.
+        UsageError: there is no such file, a line other than the last is damaged, or a line is an
+            event of another version.
     """
     path = Path(path)
     try:
@@ -168,10 +171,10 @@ def read_events(path: Path | str) -> Iterator[Event]:
             event = parse(line)
             if event is not None:
                 yield event
-            elif file.read(1):
+            elif is_complete(line) or file.read(1):
                 raise UsageError(
-                    f"{path}, line {at}: damaged (not an event). Restore the file from a "
-                    "copy, or delete that line if you accept to lose it"
+                    f"{path}, line {at}: damaged (not an event that this version knows). Restore "
+                    "the file from a copy, or delete that line if you accept to lose it"
                 )
 
 
@@ -205,7 +208,7 @@ def _open_repaired(path: Path) -> BinaryIO:
     tail = file.read(end - start)
     if not tail:
         return file
-    if parse(tail) is None:
+    if parse(tail) is None and not is_complete(tail):
         logger.warning("%s: cut off a torn last line of %d bytes", path, len(tail))
         file.truncate(start)
     elif not tail.endswith(b"\n"):

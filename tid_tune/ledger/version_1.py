@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tid_tune.ledger.decisions import Cause
+
 Fields = dict[str, Any]
 _FRACTION = "train_fraction"
 _RENAMED = {"open": "opened", "place": "placed", "close": "closed", "proof": "proved"}
@@ -60,7 +62,9 @@ def _end(fields: Fields) -> Fields:
     outcome, kind = fields.pop("outcome"), fields.pop("kind")
     if outcome == "interrupted" and kind == "scheduler":
         outcome, kind = "paused", ""
-    return {**fields, "event": "ended", "status": outcome, "cause": kind or None}
+    # A trainable could give its failures kinds of its own.
+    cause = Cause.of_failure(kind) if kind else None
+    return {**fields, "event": "ended", "status": outcome, "cause": cause}
 
 
 def _stage(fields: Fields) -> Fields:
