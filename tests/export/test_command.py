@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -140,7 +141,8 @@ def test_the_command_writes_the_folder(run_folder: Path, tmp_path: Path) -> None
         "run_without_ops.py",
         "README.md",
     }
-    told = load_state(out / "checkpoint.pth")["meta"]["tid_tune"]
+    checkpoint: Any = load_state(out / "checkpoint.pth")
+    told = checkpoint["meta"]["tid_tune"]
     assert told["search"] == "demo"
     assert told["metrics"] == {"coco/bbox_mAP": 0.2}
     assert "[N, 3, 64, 96]" in (out / "README.md").read_text()

@@ -117,7 +117,7 @@ def test_the_config_is_plain_and_keeps_data_evaluation_and_training(
 def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(
     exported: Exported, trained: tuple[Path, Path]
 ) -> None:
-    state = load_state(exported.checkpoint)
+    state: Any = load_state(exported.checkpoint)
     weights = torch.load(trained[1], weights_only=True)["state_dict"]
     assert state["state_dict"].keys() == weights.keys()
     assert set(state) == {"meta", "state_dict"}
@@ -155,8 +155,9 @@ def test_a_student_with_averaged_weights_leaves_with_those_that_were_measured(
     found = evaluate_checkpoint(exported.config, exported.checkpoint, "test", device="cpu")
     assert found.table.overall()["AP"] == pytest.approx(measured, abs=1e-9)
     # The last weights, which the trial's checkpoint has too, give another mAP.
-    last = load_state(tmp_path / "trial.pth")["ema_state_dict"]
-    plain = {n.removeprefix("module."): v for n, v in last.items() if n.startswith("module.")}
+    last: Any = load_state(tmp_path / "trial.pth")
+    averages = last["ema_state_dict"].items()
+    plain = {n.removeprefix("module."): v for n, v in averages if n.startswith("module.")}
     torch.save({"state_dict": plain}, tmp_path / "last.pth")
     other = evaluate_checkpoint(exported.config, tmp_path / "last.pth", device="cpu")
     assert other.table.overall()["AP"] != pytest.approx(measured, abs=1e-3)

@@ -42,7 +42,7 @@ def test_a_checkpoint_with_histories_and_numpy_values_loads(tmp_path: Path) -> N
         },
         tmp_path / "published.pth",
     )
-    loaded = load_state(tmp_path / "published.pth")
+    loaded: Any = load_state(tmp_path / "published.pth")
     assert loaded["state_dict"]["w"].tolist() == [1, 1]
     assert loaded["meta"]["epoch"] == 12
     assert loaded["message_hub"]["runtime_info"]["palette"].tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -61,7 +61,8 @@ def test_arrays_pickled_by_numpy_1_load(tmp_path: Path, monkeypatch: pytest.Monk
         for name in source.namelist():
             body = source.read(name).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
             target.writestr(name, body)
-    assert load_state(old)["meta"]["v"].tolist() == [0, 1, 2]
+    loaded: Any = load_state(old)
+    assert loaded["meta"]["v"].tolist() == [0, 1, 2]
 
 
 class Malicious:

@@ -155,7 +155,8 @@ def test_a_restored_trial_equals_an_uninterrupted_one(
         found = run_to_end(second)
         second.save(tmp_path / "second.pth")
     assert [trained(r) for r in found] == [trained(r) for r in expected[1:]]
-    left, right = load_state(tmp_path / "whole.pth"), load_state(tmp_path / "second.pth")
+    left: Any = load_state(tmp_path / "whole.pth")
+    right: Any = load_state(tmp_path / "second.pth")
     assert_same(left["state_dict"], right["state_dict"])
     assert left.get("ema_state_dict", {}).keys() == right.get("ema_state_dict", {}).keys()
     for name, value in left.get("ema_state_dict", {}).items():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, TypeGuard
 
 import numpy as np
 import torch
@@ -14,8 +14,13 @@ from torch import Tensor, nn
 from tid_tune.errors import ConfigError
 from tid_tune.files import replacing
 
-Checkpoint = dict[str, Any]
-"""`state_dict`, weights by name, and what else the file has."""
+
+class Checkpoint(TypedDict):
+    """What every checkpoint has, and most of them; others are in the file, too."""
+
+    state_dict: Mapping[str, Tensor]
+    """Weights by name."""
+    meta: NotRequired[Mapping[str, object]]
 
 
 def load_state(path: Path | str, map_location: str = "cpu") -> Checkpoint:
@@ -56,7 +61,7 @@ def load_weights(path: Path | str) -> dict[str, Tensor]:
     Raises:
         ConfigError: as `load_state`.
     """
-    weights: Mapping[str, Tensor] = load_state(path)["state_dict"]
+    weights = load_state(path)["state_dict"]
     if weights and all(name.startswith("module.") for name in weights):
         return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     return dict(weights)
@@ -120,12 +125,16 @@ def _refuse_lookalikes(path: Path) -> None:
 
 
 def _checked(state: object, path: Path) -> Checkpoint:
+    if _has_weights(state):
+        return state
     if isinstance(state, Mapping):
-        if isinstance(state.get("state_dict"), Mapping):
-            return dict(state)
         if state and all(isinstance(value, Tensor) for value in state.values()):
             return {"state_dict": dict(state)}
     raise ConfigError(f"{path} has no model weights; expected a `state_dict`, or tensors by name")
+
+
+def _has_weights(state: object) -> TypeGuard[Checkpoint]:
+    return isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping)
 
 
 def _first_line(error: Exception) -> str:
@@ -143,7 +152,7 @@ class _History:
         """Take the place of `getattr`, by which pickles name a HistoryBuffer's own methods."""
 
 
-def _allowed() -> list[Any]:
+def _allowed() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
     """Return what OpenMMLab's checkpoints hold besides tensors: numpy arrays, log histories.
 
     `getattr` would let a pickle reach any function; the harmless stand-in is given instead.

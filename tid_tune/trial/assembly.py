@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -78,7 +77,7 @@ def _runnable(dataloader: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in dataloader.items() if key not in needless}
 
 
-def _fast_metrics(evaluator: Any) -> Any:
+def _fast_metrics(evaluator: object) -> object:
     """Return the evaluator's config with mmdet's COCO metric replaced by the equal, faster one."""
     if isinstance(evaluator, list | tuple):
         return [_fast_metrics(metric) for metric in evaluator]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from tid_tune.errors import ConfigError, DataError
+from tid_tune.openmmlab.detector_types import DetectionDataset
 from tid_tune.openmmlab.registries import DATASETS
 
 _INFINITE = {
@@ -61,6 +62,9 @@ class SeededDataset(Dataset[object]):
     Everything else (`metainfo`, `pipeline`, ...) is read from and written to the dataset inside.
     """
 
+    inner: Images
+    seed: int
+
     def __init__(self, inner: Images, seed: int) -> None:
         self.__dict__.update(inner=inner, seed=seed)
 
@@ -72,7 +76,7 @@ class SeededDataset(Dataset[object]):
         with seeded(mix(self.seed, epoch, index)):
             return self.inner[index]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name in ("inner", "seed"):  # only while being unpickled
             raise AttributeError(name)
         return getattr(self.inner, name)
@@ -113,7 +117,7 @@ class ResumableBatches(Sampler[list[int]]):
             yield [first + index for index in batch]
 
 
-def finite_sampler(dataloader: dict[str, Any]) -> dict[str, Any]:
+def finite_sampler(dataloader: Mapping[str, Any]) -> dict[str, object]:
     """Return a dataloader config whose sampler ends with the epoch.
 
     An infinite sampler has no epochs to resume in; the default one draws the same permutations.
@@ -153,7 +157,7 @@ def resumable(loader: DataLoader[object], seed: int) -> DataLoader[object]:
     )
 
 
-def reduced(dataset: Any, fraction: float, seed: int) -> Any:
+def reduced(dataset: Mapping[str, object], fraction: float, seed: int) -> DetectionDataset:
     """Build a dataset from its config and keep a random `fraction` of its images, at least one.
 
     With the same seed, a smaller part lies within a larger one.
@@ -161,7 +165,7 @@ def reduced(dataset: Any, fraction: float, seed: int) -> Any:
     Raises:
         ConfigError: it is a dataset of several datasets, which mmengine cannot reduce.
     """
-    built = DATASETS.build(dataset)
+    built: DetectionDataset = DATASETS.build(dataset)
     built.full_init()
     count = max(1, round(fraction * len(built)))
     order = np.random.default_rng(mix(seed)).permutation(len(built))

@@ -5,17 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Collection
-from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
-
-Batch = dict[str, Any]
-"""What the data loader gives: `inputs` and `data_samples`."""
 
 WARMUP, TIMED = 5, 20
 """Passes before the clock counts, and passes of which it takes the median."""
@@ -32,13 +28,12 @@ def deployment_costs(runner: TrialRunner, names: Collection[str]) -> dict[str, f
     """
     if not names:
         return {}
-    detector: Any = runner.detector
-    student: nn.Module = getattr(detector, "student", detector)
+    student: Detector = getattr(runner.detector, "student", runner.detector)
     before, training = random_state(), student.training
     student.eval()
     loader = runner.val_loop.dataloader
     batch = loader.collate_fn([loader.dataset[0]])
-    measures: dict[str, Callable[[Any, Batch], float]] = {
+    measures: dict[str, Callable[[Detector, object], float]] = {
         "latency_ms": _latency_ms,
         "gflops": _gflops,
         "params_m": _params_m,
@@ -49,7 +44,7 @@ def deployment_costs(runner: TrialRunner, names: Collection[str]) -> dict[str, f
     return found
 
 
-def _latency_ms(student: Any, batch: Batch) -> float:
+def _latency_ms(student: Detector, batch: object) -> float:
     times = []
     for _ in range(WARMUP + TIMED):
         _wait_for_device()
@@ -60,14 +55,14 @@ def _latency_ms(student: Any, batch: Batch) -> float:
     return 1e3 * statistics.median(times[WARMUP:])
 
 
-def _gflops(student: Any, batch: Batch) -> float:
+def _gflops(student: Detector, batch: object) -> float:
     images = student.data_preprocessor(batch, False)["inputs"]
     with FlopCounterMode(display=False) as counter:
         student(images, mode="tensor")
     return float(counter.get_total_flops()) / 1e9
 
 
-def _params_m(student: nn.Module, batch: Batch) -> float:
+def _params_m(student: Detector, batch: object) -> float:
     return sum(parameter.numel() for parameter in student.parameters()) / 1e6
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 
 from tid_tune.openmmlab.coco_metric import CocoMetric
+from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
@@ -24,7 +24,7 @@ def evaluate(runner: TrialRunner) -> dict[str, float]:
 
 
 @torch.no_grad()
-def evaluate_teacher(runner: TrialRunner, teacher: Any) -> dict[str, float]:
+def evaluate_teacher(runner: TrialRunner, teacher: Detector) -> dict[str, float]:
     """Return the metrics of `teacher` on the same images; random generators keep their state."""
     before = random_state()
     loop = runner.val_loop

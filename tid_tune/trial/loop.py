@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 from torch.utils.data import DataLoader
@@ -100,7 +100,7 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
     def _open_epoch(self) -> Iterator[object]:
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
-        batches: Any = self.dataloader.batch_sampler
+        batches = self.dataloader.batch_sampler
         if isinstance(batches, ResumableBatches):
             batches.epoch, batches.skip = self._epoch, self._iter % self.per_epoch
         return iter(self.dataloader)

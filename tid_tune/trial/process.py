@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import gc
 import random
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from tid_tune.openmmlab.named_objects import discard_other_objects, object_names
 
-RandomState = dict[str, Any]
-"""The state of all generators, as a checkpoint may hold it."""
+
+class RandomState(TypedDict):
+    """The state of all generators, as a checkpoint may hold it."""
+
+    python: tuple[int, tuple[int, ...], float | None]
+    numpy_key: Tensor
+    numpy_pos: int
+    numpy_gauss: tuple[int, float]
+    """Whether there is a second Gaussian draw to give out, and the draw."""
+    torch: Tensor
+    cuda: NotRequired[Tensor]
 
 
 class ProcessState:
@@ -52,8 +62,8 @@ class ProcessState:
 
 def random_state() -> RandomState:
     """Return the state of Python's, numpy's and torch's generators, as plain values and tensors."""
-    numpy: Any = np.random.get_state(legacy=False)
-    state = {
+    numpy = np.random.get_state(legacy=False)
+    state: RandomState = {
         "python": random.getstate(),
         "numpy_key": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
         "numpy_pos": int(numpy["state"]["pos"]),

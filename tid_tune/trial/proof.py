@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tid_tune.errors import ConfigError, TrialError
 from tid_tune.openmmlab.configs import get_value
@@ -89,7 +88,7 @@ def _module_value(runner: TrialRunner, path: str) -> object:
     keys = path.split(".")
     if keys[0] != "model" or len(keys) < 3:
         return _MISSING
-    node: Any = runner.detector
+    node: object = runner.detector
     for key in keys[1:]:
         node = getattr(node, key, _MISSING)
         if node is _MISSING:

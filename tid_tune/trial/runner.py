@@ -19,6 +19,7 @@ from torch import nn
 
 from tid_tune.openmmlab.checkpoints import Checkpoint, load_state
 from tid_tune.openmmlab.configs import Config
+from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.openmmlab.models import revert_sync_batchnorm
 from tid_tune.openmmlab.named_objects import MMLogger, Visualizer
 from tid_tune.openmmlab.runner import (
@@ -74,9 +75,9 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
         )
 
     @property
-    def detector(self) -> nn.Module:
+    def detector(self) -> Detector:
         """The model; a trial trains on one device, so nothing is wrapped around it."""
-        model: nn.Module = self.model
+        model: Detector = self.model
         return model
 
     def setup_env(self, env_cfg: dict[str, object]) -> None:

@@ -35,21 +35,24 @@ def config_length(train_cfg: Mapping[str, object]) -> tuple[str, float]:
     raise ConfigError("train_cfg has neither `max_epochs` nor `max_iters`")
 
 
-def scaled(schedulers: Any, factor: float) -> Any:
+def scaled(schedulers: object, factor: float) -> Any:
     """Return `param_scheduler`, a config of one, many or none, with its positions scaled."""
     if schedulers is None or factor == 1:
         return schedulers
     if isinstance(schedulers, list | tuple):
         return [scaled(item, factor) for item in schedulers]
+    if not isinstance(schedulers, Mapping):
+        return schedulers
     if "type" not in schedulers:  # one list per optimizer
         return {name: scaled(part, factor) for name, part in schedulers.items()}
     result = {key: _scale(key, value, factor) for key, value in schedulers.items()}
-    if "end" in result:
-        result["end"] = max(result["end"], result.get("begin", 0) + 1)
+    begin, end = result.get("begin", 0), result.get("end")
+    if isinstance(begin, int | float) and isinstance(end, int | float):
+        result["end"] = max(end, begin + 1)
     return result
 
 
-def _scale(key: str, value: object, factor: float) -> Any:
+def _scale(key: str, value: object, factor: float) -> object:
     if key not in _POSITIONS:
         return value
     if isinstance(value, list | tuple):

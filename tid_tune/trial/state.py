@@ -8,26 +8,57 @@ there; `trial` holds the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TypedDict, TypeGuard, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import Checkpoint
 from tid_tune.openmmlab.named_objects import MessageHub
-from tid_tune.openmmlab.runner import HistoryBuffer
-from tid_tune.trial.process import random_state, set_random_state
+from tid_tune.openmmlab.runner import HistoryBuffer, ParamScheduler
+from tid_tune.trial.process import RandomState, random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
 _HOOK_STATE = {"EarlyStoppingHook": ("best_score", "wait_count")}
 """What mmengine's hooks remember in attributes but do not put in checkpoints."""
 
 
-def capture(runner: TrialRunner) -> Checkpoint:
+T = TypeVar("T")
+
+
+class HubState(TypedDict):
+    """A message hub's content; a history is its values and their counts."""
+
+    log_scalars: dict[str, tuple[Tensor, Tensor]]
+    runtime_info: dict[str, object]
+
+
+class TrialState(TypedDict):
+    """What mmengine's checkpoints lack."""
+
+    random: list[RandomState]
+    """One entry a process."""
+    gradients: dict[str, Tensor]
+    """Of an accumulation that has not been stepped yet, by parameter."""
+    hooks: dict[str, dict[str, object]]
+    """Attributes by the hook's class name."""
+
+
+class TrialCheckpoint(Checkpoint):
+    """A checkpoint to go on from; optimizer and schedulers have mmengine's own form."""
+
+    optimizer: dict[str, object]
+    param_schedulers: list[dict[str, object]]
+    message_hub: HubState
+    trial: TrialState
+
+
+def capture(runner: TrialRunner) -> TrialCheckpoint:
     """Return the checkpoint; with an EMA, `state_dict` has the averaged weights, as evaluated."""
-    checkpoint: Checkpoint = {
+    checkpoint: TrialCheckpoint = {
         "meta": {
             "epoch": runner.epoch,
             "iter": runner.iter,
@@ -39,7 +70,7 @@ def capture(runner: TrialRunner) -> Checkpoint:
         "param_schedulers": [item.state_dict() for item in _schedulers(runner)],
         "message_hub": _hub_state(runner.message_hub),
         "trial": {
-            "random": [random_state()],  # one entry a process
+            "random": [random_state()],
             "gradients": _pending_gradients(runner),
             "hooks": _hook_state(runner),
         },
@@ -56,7 +87,7 @@ def apply(runner: TrialRunner, checkpoint: Checkpoint) -> None:
     Raises:
         ConfigError: the checkpoint is not that of such a trial.
     """
-    if "trial" not in checkpoint:
+    if not _is_of_a_trial(checkpoint):
         raise ConfigError("this is not a checkpoint of a trial: it has weights only")
     runner._resume = True  # tells the EMA's hook that its own weights are in the checkpoint
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
@@ -82,8 +113,12 @@ def apply(runner: TrialRunner, checkpoint: Checkpoint) -> None:
     set_random_state(trial["random"][0])
 
 
-def _schedulers(runner: TrialRunner) -> list[Any]:
-    schedulers: Any = runner.param_schedulers or []
+def _is_of_a_trial(checkpoint: Checkpoint) -> TypeGuard[TrialCheckpoint]:
+    return "trial" in checkpoint
+
+
+def _schedulers(runner: TrialRunner) -> list[ParamScheduler]:
+    schedulers = runner.param_schedulers or []
     if isinstance(schedulers, dict):
         return [item for part in schedulers.values() for item in part]
     return list(schedulers)
@@ -109,8 +144,10 @@ def _keep_configured(runner: TrialRunner, configured: list[dict[str, object]]) -
         scheduler.base_values = [group[initial] for group in runner.optim_wrapper.param_groups]
 
 
-def _rescaled(value: Any, before: Any, now: Any) -> Any:
-    return value * now / before if isinstance(before, int | float) and before else now
+def _rescaled(value: float, before: object, now: object) -> object:
+    if isinstance(before, int | float) and isinstance(now, int | float) and before:
+        return value * now / before
+    return now
 
 
 def _pending_gradients(runner: TrialRunner) -> dict[str, Tensor]:
@@ -131,21 +168,22 @@ def _hook_state(runner: TrialRunner) -> dict[str, dict[str, object]]:
     }
 
 
-def _hub_state(hub: MessageHub) -> dict[str, Any]:
-    histories = {
-        name: tuple(torch.from_numpy(np.array(part)) for part in buffer.data)
-        for name, buffer in hub.log_scalars.items()
-    }
-    return {"log_scalars": histories, "runtime_info": _plain(dict(hub.runtime_info))}
+def _hub_state(hub: MessageHub) -> HubState:
+    histories = {name: _history(*buffer.data) for name, buffer in hub.log_scalars.items()}
+    return {"log_scalars": histories, "runtime_info": _plain_entries(hub.runtime_info)}
 
 
-def _restore_hub(hub: MessageHub, state: dict[str, Any]) -> None:
+def _history(values: ArrayLike, counts: ArrayLike) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(np.array(values)), torch.from_numpy(np.array(counts))
+
+
+def _restore_hub(hub: MessageHub, state: HubState) -> None:
     for name, (values, counts) in state["log_scalars"].items():
         hub.log_scalars[name] = HistoryBuffer(values.tolist(), counts.tolist())
     hub.runtime_info.update(state["runtime_info"])
 
 
-def _cpu(value: object) -> object:
+def _cpu(value: T) -> T | Tensor:
     return value.detach().cpu() if isinstance(value, Tensor) else value
 
 
@@ -157,11 +195,15 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, bool | int | float | str | Tensor):
         return _cpu(value)
     if isinstance(value, dict):
-        pairs = ((key, _plain(item)) for key, item in value.items())
-        return {key: item for key, item in pairs if item is not _DROPPED}
+        return _plain_entries(value)
     if isinstance(value, list | tuple):
         return type(value)(_kept(value)) if type(value) in (list, tuple) else list(_kept(value))
     return _DROPPED
+
+
+def _plain_entries(entries: Mapping[str, object]) -> dict[str, object]:
+    pairs = ((key, _plain(item)) for key, item in entries.items())
+    return {key: item for key, item in pairs if item is not _DROPPED}
 
 
 def _kept(values: Iterable[object]) -> Iterator[object]:

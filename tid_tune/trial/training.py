@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.files import replacing, write_text
@@ -24,6 +24,14 @@ from tid_tune.trial.trial import Trial, TrialReport
 CHECKPOINT, METRICS, CONFIG, LAST = "checkpoint.pth", "metrics.json", "config.py", "last.pth"
 
 
+class Epoch(TypedDict):
+    """What `metrics.json` holds of an epoch."""
+
+    epoch: float
+    seconds: float
+    metrics: dict[str, float]
+
+
 @dataclass
 class TrainingRecord:
     """What `metrics.json` holds; `metrics` and `seconds` are of the epochs so far."""
@@ -35,7 +43,7 @@ class TrainingRecord:
     done: bool = False
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
 
     def add(self, report: TrialReport) -> None:
         """Append one epoch."""
@@ -140,7 +148,8 @@ def _run(
 def _finish(record: TrainingRecord, work_dir: Path) -> None:
     """Keep the weights, drop what only a resumed training needs; `done` is written last."""
     state = load_state(work_dir / LAST)
-    save_state({key: state[key] for key in ("meta", "state_dict")}, work_dir / CHECKPOINT)
+    kept = {"meta": state["meta"], "state_dict": state["state_dict"]}
+    save_state(kept, work_dir / CHECKPOINT)
     record.done = True
     _write(record, work_dir)
     (work_dir / LAST).unlink()
