@@ -14,6 +14,7 @@ from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.detectors.iou_rules import AdaptiveRule, Anchors, FixedRule
 from tid_tune.distill.context import Context, View
+from tid_tune.openmmlab.detector_types import Meta
 from tid_tune.openmmlab.models import build_model
 from tid_tune.testing.detectors import CLASSES, HEADS, STRIDES, detector
 from tid_tune.testing.scenes import adapted
@@ -84,8 +85,8 @@ def test_usable_anchors_are_those_that_mmdet_considers(kind: str, border: int) -
 
     head = adapter(kind, border=border).head
     context, _, _ = setting("gfl", "padded")
-    metas: list[dict[str, Any]] = [
-        dict(meta) | {"img_shape": (h - 3, w - 8)}
+    metas: list[Meta] = [
+        {**meta, "img_shape": (h - 3, w - 8)}
         for meta, (h, w) in zip(context.metas, CASES["padded"][1], strict=True)
     ]
     anchors = Anchors.of(head, context.sizes, context.valid, metas)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ray.tune import Callback
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -20,14 +22,17 @@ class EngineSearcher(Searcher):
         self._dispatcher = dispatcher
 
     def suggest(self, trial_id: str) -> Any:
-        """Return `Dispatcher.order`; Tune's signals are None and "FINISHED"."""
+        """Return `Dispatcher.order`; Tune's signals are None and "FINISHED".
+
+        Tune's own annotation leaves "FINISHED" out.
+        """
         answer = self._dispatcher.order(trial_id)
         if answer is FINISHED:
             return Searcher.FINISHED
         return None if answer is WAIT else answer
 
     def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        self, trial_id: str, result: dict[str, object] | None = None, error: bool = False
     ) -> None:
         """Do nothing: the scheduler has reported it to the engine already."""
 
@@ -45,12 +50,14 @@ class EngineScheduler(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]  # Ray's own is untyped
         self._dispatcher = dispatcher
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, object]
+    ) -> str:
         """Return CONTINUE or STOP. A paused trial is stopped; Tune sees its continuation as new."""
         going_on = self._dispatcher.result(trial.trial_id, result)
         return str(TrialScheduler.CONTINUE if going_on else TrialScheduler.STOP)
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         """Record that a worker died; the reason is Tune's."""
         reason = str(trial.get_error() or "the worker died").strip().splitlines()
         self._dispatcher.lost(trial.trial_id, reason[-1] if reason else "the worker died")
@@ -62,7 +69,9 @@ class EngineCallback(Callback):
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
+    ) -> None:
         """Record which node runs the trial."""
         node = getattr(trial, "node_ip", None) or ""
         self._dispatcher.started(trial.trial_id, str(node))

@@ -7,9 +7,8 @@ early stopping, budget and stages are decided in one place that knows nothing of
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from tid_tune.cluster.messages import ORDER, IntervalFailed, WorkOrder, read_answer
 from tid_tune.ledger.decisions import Cause
@@ -45,10 +44,10 @@ class Dispatcher:
         # Before any worker writes: a trial begun anew on more data uses the same names again.
         self._delete_unneeded()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Dispatcher:
+    def __deepcopy__(self, memo: dict[int, object]) -> Dispatcher:
         return self
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # Tune pickles its searcher into snapshots nobody reads: the ledger is the truth.
         return {}
 
@@ -58,7 +57,7 @@ class Dispatcher:
         self._ahead = answer if isinstance(answer, Assignment) else None
         return self._ahead is not None
 
-    def order(self, ray_id: str) -> dict[str, Any] | Signal:
+    def order(self, ray_id: str) -> dict[str, str] | Signal:
         """Return the next trial as a Tune config, WAIT (nothing to start now) or FINISHED."""
         if len(self._running) >= self._capacity():
             return WAIT
@@ -96,7 +95,7 @@ class Dispatcher:
         if ray_id in self._running:
             self._search.placed(self._running[ray_id].trial, node=node)
 
-    def result(self, ray_id: str, result: dict[str, Any]) -> bool:
+    def result(self, ray_id: str, result: Mapping[str, object]) -> bool:
         """Pass a worker's answer to the engine; return whether the trial goes on."""
         answer = read_answer(result)
         assignment = self._running.get(ray_id)

@@ -6,6 +6,7 @@ message travels as one string under one key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,13 +80,13 @@ StepAnswer = IntervalDone | IntervalFailed
 _ANSWERS: TypeAdapter[StepAnswer] = TypeAdapter(Annotated[StepAnswer, Discriminator("type")])
 
 
-def read_answer(result: dict[str, Any]) -> StepAnswer:
+def read_answer(result: Mapping[str, object]) -> StepAnswer:
     """Return the answer in a result that Tune hands on.
 
     One that cannot be read is a failure of its trial: the worker runs another version of tid_tune.
     """
     try:
-        return _ANSWERS.validate_json(result.get(ANSWER, ""))
+        return _ANSWERS.validate_json(str(result.get(ANSWER, "")))
     except ValidationError as error:
         text = (
             "the worker's answer cannot be read; install the same version of tid_tune on all "

@@ -13,8 +13,9 @@ import abc
 import os
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ray import tune
 
@@ -61,7 +62,7 @@ class SteppedTrial(Protocol):
     def step(self) -> StepReport:
         """Train and evaluate one report interval."""
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self) -> Mapping[str, object]:
         """Return the values in effect of all that the order sets, read from the live objects."""
 
     def save(self, path: Path) -> None:
@@ -78,12 +79,12 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     def build(self, order: WorkOrder) -> SteppedTrial:
         """Build (and restore) the trial of `order`. Errors become the trial's failure."""
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, object]) -> None:
         """Accept an order. The trial is built at the first step, where failures are reported."""
-        self._order = WorkOrder.model_validate_json(config[ORDER])
+        self._order = WorkOrder.model_validate_json(str(config[ORDER]))
         self._trial: SteppedTrial | None = None
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> dict[str, object]:
         """Run one report interval; a failure is an answer, not an exception."""
         started = time.monotonic()
         try:
@@ -99,7 +100,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             os.chdir(self._order.root)
             self._order.work_dir.mkdir(parents=True, exist_ok=True)
             self._trial = self.build(self._order)
-            effective = self._trial.effective()
+            effective = dict(self._trial.effective())
         report = self._trial.step()
         checkpoint = self._order.work_dir / f"step_{report.step:06d}.pth"
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
@@ -117,7 +118,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             effective=effective,
         )
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: dict[str, object]) -> bool:
         """Take over the next trial in this worker."""
         self._close()
         self.setup(new_config)
@@ -130,7 +131,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: the trial's own checkpoints are written before each report."""
 
-    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+    def load_checkpoint(self, checkpoint: dict[str, object] | None) -> None:
         """Do nothing: a trial is restored from its order's checkpoint."""
 
     def _close(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.errors import UsageError
@@ -23,6 +23,8 @@ from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.model import Resources, SearchSpec
 
 if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
     from tid_tune.cluster.trainable import TrialTrainable
 
 UNBOUNDED = 10**9
@@ -67,7 +69,7 @@ def _bundle(resources: Resources) -> dict[str, float]:
     return {"CPU": resources.cpus, "GPU": resources.gpus}
 
 
-def _short_name(trial: Any) -> str:
+def _short_name(trial: Trial) -> str:
     return str(trial.trial_id)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from tid_tune.data.findings import Findings
 from tid_tune.data.records import (
@@ -30,6 +30,7 @@ from tid_tune.errors import DataError
 Document = dict[str, Any]
 """The parsed json: `images`, `annotations` and `categories` are lists of objects."""
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 _PARTS = ("images", "annotations", "categories")
 
 # Polygons are most of COCO's bytes and none of its boxes. Only a list of numbers is cut, so
@@ -65,7 +66,7 @@ def load_document(path: Path, *, polygons: bool = True) -> Document:
     return document
 
 
-def _parse(path: Path, data: bytes, original: bytes) -> Any:
+def _parse(path: Path, data: bytes, original: bytes) -> object:
     try:
         with _no_garbage_collection():
             return json.loads(data)
@@ -209,8 +210,8 @@ def tabulate(document: Document, findings: Findings, split: str) -> Table:
 
 
 def _column(
-    records: list[Document], value: Callable[[Document], object], dtype: DTypeLike
-) -> NDArray[Any]:
+    records: list[Document], value: Callable[[Document], object], dtype: type[Scalar]
+) -> NDArray[Scalar]:
     return np.fromiter((value(record) for record in records), dtype, len(records))
 
 

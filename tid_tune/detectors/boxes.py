@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+
+from tid_tune.openmmlab.detector_types import Instances
 
 PAIRS_AT_ONCE = 2**23
 """Box pairs compared in one go; bounds the memory of a crowded batch (32 MB a temporary)."""
@@ -31,7 +32,7 @@ class GroundTruth:
     real: Tensor
 
     @classmethod
-    def of(cls, instances: Sequence[Any], device: torch.device) -> GroundTruth:
+    def of(cls, instances: Sequence[Instances], device: torch.device) -> GroundTruth:
         """Read mmdet's `gt_instances` (`bboxes` as a tensor or mmdet box type, and `labels`)."""
         boxes = [getattr(item.bboxes, "tensor", item.bboxes).float() for item in instances]
         spare = torch.zeros(1, 4, device=device)

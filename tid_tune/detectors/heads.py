@@ -24,6 +24,7 @@ from tid_tune.detectors.iou_rules import (
     rule_source,
 )
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.detector_types import Meta
 from tid_tune.plugins import Registry
 
 Outputs = Sequence[Sequence[Tensor]]
@@ -126,7 +127,7 @@ class HeadAdapter:
         truth: GroundTruth,
         sizes: Sequence[tuple[int, int]],
         valid: Sequence[Tensor],
-        metas: Sequence[dict[str, Any]],
+        metas: Sequence[Meta],
     ) -> IoURule:
         """Return the head's own IoU rule for positive and negative samples, for these objects."""
         return self.rule_source.rule(truth, lambda: Anchors.of(self.head, sizes, valid, metas))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tid_tune.detectors.boxes import GroundTruth, centers, iou
+from tid_tune.openmmlab.detector_types import Meta
 
 POSITIVE, NEGATIVE = 0.5, 0.4
 """For a detector without an IoU rule, such as FCOS."""
@@ -54,7 +55,7 @@ class Anchors:
         head: Any,
         sizes: Sequence[tuple[int, int]],
         valid: Sequence[Tensor],
-        metas: Sequence[dict[str, Any]],
+        metas: Sequence[Meta],
     ) -> Anchors:
         """Make the anchors of a head; those at padding or over the allowed border are not usable.
 
@@ -169,7 +170,7 @@ def allowed_border(head: Any) -> float:
     return float((head.train_cfg or {}).get("allowed_border", -1))
 
 
-def padded_shape(meta: dict[str, Any]) -> tuple[int, int]:
+def padded_shape(meta: Meta) -> tuple[int, int]:
     """Return (height, width) of an image with its own padding, not that of the whole batch."""
     height, width = meta.get("pad_shape", meta["img_shape"])[:2]
     return int(height), int(width)

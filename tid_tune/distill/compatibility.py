@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import nn
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import View
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.detector_types import Detector
 
 
 def check_heads(student: HeadAdapter, teacher: HeadAdapter) -> None:
@@ -30,7 +28,7 @@ def check_heads(student: HeadAdapter, teacher: HeadAdapter) -> None:
         )
 
 
-def check_inputs(student: nn.Module, teacher: nn.Module) -> None:
+def check_inputs(student: Detector, teacher: Detector) -> None:
     """Check that both expect the same images: the teacher sees those prepared for the student.
 
     Raises:
@@ -65,9 +63,9 @@ def check_maps(student: View, teacher: View) -> None:
             )
 
 
-def _expected_input(model: Any) -> dict[str, Any]:
+def _expected_input(model: Detector) -> dict[str, object]:
     preprocessor = model.data_preprocessor
-    found = {}
+    found: dict[str, object] = {}
     for key in ("mean", "std"):
         value = getattr(preprocessor, key, None)
         found[key] = value.flatten().tolist() if isinstance(value, torch.Tensor) else value

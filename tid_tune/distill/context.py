@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.heads import HeadAdapter, Outputs, Prediction
 from tid_tune.detectors.iou_rules import IoURule, padded_shape
+from tid_tune.openmmlab.detector_types import Instances, Meta
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Context:
 
     student: View
     teacher: View
-    instances: Sequence[Any]
+    instances: Sequence[Instances]
     """mmdet's `gt_instances` of each image: `bboxes` (g, 4) and `labels` (g)."""
-    metas: Sequence[dict[str, Any]]
+    metas: Sequence[Meta]
     """mmdet's meta information of each image."""
     iteration: int
     """Training steps done before this one, over the whole training."""

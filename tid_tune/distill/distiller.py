@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from tid_tune.detectors.heads import adapt_head
+from tid_tune.detectors.heads import Outputs, adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
 from tid_tune.distill.context import Context, View
 from tid_tune.distill.method import Method, MethodOutput, NoMethod
@@ -18,6 +17,7 @@ from tid_tune.distill.student_state import export_student_state
 from tid_tune.distill.teacher import Teacher, build_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import ConfigDict
+from tid_tune.openmmlab.detector_types import Losses, Sample
 from tid_tune.openmmlab.models import BaseDetector, unpack_gt_instances
 from tid_tune.openmmlab.named_objects import MessageHub
 from tid_tune.openmmlab.registries import MODELS
@@ -43,10 +43,10 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
 
     def __init__(
         self,
-        student: Mapping[str, Any],
-        teacher: Mapping[str, Any] | None = None,
-        distillation: Mapping[str, Any] | None = None,
-        data_preprocessor: Mapping[str, Any] | None = None,
+        student: Mapping[str, object],
+        teacher: Mapping[str, object] | None = None,
+        distillation: Mapping[str, object] | None = None,
+        data_preprocessor: Mapping[str, object] | None = None,
     ) -> None:
         settings = parse_settings(distillation or {})
         config = ConfigDict(student)
@@ -62,7 +62,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
             self.method = self._build_method(settings, teacher)
 
     def _build_method(
-        self, settings: Settings, teacher: Mapping[str, Any] | None
+        self, settings: Settings, teacher: Mapping[str, object] | None
     ) -> Method | NoMethod:
         if not settings.needs_teacher:
             return NoMethod(settings)
@@ -79,7 +79,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         """The frozen teacher, or None with the method `none`."""
         return None if self._teacher is None else self._teacher.detector
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Distiller:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Distiller:
         """Let the teacher follow every move of the student to a device or dtype."""
         if self._teacher is not None:
             self._teacher.detector._apply(fn, recurse)
@@ -89,25 +89,22 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
     def _set_device(self, device: torch.device) -> None:
         """Tell the teacher's preprocessor too where its images go: mmengine keeps that apart."""
         if self._teacher is not None:
-            detector: Any = self._teacher.detector
-            detector._set_device(device)
+            self._teacher.detector._set_device(device)
         super()._set_device(device)
 
-    def loss(self, batch_inputs: Tensor, batch_data_samples: list[Any]) -> dict[str, Any]:
+    def loss(self, batch_inputs: Tensor, batch_data_samples: list[Sample]) -> Losses:
         """Return the student's own losses, the distillation terms, and values to log.
 
         Returns:
             mmdet's losses; scalars `loss_distill_*`; detached scalars `distill/*`.
         """
         if self._teacher is None or isinstance(self.method, NoMethod):
-            own: dict[str, Any] = self.student.loss(batch_inputs, batch_data_samples)
+            own: Losses = self.student.loss(batch_inputs, batch_data_samples)
             return own
         instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         features = self.student.extract_feat(batch_inputs)
         outputs = self.student.bbox_head(features)
-        losses: dict[str, Any] = self.student.bbox_head.loss_by_feat(
-            *outputs, instances, metas, ignored
-        )
+        losses: Losses = self.student.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
         iteration = self.method.iteration
         self.method.iteration += int(self.training)
         epoch = MessageHub.get_current_instance().get_info("epoch", 0)
@@ -121,7 +118,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         )
         return losses | result.losses | result.logs | self._compare(losses, result.losses)
 
-    def _compare(self, own: dict[str, Any], added: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _compare(self, own: Losses, added: dict[str, Tensor]) -> dict[str, Tensor]:
         """Log what distillation adds, and its ratio to the detector's own loss."""
         detector = self.parse_losses(own)[0].detach()
         weighted = self.parse_losses(added)[0].detach()
@@ -136,15 +133,20 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         return features
 
     def predict(
-        self, batch_inputs: Tensor, batch_data_samples: list[Any], rescale: bool = True
-    ) -> list[Any]:
+        self, batch_inputs: Tensor, batch_data_samples: list[Sample], rescale: bool = True
+    ) -> list[Sample]:
         """Return the student's detections."""
-        found: list[Any] = self.student.predict(batch_inputs, batch_data_samples, rescale=rescale)
+        found: list[Sample] = self.student.predict(
+            batch_inputs, batch_data_samples, rescale=rescale
+        )
         return found
 
-    def _forward(self, batch_inputs: Tensor, batch_data_samples: list[Any] | None = None) -> Any:
+    def _forward(
+        self, batch_inputs: Tensor, batch_data_samples: list[Sample] | None = None
+    ) -> Outputs:
         """Return the student's raw outputs."""
-        return self.student._forward(batch_inputs, batch_data_samples)
+        outputs: Outputs = self.student._forward(batch_inputs, batch_data_samples)
+        return outputs
 
 
 def _idle(method: Method) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ class Method(nn.Module, ABC):
         """Return the step counter; a tensor, since checkpoints hold nothing else safely."""
         return torch.tensor(self.iteration)
 
-    def set_extra_state(self, state: Any) -> None:
+    def set_extra_state(self, state: Tensor) -> None:
         """Continue counting from a saved counter."""
         self.iteration = int(state)
 

@@ -20,6 +20,6 @@ def is_distiller(model: object) -> bool:
     return isinstance(kind, str) and kind.endswith(NAME)
 
 
-def student_config(model: Mapping[str, Any]) -> Any:
+def student_config(model: Mapping[str, object]) -> Any:
     """Return the student's config of a Distiller; a plain detector's config as it is."""
     return model.get("student") if is_distiller(model) else model

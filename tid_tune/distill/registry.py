@@ -91,7 +91,7 @@ def option_for(key: str, method: str | None = None) -> Option:
     return METHODS.get(method or found[0]).options()[key]
 
 
-def parse_settings(mapping: Mapping[str, Any]) -> Settings:
+def parse_settings(mapping: Mapping[str, object]) -> Settings:
     """Return the settings of `mapping["method"]` (default `tid`), every value checked.
 
     A key that belongs only to another method is ignored, so that `method` can be searched.
@@ -101,7 +101,7 @@ def parse_settings(mapping: Mapping[str, Any]) -> Settings:
     """
     values = dict(mapping)
     name = values.pop("method", DEFAULT)
-    if name not in METHODS.names():
+    if not isinstance(name, str) or name not in METHODS.names():
         known = f"it must be one of {', '.join(METHODS.names())}"
         text = f"distillation.method is {name!r}; {known}"
         raise ConfigError("\n".join([text, *METHODS.failures()]))

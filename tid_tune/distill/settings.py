@@ -57,7 +57,7 @@ class Option:
     """One constant of a method, as messages, documentation and the checks of a search see it."""
 
     key: str
-    default: Any
+    default: object
     doc: str
     schema: Mapping[str, Any]
     """JSON schema of its values."""
@@ -74,7 +74,7 @@ class Option:
         kinds = [self.schema, *self.schema.get("anyOf", [])]
         return any(kind.get("type") == "integer" for kind in kinds)
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         """Raise ConfigError, naming key, value and range, if the value is not allowed."""
         try:
             self.owner.model_validate({self.key: value})
@@ -94,14 +94,15 @@ class Options(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _whole(cls, value: Any, info: ValidationInfo) -> Any:
+    def _whole(cls, value: object, info: ValidationInfo) -> object:
         """Read 100.0 as 100 where an int is wanted; refuse ints that no float can hold."""
         if isinstance(value, int) and abs(value) > sys.float_info.max:
             raise ValueError("the number is too large")
         wanted = cls.model_fields[info.field_name or ""].annotation
         kinds = (wanted, *get_args(wanted))
-        whole = isinstance(value, float) and value.is_integer()
-        return int(value) if whole and int in kinds and float not in kinds else value
+        if isinstance(value, float) and value.is_integer() and int in kinds and float not in kinds:
+            return int(value)
+        return value
 
     @classmethod
     @functools.cache
@@ -114,7 +115,7 @@ class Options(BaseModel):
         }
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Self:
+    def parse(cls, values: Mapping[str, object]) -> Self:
         """Return settings from checked values; keys that are no constants of these are ignored.
 
         Raises:
@@ -184,7 +185,7 @@ class Settings(Options):
         """Return the linear warm-up factor in [0, 1] at `iteration`, which counts from 0."""
         return min(1.0, iteration / self.warmup_iters) if self.warmup_iters else 1.0
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """Return all constants as plain values, with the method's name."""
         return {"method": self.method, **self.model_dump()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tid_tune.detectors.heads import adapt_head
 from tid_tune.distill.context import View
@@ -16,7 +16,8 @@ from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_into, load_weights
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.openmmlab.models import build_model
+from tid_tune.openmmlab.detector_types import Detector
+from tid_tune.openmmlab.models import build_detector
 
 
 class Teacher:
@@ -26,19 +27,18 @@ class Teacher:
     copies of such a module (as an EMA makes) share it.
     """
 
-    def __init__(self, detector: nn.Module) -> None:
-        self.detector = detector.requires_grad_(False).eval()
+    def __init__(self, detector: Detector) -> None:
+        self.detector: Detector = detector.requires_grad_(False).eval()
         self.head = adapt_head(detector, "teacher")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
     @torch.no_grad()
     def view(self, inputs: Tensor, *, outputs: bool = True) -> View:
         """Run it on a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck."""
-        detector: Any = self.detector
-        features = detector.extract_feat(inputs)
-        found = detector.bbox_head(features) if outputs else ()
+        features = self.detector.extract_feat(inputs)
+        found = self.detector.bbox_head(features) if outputs else ()
         return View(self.detector, self.head, features, found)
 
 
@@ -76,7 +76,7 @@ def build_teacher(source: Mapping[str, Any]) -> Teacher:
     model = load_config(source["config"]).get("model") if "config" in source else source["model"]
     if not isinstance(model, Mapping) or "type" not in model:
         raise ConfigError(f"the teacher's config {source.get('config', '')} has no `model`")
-    detector = build_model(student_config(model))
+    detector = build_detector(student_config(model))
     if checkpoint is not None:
         weights = load_weights(checkpoint)
         if has_student(weights):

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -82,11 +81,13 @@ def export_student(
         graph = export_onnx(detector, out / "model.onnx", size or input_size(plain))
     with quiet():
         plain.dump(out / "config.py")
-    meta = _meta(source, checkpoint_meta(loaded), provenance or {})
+    before = checkpoint_meta(loaded)
+    classes = _classes(source, before)
+    meta = _meta(source, before, classes, provenance or {})
     save_state({"meta": meta, "state_dict": _cpu(weights)}, out / "checkpoint.pth")
     launcher = out / "run_without_ops.py"
     shutil.copyfile(run_without_ops.__file__, launcher)
-    (out / "README.md").write_text(readme(plain, meta, graph), encoding="utf-8")
+    (out / "README.md").write_text(readme(plain, classes, graph), encoding="utf-8")
     return Exported(out / "config.py", out / "checkpoint.pth", launcher, out / "README.md", graph)
 
 
@@ -94,17 +95,22 @@ def _cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu() for name, value in weights.items()}
 
 
-def _meta(
-    source: Config, before: Mapping[str, Any], provenance: Mapping[str, object]
-) -> dict[str, Any]:
-    """Return the checkpoint's `meta`: mmdet reads `dataset_meta`, people read the rest."""
+def _classes(source: Config, before: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the class names that the checkpoint has, or else those of the config's data."""
     dataset = before.get("dataset_meta")
     classes = dataset.get("classes") if isinstance(dataset, Mapping) else None
-    meta: dict[str, Any] = {
-        name: before[name] for name in ("epoch", "iter", "seed") if name in before
-    }
-    meta["dataset_meta"] = {"classes": tuple(classes or dataset_classes(source))}
-    meta["tid_tune"] = {"version": __version__, **provenance}
+    return tuple(classes or dataset_classes(source))
+
+
+def _meta(
+    source: Config,
+    before: Mapping[str, object],
+    classes: tuple[str, ...],
+    provenance: Mapping[str, object],
+) -> dict[str, object]:
+    """Return the checkpoint's `meta`: mmdet reads `dataset_meta`, people read the rest."""
+    ours: dict[str, object] = {"version": __version__, **provenance}
     if is_distiller(source.get("model")):
-        meta["tid_tune"]["distillation"] = dict(source.model.get("distillation") or {})
-    return meta
+        ours["distillation"] = dict(source.model.get("distillation") or {})
+    kept = {name: before[name] for name in ("epoch", "iter", "seed") if name in before}
+    return {**kept, "dataset_meta": {"classes": classes}, "tid_tune": ours}

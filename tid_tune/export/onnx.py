@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tid_tune.detectors.heads import adapt_head
 from tid_tune.errors import UsageError
+from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.openmmlab.setup import quiet
 
 OPSET = 17
@@ -36,7 +36,7 @@ class Onnx:
     outputs: tuple[str, ...]
 
 
-def export_onnx(detector: nn.Module, path: Path, size: Size) -> Onnx:
+def export_onnx(detector: Detector, path: Path, size: Size) -> Onnx:
     """Write the graph of `detector`, which must be in evaluation mode on the CPU.
 
     Raises:
@@ -66,7 +66,7 @@ def export_onnx(detector: nn.Module, path: Path, size: Size) -> Onnx:
 class DenseGraph(nn.Module):
     """What is exported; see the module's docstring."""
 
-    def __init__(self, detector: Any) -> None:
+    def __init__(self, detector: Detector) -> None:
         super().__init__()
         adapter = adapt_head(detector, "student")
         self.detector = detector

@@ -8,7 +8,7 @@ from typing import Any
 
 from tid_tune.errors import ConfigError
 from tid_tune.export.student import student_model
-from tid_tune.openmmlab.configs import READ_BY_RUNNER, Config
+from tid_tune.openmmlab.configs import READ_BY_RUNNER, Config, ConfigDict
 
 Parts = dict[str, Any]
 """The top-level parts of a config, each as a config has it."""
@@ -96,7 +96,7 @@ def _classes_of_type(name: str) -> tuple[str, ...] | None:
     return metainfo.get("classes")
 
 
-def _without_downloads(model: Any) -> Any:
+def _without_downloads(model: ConfigDict) -> ConfigDict:
     """Drop `Pretrained` initial weights from all parts: the checkpoint has them all."""
     for part in _dicts(model):
         start = part.get("init_cfg")
@@ -127,7 +127,7 @@ def _drop_our_hooks(kept: Parts) -> None:
         kept["custom_hooks"] = hooks
 
 
-def _dicts(node: object) -> Iterator[dict[str, Any]]:
+def _dicts(node: object) -> Iterator[dict[str, object]]:
     if isinstance(node, dict):
         yield node
     if isinstance(node, dict | list | tuple):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from tid_tune.export.onnx import Onnx
-from tid_tune.export.transforms import Resizing, find_resizing, preprocessing
+from tid_tune.export.transforms import Preprocessing, Resizing, find_resizing, preprocessing
 from tid_tune.openmmlab.configs import Config
 
 _HEAD = """\
@@ -69,9 +68,8 @@ _UPRIGHT = """
 _FACTOR = "- Output `centerness`, float32 [N, P]: how near the point is to an object's center.\n"
 
 
-def readme(config: Config, meta: Mapping[str, Any], graph: Onnx | None) -> str:
+def readme(config: Config, classes: Sequence[str], graph: Onnx | None) -> str:
     """Return the text: how to evaluate and run the model, and what goes in and comes out."""
-    classes = meta["dataset_meta"]["classes"]
     settings, head = preprocessing(config), config.model.get("bbox_head") or {}
     names = ", ".join(map(str, classes)) or "as in the data's annotations"
     text = _HEAD.format(
@@ -100,7 +98,7 @@ def _resizing_text(resizing: Resizing | None) -> str:
     )
 
 
-def _normalization(settings: Mapping[str, Any]) -> str:
+def _normalization(settings: Preprocessing) -> str:
     if not settings.get("mean"):
         return "not normalized. "
     return f"less the mean {list(settings['mean'])} and divided by {list(settings['std'])}. "

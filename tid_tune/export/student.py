@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from tid_tune.device import pick_device
 from tid_tune.distill.model_config import student_config
 from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_into, load_state, load_weights
-from tid_tune.openmmlab.configs import Config, load_config
-from tid_tune.openmmlab.models import build_model, revert_sync_batchnorm
+from tid_tune.openmmlab.configs import Config, ConfigDict, load_config
+from tid_tune.openmmlab.detector_types import Detector
+from tid_tune.openmmlab.models import build_detector, revert_sync_batchnorm
 from tid_tune.openmmlab.setup import quiet
 
 _PARALLEL = "module."
@@ -31,7 +32,7 @@ def as_config(config: Config | Path | str) -> Config:
     return config if isinstance(config, Config) else load_config(config)
 
 
-def student_model(config: Config) -> Any:
+def student_model(config: Config) -> ConfigDict:
     """Return a copy of the student's model config; of a plain detector's config, its model.
 
     The preprocessing of the data is always inside, wherever the config had it.
@@ -42,7 +43,7 @@ def student_model(config: Config) -> Any:
     model = config.get("model")
     if not isinstance(model, Mapping) or "type" not in model:
         raise ConfigError(f"{config.filename or 'the config'} has no `model` with a `type`")
-    inner: Any = copy.deepcopy(student_config(model))
+    inner = copy.deepcopy(student_config(model))
     preprocessor = model.get("data_preprocessor") or config.get("data_preprocessor")
     if not inner.get("data_preprocessor") and preprocessor:
         inner["data_preprocessor"] = copy.deepcopy(preprocessor)
@@ -67,7 +68,7 @@ def student_weights(checkpoint: Mapping[str, Any] | Path | str) -> dict[str, Ten
     return export_student_state(weights) if has_student(weights) else weights
 
 
-def checkpoint_meta(checkpoint: Mapping[str, object] | Path | str) -> dict[str, Any]:
+def checkpoint_meta(checkpoint: Mapping[str, object] | Path | str) -> dict[str, object]:
     """Return what the checkpoint says about itself under `meta`; empty if nothing."""
     state = checkpoint if isinstance(checkpoint, Mapping) else load_state(checkpoint)
     meta = state.get("meta")
@@ -76,7 +77,7 @@ def checkpoint_meta(checkpoint: Mapping[str, object] | Path | str) -> dict[str, 
 
 def build_student(
     config: Config, weights: Mapping[str, Tensor], *, device: str = "cpu", named: str = ""
-) -> nn.Module:
+) -> Detector:
     """Return the student with these weights, in evaluation mode on `device`.
 
     `named` is what an error calls the weights.
@@ -87,11 +88,11 @@ def build_student(
     """
     try:
         with quiet():
-            built = build_model(student_model(config))
+            built = build_detector(student_model(config))
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
             f"cannot build the model of {config.filename or 'the config'}: {error}"
         ) from error
     load_into(built, weights, source=named or "the checkpoint")
-    detector: nn.Module = revert_sync_batchnorm(built)
+    detector: Detector = revert_sync_batchnorm(built)
     return detector.to(pick_device(device)).eval()

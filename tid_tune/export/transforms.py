@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import Config
+
+
+class Preprocessing(TypedDict, total=False):
+    """The settings of mmdet's `DetDataPreprocessor`."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    bgr_to_rgb: bool
+    pad_value: float
+    pad_size_divisor: int
 
 
 @dataclass(frozen=True)
@@ -48,13 +58,13 @@ def find_resizing(config: Config) -> Resizing | None:
     return None
 
 
-def preprocessing(config: Config) -> Mapping[str, Any]:
+def preprocessing(config: Config) -> Preprocessing:
     """Return the config of the model's data preprocessor, empty if it has none."""
-    settings: Mapping[str, Any] = config.model.get("data_preprocessor") or {}
+    settings: Preprocessing = config.model.get("data_preprocessor") or Preprocessing()
     return settings
 
 
-def _pipeline(config: Config) -> list[Any]:
+def _pipeline(config: Config) -> list[Mapping[str, object]]:
     dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
     while "pipeline" not in dataset and "dataset" in dataset:
         dataset = dataset["dataset"]

@@ -127,9 +127,8 @@ def _refuse_lookalikes(path: Path) -> None:
 def _checked(state: object, path: Path) -> Checkpoint:
     if _has_weights(state):
         return state
-    if isinstance(state, Mapping):
-        if state and all(isinstance(value, Tensor) for value in state.values()):
-            return {"state_dict": dict(state)}
+    if isinstance(state, Mapping) and state and all(map(torch.is_tensor, state.values())):
+        return {"state_dict": dict(state)}
     raise ConfigError(f"{path} has no model weights; expected a `state_dict`, or tensors by name")
 
 

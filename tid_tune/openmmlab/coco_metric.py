@@ -7,7 +7,8 @@ look alike.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 from faster_coco_eval.core.coco import COCO
@@ -22,8 +23,15 @@ with mmdet_ready():
 
 __all__ = ["CocoMetric", "FastCocoMetric"]
 
-Record = dict[str, Any]
-"""What mmdet says of one image: `img_id`, and of predictions `bboxes`, `scores`, `labels`."""
+
+class Predicted(TypedDict):
+    """Mmdet's record of one image's detections."""
+
+    img_id: int
+    bboxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
 
 _HEADLINE_DETECTIONS = 100
 _AREAS = {"mAP_s": 1, "mAP_m": 2, "mAP_l": 3}
@@ -39,7 +47,9 @@ class FastCocoMetric(CocoMetric):  # type: ignore[misc]  # mmdet is untyped
 
     _truth: COCO | None = None
 
-    def compute_metrics(self, results: list[tuple[Record, Record]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: list[tuple[Mapping[str, object], Predicted]]
+    ) -> dict[str, float]:
         """Compute the metrics of (ground truth, prediction) pairs, one per image."""
         special = self.format_only or self.classwise or self.metric_items or self.outfile_prefix
         if special or self.metrics != ["bbox"] or self._coco_api is None:
@@ -79,7 +89,7 @@ def _mean(precision: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else -1.0
 
 
-def _rows(predictions: list[Record], category_ids: list[int]) -> NDArray[np.float64]:
+def _rows(predictions: list[Predicted], category_ids: list[int]) -> NDArray[np.float64]:
     """Return (image, x, y, width, height, score, category) per detection."""
     parts = [np.zeros((0, 7))]
     for found in predictions:

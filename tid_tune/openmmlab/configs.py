@@ -91,7 +91,7 @@ def get_value(config: Config, dotted: str) -> Any:
     Raises:
         ConfigError: there is none; it names the nearest path that exists.
     """
-    node: Any = config._cfg_dict
+    node: object = config._cfg_dict
     keys = dotted.split(".")
     for depth, key in enumerate(keys):
         node = _child(node, key, keys[:depth], config)
@@ -124,7 +124,7 @@ def _plain(value: object) -> object:
     return ConfigDict(value) if isinstance(value, dict) else value
 
 
-def _child(node: object, key: str, above: list[str], config: Config) -> Any:
+def _child(node: object, key: str, above: list[str], config: Config) -> object:
     """Return `node[key]`; `above` is the path of `node`, for the error."""
     if isinstance(node, dict) and key in node:
         return node[key]

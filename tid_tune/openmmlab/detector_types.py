@@ -5,8 +5,8 @@ For annotations only; the classes themselves are in `models`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, Self, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -48,13 +48,17 @@ class Sample(Protocol):
     """The part of mmdet's `DetDataSample` that is used: the set fields depend on the place."""
 
     img_id: int | str
-    metainfo: Mapping[str, object]
+    metainfo: Meta
     gt_instances: Instances
     pred_instances: Scored
 
 
 class DenseHead(nn.Module):
     """A head that predicts at every point."""
+
+    def predict_by_feat(self, *args: object, **kwargs: object) -> list[Scored]:
+        """Return the detections of the head's own outputs, one an image."""
+        raise NotImplementedError
 
     def loss_by_feat(self, *args: object) -> Losses:
         """Return the losses of the head's own outputs, objects, meta information and ignored."""
@@ -98,6 +102,9 @@ class Detector(nn.Module):
         """Return the same as `test_step`."""
         raise NotImplementedError
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        raise NotImplementedError
+
     def _forward(
         self, batch_inputs: Tensor, batch_data_samples: list[Sample] | None = None
     ) -> Sequence[Sequence[Tensor]]:
@@ -107,12 +114,18 @@ class Detector(nn.Module):
         raise NotImplementedError
 
 
+class Metainfo(TypedDict, total=False):
+    """What a dataset notes about itself."""
+
+    classes: Sequence[str]
+
+
 class DetectionDataset(Protocol):
     """The part of mmengine 0.10's `BaseDataset` that is used."""
 
     @property
-    def metainfo(self) -> Mapping[str, object]:
-        """Class names under `classes`, and more."""
+    def metainfo(self) -> Metainfo:
+        """Class names, and more."""
 
     def __len__(self) -> int: ...
 
@@ -141,3 +154,13 @@ class InstanceInfo(TypedDict, total=False):
     bbox: Sequence[float]
     bbox_label: int
     ignore_flag: int
+
+
+class DetectionLoader(Protocol):
+    """The part of a data loader that is used to evaluate."""
+
+    @property
+    def dataset(self) -> DetectionDataset:
+        """What it loads."""
+
+    def __iter__(self) -> Iterator[object]: ...

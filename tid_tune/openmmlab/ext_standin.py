@@ -14,7 +14,7 @@ import sys
 import types
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -127,7 +127,7 @@ def _row_weight(target: Tensor, weight: Tensor) -> Tensor | float:
     return with_background[target][:, None]
 
 
-OPS: dict[str, Callable[..., Any]] = {
+OPS: dict[str, Callable[..., object]] = {
     "nms": nms,
     "softnms": softnms,
     "sigmoid_focal_loss_forward": sigmoid_focal_loss_forward,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 from tid_tune.openmmlab.configs import ConfigDict
+from tid_tune.openmmlab.detector_types import Detector, Sample
 from tid_tune.openmmlab.registries import MODELS
 from tid_tune.openmmlab.setup import mmdet_ready
 
@@ -21,6 +21,7 @@ with mmdet_ready():
 
 __all__ = [
     "BaseDetector",
+    "build_detector",
     "build_model",
     "data_sample",
     "revert_sync_batchnorm",
@@ -39,17 +40,23 @@ def build_model(config: Mapping[str, object], **defaults: object) -> nn.Module:
     return model
 
 
+def build_detector(config: Mapping[str, object]) -> Detector:
+    """Build a detector; see `build_model`."""
+    detector: Detector = MODELS.build(ConfigDict(config))
+    return detector
+
+
 def data_sample(
     boxes: Sequence[Sequence[float]],
     labels: Sequence[int],
     img_shape: tuple[int, int],
     pad_shape: tuple[int, int],
-) -> Any:
+) -> Sample:
     """Return mmdet's sample of one image: its objects, and its size without and with padding.
 
     Boxes are (x1, y1, x2, y2) and sizes (height, width), in pixels.
     """
-    sample = DetDataSample(metainfo={"img_shape": img_shape, "pad_shape": pad_shape})
+    sample: Sample = DetDataSample(metainfo={"img_shape": img_shape, "pad_shape": pad_shape})
     sample.gt_instances = InstanceData(
         bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         labels=torch.tensor(labels, dtype=torch.long),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -61,7 +61,7 @@ def best_so_far(
     figure.savefig(path)
 
 
-def _panel(axis: Any, trials: Sequence[EndedTrial], attribute: str, maximize: bool) -> None:
+def _panel(axis: Axes, trials: Sequence[EndedTrial], attribute: str, maximize: bool) -> None:
     full = [t for t in trials if t.full_length]
     partial = [t for t in trials if not t.full_length]
     for group, color, label in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tid_tune.errors import ConfigError
 from tid_tune.searchfile.problems import Problems, Where
@@ -68,7 +68,7 @@ def check_paths(
             problems.add(where, f"space.{path}", wrong)
 
 
-def _type_clash(current: Any, distribution: Distribution) -> str | None:
+def _type_clash(current: object, distribution: Distribution) -> str | None:
     """Return what makes the values of a parameter unlike the config's value, or None."""
     for value in distribution.extremes:
         if value is None or current is None or _alike(current, value):
@@ -86,7 +86,7 @@ def _type_clash(current: Any, distribution: Distribution) -> str | None:
     return None
 
 
-def _alike(current: Any, value: Value) -> bool:
+def _alike(current: object, value: Value) -> bool:
     if isinstance(current, bool) or isinstance(value, bool):
         return isinstance(current, bool) and isinstance(value, bool)
     if isinstance(current, dict) or isinstance(value, dict):

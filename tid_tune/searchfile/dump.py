@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from tid_tune.models import Model
 from tid_tune.searchfile.model import SearchSpec
@@ -24,7 +23,7 @@ def dump(spec: SearchSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def distribution_fields(distribution: Distribution) -> dict[str, Any]:
+def distribution_fields(distribution: Distribution) -> dict[str, object]:
     """Return the entry under `space` that reads as this distribution."""
     entry = distribution.to_yaml()
     if distribution.when:
@@ -38,8 +37,8 @@ def interval_text(spec: SearchSpec) -> str:
     return f"{every.count} {every.unit}{'' if every.count == 1 else 's'}"
 
 
-def _fields(spec: SearchSpec) -> dict[str, Any]:
-    fields: dict[str, Any] = {
+def _fields(spec: SearchSpec) -> dict[str, object]:
+    fields: dict[str, object] = {
         "name": spec.name,
         "trial": str(spec.trial),
         "trainable": spec.trainable,
@@ -68,12 +67,12 @@ def _fields(spec: SearchSpec) -> dict[str, Any]:
     return fields
 
 
-def _section(section: Model) -> dict[str, Any]:
+def _section(section: Model) -> dict[str, object]:
     """Return the options of a section that are set."""
     return section.model_dump(mode="json", exclude_none=True)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return JSON, which is YAML once the characters that YAML does not print are escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node as YamlNode
 from ruamel.yaml.reader import ReaderError
 
 from tid_tune.searchfile.problems import Problems, Where
@@ -101,7 +102,7 @@ def _line_of(position: int, text: str, source: str) -> Where:
     return Where(source, text.count("\n", 0, position) + 1)
 
 
-def _explain(error: MarkedYAMLError, text: str, mark: Any) -> str:
+def _explain(error: MarkedYAMLError, text: str, mark: StringMark | None) -> str:
     lines = text.splitlines()
     if mark is not None and mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
         return "a tab; indent with spaces"
@@ -116,7 +117,7 @@ class _Reader:
         self.source, self.problems, self.line = source, problems, line
         self.count = 0
 
-    def read(self, node: Any, where: Where, path: str, above: tuple[int, ...]) -> Node:
+    def read(self, node: YamlNode, where: Where, path: str, above: tuple[int, ...]) -> Node:
         self.count += 1
         if self.count > MAX_NODES:
             if self.count == MAX_NODES + 1:
@@ -135,7 +136,7 @@ class _Reader:
             return Node(self._items(node, path, above), where)
         return Node(self._scalar(node, where, path), where)
 
-    def _at(self, node: Any) -> Where:
+    def _at(self, node: YamlNode) -> Where:
         return Where(self.source, node.start_mark.line + 1 if self.line else None)
 
     def _refuse(self, where: Where, path: str, text: str) -> NoReturn:
@@ -143,12 +144,12 @@ class _Reader:
         self.problems.spoiled.add(where)
         raise _Unusable
 
-    def _check_tag(self, node: Any, kind: str, where: Where, path: str) -> None:
+    def _check_tag(self, node: YamlNode, kind: str, where: Where, path: str) -> None:
         if node.tag != _TAG + kind:
             tag = str(node.tag).replace(_TAG, "!!")
             self._refuse(where, path, f"the tag {tag} is not allowed; write plain values")
 
-    def _items(self, node: Any, path: str, above: tuple[int, ...]) -> list[Node]:
+    def _items(self, node: YamlNode, path: str, above: tuple[int, ...]) -> list[Node]:
         items = []
         for index, child in enumerate(node.value):
             try:
@@ -157,7 +158,7 @@ class _Reader:
                 items.append(self._broken(self._at(child)))
         return items
 
-    def _entries(self, node: Any, path: str, above: tuple[int, ...]) -> dict[str, Node]:
+    def _entries(self, node: YamlNode, path: str, above: tuple[int, ...]) -> dict[str, Node]:
         own: dict[str, Node] = {}
         merged: dict[str, Node] = {}
         for key_node, child in node.value:
@@ -182,7 +183,7 @@ class _Reader:
         """Return a placeholder for an unreadable value: nothing else is reported at its line."""
         return Node("", where)
 
-    def _key(self, node: Any, where: Where, path: str) -> str:
+    def _key(self, node: YamlNode, where: Where, path: str) -> str:
         if not isinstance(node, ScalarNode):
             self._refuse(where, path, "expected text as a key, got a list or map; write one word")
         value = self._scalar(node, where, path)
@@ -192,7 +193,7 @@ class _Reader:
         return value
 
     def _merge_key(
-        self, node: Any, where: Where, path: str, above: tuple[int, ...]
+        self, node: YamlNode, where: Where, path: str, above: tuple[int, ...]
     ) -> dict[str, Node]:
         maps = node.value if isinstance(node, SequenceNode) else [node]
         merged: dict[str, Node] = {}
@@ -203,7 +204,7 @@ class _Reader:
             merged = entry.entries | merged
         return merged
 
-    def _scalar(self, node: Any, where: Where, path: str) -> Scalar:
+    def _scalar(self, node: YamlNode, where: Where, path: str) -> Scalar:
         kind, text = str(node.tag).removeprefix(_TAG), str(node.value)
         if kind == "null":
             return None

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tid_tune.openmmlab.detector_types import Sample
 from tid_tune.openmmlab.models import build_model, data_sample
 
 Config = dict[str, Any]
@@ -177,7 +178,7 @@ def samples(
     boxes: list[list[list[float]]],
     shapes: list[tuple[int, int]],
     padded: list[tuple[int, int]] | None = None,
-) -> list[Any]:
+) -> list[Sample]:
     """Return mmdet's samples of a batch; the k-th object of an image has the label k modulo 3."""
     return [
         data_sample(objects, [k % CLASSES for k in range(len(objects))], shape, pad)

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from tid_tune.detectors.boxes import GroundTruth
-from tid_tune.detectors.heads import HEADS, HeadAdapter, adapt_head
+from tid_tune.detectors.heads import HEADS, HeadAdapter, Outputs, adapt_head
 from tid_tune.detectors.towers import TowerHead, finish, tower_features
 from tid_tune.export.onnx import DenseGraph, export_onnx
-from tid_tune.openmmlab.models import build_model
+from tid_tune.openmmlab.detector_types import Detector
+from tid_tune.openmmlab.models import build_detector
 from tid_tune.testing.detectors import images, samples
 
 SIZE = (64, 96)
@@ -39,13 +40,13 @@ class HeadContract:
     """Of a detector with the head, as in mmdet's configs; as small as can be."""
 
     @pytest.fixture(name="detector")
-    def _detector(self) -> nn.Module:
+    def _detector(self) -> Detector:
         return self.build_detector()
 
-    def build_detector(self) -> nn.Module:
+    def build_detector(self) -> Detector:
         """Build the detector for evaluation, its head with weights that make points differ."""
         torch.manual_seed(0)
-        built = build_model(copy.deepcopy(self.config))
+        built = build_detector(copy.deepcopy(self.config))
         for module in built.get_submodule("bbox_head").modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
@@ -54,25 +55,26 @@ class HeadContract:
         return built.eval()
 
     @pytest.fixture
-    def head(self, detector: nn.Module) -> HeadAdapter:
+    def head(self, detector: Detector) -> HeadAdapter:
         """Return the adapter of its head."""
         return adapt_head(detector, "student")
 
-    def maps(self, detector: Any) -> list[Tensor]:
+    def maps(self, detector: Detector) -> list[Tensor]:
         """Return what the neck gives for two images."""
         with torch.no_grad():
             return list(detector.extract_feat(images(2, *SIZE)))
 
-    def outputs(self, detector: Any) -> Any:
+    def outputs(self, detector: Detector) -> Outputs:
         """Return what the head's forward gives for two images."""
         with torch.no_grad():
-            return detector.bbox_head(self.maps(detector))
+            outputs: Outputs = detector.bbox_head(self.maps(detector))
+            return outputs
 
     def test_the_adapter_is_found_by_the_name_of_the_head(self, head: HeadAdapter) -> None:
         """Registered by `register_head`, or found by an entry point."""
         assert HEADS.get(head.name) is type(head)
 
-    def test_geometry_is_that_of_the_maps(self, detector: nn.Module, head: HeadAdapter) -> None:
+    def test_geometry_is_that_of_the_maps(self, detector: Detector, head: HeadAdapter) -> None:
         """Strides, channels and boxes a point are what the outputs have."""
         maps, (classes, boxes, *_) = self.maps(detector), self.outputs(detector)
         assert len(head.strides) == len(maps) == len(classes) == len(boxes)
@@ -85,7 +87,7 @@ class HeadContract:
             assert logits.shape[1] == head.boxes_per_point * width
 
     def test_boxes_and_scores_are_those_that_the_head_itself_predicts(
-        self, detector: Any, head: HeadAdapter
+        self, detector: Detector, head: HeadAdapter
     ) -> None:
         """Mmdet's own prediction, before suppression and without a threshold, is the reference."""
         outputs = self.outputs(detector)
@@ -110,7 +112,7 @@ class HeadContract:
                 assert distance.amin(dim=0).max() < TOLERANCE
                 assert distance.amin(dim=1).max() < TOLERANCE
 
-    def test_boxes_do_not_depend_on_the_mode(self, detector: Any, head: HeadAdapter) -> None:
+    def test_boxes_do_not_depend_on_the_mode(self, detector: Detector, head: HeadAdapter) -> None:
         """A student is decoded while it trains, a teacher while it does not."""
         expected = head.decode(self.outputs(detector))
         maps = self.maps(detector)
@@ -120,7 +122,7 @@ class HeadContract:
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
     def test_boxes_have_a_gradient_to_the_maps_and_predictions_have_none(
-        self, detector: Any, head: HeadAdapter
+        self, detector: Detector, head: HeadAdapter
     ) -> None:
         """Losses on boxes need it; what is judged must not have it."""
         outputs = detector.bbox_head(self.maps(detector))
@@ -133,7 +135,7 @@ class HeadContract:
         assert all(item.grad is not None and item.grad.isfinite().all() for item in outputs[1])
 
     def test_thresholds_are_ious_with_the_positive_one_on_top(
-        self, detector: nn.Module, head: HeadAdapter
+        self, detector: Detector, head: HeadAdapter
     ) -> None:
         """One pair for every object, or one for all."""
         boxes = [[[4.0, 6.0, 40.0, 50.0], [20.0, 10.0, 90.0, 60.0]], [[1.0, 2.0, 30.0, 25.0]]]
@@ -151,7 +153,7 @@ class HeadContract:
 
     @pytest.mark.parametrize("training", [True, False])
     def test_towers_and_predictors_give_the_heads_own_outputs(
-        self, detector: Any, head: HeadAdapter, training: bool
+        self, detector: Detector, head: HeadAdapter, training: bool
     ) -> None:
         """From every stage on; only for a head whose adapter is a TowerHead."""
         if not isinstance(head, TowerHead):
@@ -167,7 +169,7 @@ class HeadContract:
         assert begun.classes[0].shape[1] == head.tower_channels
 
     def test_the_graph_for_onnx_gives_the_same_boxes_and_scores(
-        self, detector: Any, head: HeadAdapter
+        self, detector: Detector, head: HeadAdapter
     ) -> None:
         """Its score factor, if any, is an output of its own."""
         outputs = self.outputs(detector)
@@ -179,7 +181,7 @@ class HeadContract:
         assert bool(factors) == (head.score_factor is not None)
 
     def test_onnxruntime_gives_what_torch_gives_for_any_batch(
-        self, detector: nn.Module, tmp_path: Path
+        self, detector: Detector, tmp_path: Path
     ) -> None:
         """Needs the packages onnx and onnxruntime."""
         pytest.importorskip("onnx")
@@ -195,7 +197,7 @@ class HeadContract:
                 torch.testing.assert_close(torch.from_numpy(ours), theirs, rtol=1e-3, atol=1e-3)
 
 
-def _scores(head: HeadAdapter, outputs: Any) -> Tensor:
+def _scores(head: HeadAdapter, outputs: Outputs) -> Tensor:
     """Return the final scores (N, P * A, classes) of all boxes."""
     boxes = head.decode(outputs)
     images, points, anchors, _ = boxes.shape

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from support.analysis_scenes import coco_rows, pycoco, random_detections, random_truth
 
+from tid_tune.openmmlab.detector_types import InstanceInfo
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.report.analysis.ap import coco_table
 from tid_tune.report.analysis.columns import Detections, truth_from_coco, truth_from_instances
@@ -106,7 +107,7 @@ def voc_scene(seed: int) -> tuple[Any, ...]:
     rng = np.random.default_rng(seed)
     scene = random_truth(rng, images=6, boxes=40, classes=4)
     corners = np.round(corners_of(scene.boxes))
-    images = [
+    images: list[tuple[str, list[InstanceInfo]]] = [
         (
             f"{image:06d}",
             [

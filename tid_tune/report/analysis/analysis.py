@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from tid_tune.report.analysis.ap import CocoTable, coco_table
 from tid_tune.report.analysis.breakdown import SHARES, STAGES, Breakdown, break_down
@@ -54,8 +53,7 @@ class Analysis:
                 for place, name in enumerate(self.truth.classes)
             ],
         }
-        cleaned: dict[str, object] = _null_for_nan(document)
-        return cleaned
+        return {key: _null_for_nan(value) for key, value in document.items()}
 
 
 def analyze(truth: Truth, detections: Detections, *, voc: bool = False) -> Analysis:
@@ -69,7 +67,7 @@ def analyze(truth: Truth, detections: Detections, *, voc: bool = False) -> Analy
     )
 
 
-def _null_for_nan(value: object) -> Any:
+def _null_for_nan(value: object) -> object:
     if isinstance(value, dict):
         return {key: _null_for_nan(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,12 +108,35 @@ def _nan_for_absent(values: ArrayLike) -> Floats:
     return np.where(array < 0, np.nan, array)
 
 
-def _annotated(truth: Truth) -> dict[str, Any]:
+class _Identified(TypedDict):
+    id: int
+
+
+class _Category(_Identified):
+    name: str
+
+
+class _Annotation(_Identified):
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    area: float
+    iscrowd: int
+    score: NotRequired[float]
+
+
+class _Document(TypedDict):
+    images: list[_Identified]
+    categories: list[_Category]
+    annotations: list[_Annotation]
+
+
+def _annotated(truth: Truth) -> _Document:
     crowd = truth.crowd.astype(int)
     return _document(truth, truth.box_image, truth.box_class, truth.boxes, truth.areas, crowd)
 
 
-def _detected(truth: Truth, detections: Detections) -> dict[str, Any]:
+def _detected(truth: Truth, detections: Detections) -> _Document:
     areas = detections.boxes[:, 2] * detections.boxes[:, 3]
     crowd = np.zeros(len(detections), dtype=int)
     document = _document(truth, detections.image, detections.label, detections.boxes, areas, crowd)
@@ -122,7 +145,7 @@ def _detected(truth: Truth, detections: Detections) -> dict[str, Any]:
     return document
 
 
-def _document(truth: Truth, *columns: NDArray[Any]) -> dict[str, Any]:
+def _document(truth: Truth, *columns: NDArray[np.generic]) -> _Document:
     """Return a COCO document; all ids count from 1, since COCO's matching takes 0 for 'none'.
 
     `columns` are image, class, box, area and crowd flag of every annotation.

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from tid_tune.data.coco import load_document
 from tid_tune.errors import ConfigError, DataError
 from tid_tune.openmmlab.configs import Config
+from tid_tune.openmmlab.detector_types import (
+    DetectionDataset,
+    DetectionLoader,
+    Detector,
+    InstanceInfo,
+    Sample,
+)
 from tid_tune.openmmlab.runner import Runner
 from tid_tune.openmmlab.setup import prepare, quiet
 from tid_tune.report.analysis.columns import (
@@ -45,7 +51,7 @@ class Collected:
 
 
 def collect(
-    detector: nn.Module,
+    detector: Detector,
     config: Config,
     split: Split,
     limit: int | None,
@@ -98,12 +104,11 @@ def _stack(images: Ints, columns: list[Columns]) -> Detections:
     )
 
 
-def _samples(detector: nn.Module, loader: Any, limit: int | None) -> Iterator[Any]:
-    model: Any = detector
+def _samples(detector: Detector, loader: DetectionLoader, limit: int | None) -> Iterator[Sample]:
     count = 0
     for batch in loader:
         with torch.no_grad():
-            results = model.test_step(batch)
+            results = detector.test_step(batch)
         for sample in results:
             if limit is not None and count >= limit:
                 return
@@ -111,7 +116,7 @@ def _samples(detector: nn.Module, loader: Any, limit: int | None) -> Iterator[An
             yield sample
 
 
-def _build_loader(config: Config, split: Split) -> Any:
+def _build_loader(config: Config, split: Split) -> DetectionLoader:
     prepare()
     settings = config.get(f"{split}_dataloader")
     if not settings:
@@ -121,7 +126,8 @@ def _build_loader(config: Config, split: Split) -> Any:
         )
     try:
         with quiet():
-            return Runner.build_dataloader(settings, seed=0)
+            loader: DetectionLoader = Runner.build_dataloader(settings, seed=0)
+            return loader
     except FileNotFoundError as error:
         raise DataError(
             f"the {split} split cannot be read: {error}. Paths in a config are relative to the "
@@ -129,7 +135,7 @@ def _build_loader(config: Config, split: Split) -> Any:
         ) from error
 
 
-def _truth(config: Config, split: Split, dataset: Any) -> tuple[Truth, bool]:
+def _truth(config: Config, split: Split, dataset: DetectionDataset) -> tuple[Truth, bool]:
     evaluators = config.get(f"{split}_evaluator") or ()
     if isinstance(evaluators, Mapping):
         evaluators = (evaluators,)
@@ -142,7 +148,7 @@ def _truth(config: Config, split: Split, dataset: Any) -> tuple[Truth, bool]:
     return truth_from_instances(_records(dataset), classes), voc
 
 
-def _records(dataset: Any) -> Iterator[tuple[ImageId, Sequence[Mapping[str, Any]]]]:
+def _records(dataset: DetectionDataset) -> Iterator[tuple[ImageId, Sequence[InstanceInfo]]]:
     for index in range(len(dataset)):
         record = dataset.get_data_info(index)
         yield record["img_id"], record["instances"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tid_tune.openmmlab.detector_types import InstanceInfo
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -150,7 +153,7 @@ def truth_from_coco(document: Mapping[str, Any], classes: Sequence[str] | None =
 
 
 def truth_from_instances(
-    images: Iterable[tuple[ImageId, Sequence[Mapping[str, Any]]]], classes: Sequence[str]
+    images: Iterable[tuple[ImageId, Sequence[InstanceInfo]]], classes: Sequence[str]
 ) -> Truth:
     """Return the ground truth of an mmdet dataset's own records, e.g. of VOC xml.
 

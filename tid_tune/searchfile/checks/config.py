@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tid_tune.distill.model_config import is_distiller, student_config
 from tid_tune.distill.registry import methods_without_teacher
@@ -76,7 +76,7 @@ def _set_fixed(config: Config, space: Space) -> None:
 
 
 def _refuse_distillation(
-    model: Mapping[str, Any],
+    model: Mapping[str, object],
     space: Space,
     tree: Node,
     problems: Problems,
@@ -101,7 +101,7 @@ def _refuse_distillation(
         )
 
 
-def _check_classes(config: Config, student: Any, where: Where, problems: Problems) -> None:
+def _check_classes(config: Config, student: object, where: Where, problems: Problems) -> None:
     if not isinstance(student, Mapping):
         return
     classes = detector_facts(student).classes
@@ -117,7 +117,11 @@ def _check_classes(config: Config, student: Any, where: Where, problems: Problem
 
 
 def _check_teacher(
-    model: Mapping[str, Any], student: Any, check_files: bool, where: Where, problems: Problems
+    model: Mapping[str, object],
+    student: object,
+    check_files: bool,
+    where: Where,
+    problems: Problems,
 ) -> None:
     teacher = model.get("teacher")
     if not isinstance(teacher, Mapping):

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from tid_tune.searchfile.problems import Problems, Where
 
@@ -15,7 +14,7 @@ HEAD_BYTES = 2**20
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
-def check_data(config: Mapping[str, Any], where: Where, problems: Problems) -> None:
+def check_data(config: Mapping[str, object], where: Where, problems: Problems) -> None:
     """Note every annotation file and image folder of the config's datasets that is not there."""
     for loader, name in LOADERS.items():
         for dataset in leaf_datasets(config.get(loader)):
@@ -67,7 +66,7 @@ def _first_images(file: Path) -> list[str]:
 
 
 def _check_measured(
-    config: Mapping[str, Any], known: Path, where: Where, problems: Problems
+    config: Mapping[str, object], known: Path, where: Where, problems: Problems
 ) -> None:
     """Note that the evaluator's file `known` has other images than the validation data.
 
@@ -88,7 +87,7 @@ def _check_measured(
         )
 
 
-def _image_ids(file: Path) -> set[Any] | None:
+def _image_ids(file: Path) -> set[object] | None:
     """Return the ids of the images of a COCO json, or None if it is no such file."""
     from tid_tune.data.coco import load_document
     from tid_tune.errors import DataError
@@ -100,7 +99,7 @@ def _image_ids(file: Path) -> set[Any] | None:
         return None
 
 
-def check_teacher(teacher: Mapping[str, Any], where: Where, problems: Problems) -> None:
+def check_teacher(teacher: Mapping[str, object], where: Where, problems: Problems) -> None:
     """Note a teacher whose config or checkpoint is not there."""
     for key, fix in (
         ("config", "fix model.teacher.config"),
@@ -123,7 +122,7 @@ def check_run(folder: Path, where: Where, problems: Problems) -> None:
         )
 
 
-def leaf_datasets(node: Any) -> Iterator[Mapping[str, Any]]:
+def leaf_datasets(node: object) -> Iterator[Mapping[str, object]]:
     """Yield the datasets that read files, inside the wrappers of a dataloader or dataset dict."""
     if isinstance(node, list | tuple):
         for item in node:
@@ -136,7 +135,7 @@ def leaf_datasets(node: Any) -> Iterator[Mapping[str, Any]]:
             yield node
 
 
-def _paths(dataset: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+def _paths(dataset: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
     root = dataset.get("data_root")
     root = root if isinstance(root, str) else ""
     backend = dataset.get("backend_args")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 _CLASSES_OF_TYPE = {"CocoDataset": 80, "VOCDataset": 20}
 
@@ -18,7 +17,7 @@ class Detector:
     classes: int | None
 
 
-def detector_facts(model: Mapping[str, Any]) -> Detector:
+def detector_facts(model: Mapping[str, object]) -> Detector:
     """Read levels, strides and classes from an mmdet detector dict."""
     heads = [_map(model.get("bbox_head")), _map(model.get("rpn_head"))]
     strides = None
@@ -46,7 +45,7 @@ def incomparable(teacher: Detector, student: Detector) -> list[str]:
     return found
 
 
-def dataset_classes(dataset: Mapping[str, Any]) -> int | None:
+def dataset_classes(dataset: Mapping[str, object]) -> int | None:
     """Return how many classes a dataset dict declares, by its metainfo or type, or None."""
     classes = _map(dataset.get("metainfo")).get("classes")
     if isinstance(classes, list | tuple):
@@ -56,7 +55,7 @@ def dataset_classes(dataset: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _levels(neck: Any) -> int | None:
+def _levels(neck: object) -> int | None:
     for part in reversed(neck if isinstance(neck, list | tuple) else [neck]):
         found = _int(_map(part).get("num_outs"))
         if found is not None:
@@ -64,18 +63,18 @@ def _levels(neck: Any) -> int | None:
     return None
 
 
-def _strides(value: Any) -> tuple[int, ...] | None:
+def _strides(value: object) -> tuple[int, ...] | None:
     if not isinstance(value, list | tuple):
         return None
     sides = [item[0] if isinstance(item, list | tuple) and item else item for item in value]
     return tuple(sides) if all(isinstance(side, int) for side in sides) else None
 
 
-def _int(value: Any) -> int | None:
+def _int(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _map(value: Any) -> Mapping[str, Any]:
+def _map(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from tid_tune.distill.registry import (
     METHODS,
@@ -55,7 +54,7 @@ def methods_in_effect(
     return tuple(value for value in searched.extremes if value in METHODS.names())
 
 
-def check_configured(distillation: Mapping[str, Any], where: Where, problems: Problems) -> None:
+def check_configured(distillation: Mapping[str, object], where: Where, problems: Problems) -> None:
     """Note a constant in the config that no method has, or whose value is out of range."""
     try:
         parse_settings(distillation)

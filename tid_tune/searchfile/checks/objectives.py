@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tid_tune.errors import suggestion
 from tid_tune.searchfile.model import Direction
@@ -25,7 +24,7 @@ _SMALLER_IS_BETTER = ("loss", "latency", "params", "flops", "_ms", "memory", "se
 
 
 def read_objectives(
-    header: Header, config: Mapping[str, Any], tree: Node, problems: Problems
+    header: Header, config: Mapping[str, object], tree: Node, problems: Problems
 ) -> dict[str, Direction]:
     """Return the metrics and their directions; note a metric that no trial would report."""
     reported = _reported(config)
@@ -56,7 +55,7 @@ def read_objectives(
     return objectives
 
 
-def _reported(config: Mapping[str, Any]) -> list[str]:
+def _reported(config: Mapping[str, object]) -> list[str]:
     """Return the metrics of the evaluators we know; none if one may report more than we know."""
     evaluators = config.get("val_evaluator")
     found: list[str] = []
