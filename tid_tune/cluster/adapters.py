@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from ray.tune import Callback
-from ray.tune.execution.tune_controller import TuneController
-from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.search.decision import FINISHED, WAIT
+
+
+class TuneTrial(Protocol):
+    """The part of Tune's Trial that is read here."""
+
+    trial_id: str
+
+    def get_error(self) -> object:
+        """Return why its worker died, as far as Tune knows."""
 
 
 class EngineSearcher(Searcher):
@@ -51,13 +59,13 @@ class EngineScheduler(FIFOScheduler):
         self._dispatcher = dispatcher
 
     def on_trial_result(
-        self, tune_controller: TuneController, trial: Trial, result: dict[str, object]
+        self, tune_controller: object, trial: TuneTrial, result: dict[str, object]
     ) -> str:
         """Return CONTINUE or STOP. A paused trial is stopped; Tune sees its continuation as new."""
         going_on = self._dispatcher.result(trial.trial_id, result)
         return str(TrialScheduler.CONTINUE if going_on else TrialScheduler.STOP)
 
-    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: object, trial: TuneTrial) -> None:
         """Record that a worker died; the reason is Tune's."""
         reason = str(trial.get_error() or "the worker died").strip().splitlines()
         self._dispatcher.lost(trial.trial_id, reason[-1] if reason else "the worker died")
@@ -70,7 +78,7 @@ class EngineCallback(Callback):
         self._dispatcher = dispatcher
 
     def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
+        self, iteration: int, trials: Sequence[object], trial: TuneTrial, **info: object
     ) -> None:
         """Record which node runs the trial."""
         node = getattr(trial, "node_ip", None) or ""
