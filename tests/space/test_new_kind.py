@@ -23,7 +23,15 @@ from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.searchfile import SearchSpec, load
 from tid_tune.searchfile.dump import dump
 from tid_tune.searchfile.schema import json_schema
-from tid_tune.space import Distribution, EntryError, Value, YamlForm, register_distribution
+from tid_tune.space import (
+    Distribution,
+    EntryError,
+    Value,
+    YamlForm,
+    as_number,
+    is_number,
+    register_distribution,
+)
 from tid_tune.space.distributions.numeric import Numeric
 from tid_tune.space.distributions.reading import (
     NUMBER,
@@ -83,7 +91,7 @@ class PowerOfTwo(Distribution):
 
     def index_of(self, value: Value) -> int | None:
         values = [self.value_at(index) for index in range(self.size)]
-        return values.index(value) if not isinstance(value, bool) and value in values else None
+        return values.index(int(value)) if is_number(value) and value in values else None
 
 
 class Triangular(Numeric):
@@ -122,9 +130,10 @@ class Triangular(Numeric):
 
     def encode(self, value: Value) -> float:
         left, right, whole = self.mode - self.low, self.high - self.mode, self.high - self.low
-        if value <= self.mode:
-            return float((value - self.low) ** 2 / (whole * left)) if left > 0 else 0.0
-        return float(1 - (self.high - value) ** 2 / (whole * right))
+        x = as_number(value)
+        if x <= self.mode:
+            return float((x - self.low) ** 2 / (whole * left)) if left > 0 else 0.0
+        return float(1 - (self.high - x) ** 2 / (whole * right))
 
     def narrow(self, values: Sequence[Value]) -> Self:
         narrow = super().narrow(values)
@@ -180,7 +189,7 @@ def test_every_sampler_searches_it(
     assert {point[BATCH] for point in found} <= {1, 2, 4, 8, 16, 32, 64}
     assert len({point[LR] for point in found}) > 8
     assert all(spec.space[LR].contains(point[LR]) for point in found)
-    assert all((MOMENTUM in point) == (point[BATCH] > 1) for point in found)
+    assert all((MOMENTUM in point) == (as_number(point[BATCH]) > 1) for point in found)
 
 
 def test_a_grid_visits_it_and_population_based_training_moves_in_it(
@@ -189,7 +198,7 @@ def test_a_grid_visits_it_and_population_based_training_moves_in_it(
     space = f"{HEAD}space: {{{BATCH}: {{power_of_two: [1, 64]}}}}\nepochs: 4\n"
     spec = read(tmp_path, monkeypatch, f"{space}sampler: grid\ntrials: 20\n")
     found = points(simulate(spec, curve))
-    assert sorted(point[BATCH] for point in found) == [1, 2, 4, 8, 16, 32, 64]
+    assert sorted(as_number(point[BATCH]) for point in found) == [1, 2, 4, 8, 16, 32, 64]
     Path("search.yaml").write_text(f"{TEXT}scheduler: pbt\nsampler: random\n")
     search = simulate(load("search.yaml"), curve, workers=4)
     assert all(search.spec.space[LR].contains(point[LR]) for point in points(search))

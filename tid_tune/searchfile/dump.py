@@ -7,9 +7,7 @@ import re
 
 from tid_tune.models import Model
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.space import (
-    Distribution,
-)
+from tid_tune.space import Distribution, Value
 
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
@@ -23,7 +21,7 @@ def dump(spec: SearchSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def distribution_fields(distribution: Distribution) -> dict[str, object]:
+def distribution_fields(distribution: Distribution) -> dict[str, Value]:
     """Return the entry under `space` that reads as this distribution."""
     entry = distribution.to_yaml()
     if distribution.when:

@@ -30,7 +30,7 @@ from tid_tune.space.distributions import (
 )
 from tid_tune.space.rules import Constraint, broken_constraint
 from tid_tune.space.space import Space
-from tid_tune.space.values import Params, Value
+from tid_tune.space.values import Params, Value, as_number, is_number
 
 __all__ = [
     "AnyDistribution",
@@ -49,10 +49,12 @@ __all__ = [
     "Uniform",
     "Value",
     "YamlForm",
+    "as_number",
     "broken_constraint",
     "distribution_from_json",
     "distribution_from_yaml",
     "distribution_names",
+    "is_number",
     "register_distribution",
     "yaml_forms",
 ]

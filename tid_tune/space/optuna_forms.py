@@ -15,10 +15,10 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from tid_tune.space.values import Value, is_number
+from tid_tune.space.values import Value, as_number, is_number
 
 
-def storable(value: Value) -> Value:
+def storable(value: Value) -> bool | int | float | str | None:
     """Return a value as Optuna's storage can hold it: lists and maps become JSON text."""
     return json.dumps(value, sort_keys=True) if isinstance(value, list | dict | tuple) else value
 
@@ -38,10 +38,11 @@ def range_of(extremes: tuple[Value, ...], tried: Iterable[Value], *, log: bool) 
     tried = list(tried)
     if not all(map(is_number, tried)):
         return one_of(tried)
-    numbers = [*extremes, *tried]
+    numbers = [as_number(value) for value in (*extremes, *tried)]
+    whole = [value for value in numbers if isinstance(value, int)]
+    if len(whole) == len(numbers):
+        return IntDistribution(min(whole), max(whole), log=log and min(whole) >= 1)
     low, high = min(numbers), max(numbers)
-    if all(isinstance(number, int) for number in numbers):
-        return IntDistribution(low, high, log=log and low >= 1)
     return FloatDistribution(low, high, log=log and low > 0)
 
 

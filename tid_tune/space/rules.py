@@ -47,7 +47,7 @@ class Constraint(Model):
                 return not low == high == other_low == other_high
 
 
-_COMPARE: dict[str, Callable[[Value, Value], Value]] = {
+_COMPARE: dict[str, Callable[..., bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
-Value = Any
+if TYPE_CHECKING:
+    Value: TypeAlias = bool | int | float | str | list["Value"] | dict[str, "Value"] | None
+else:
+    Value = Any  # pydantic takes the values of parameters as they are
 """A JSON value that a parameter may take: None, bool, number, str, or a list or dict of those."""
 
 Params = dict[str, Value]
@@ -41,6 +44,17 @@ def is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def as_number(value: Value) -> int | float:
+    """Return a value of a range, which is a number.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if value is None or isinstance(value, str | list | dict):
+        raise TypeError(f"expected a number, got {describe(value)}")
+    return value
 
 
 def describe(value: object) -> str:

@@ -13,7 +13,7 @@ from tid_tune.space import (
     distribution_from_yaml,
     distribution_names,
 )
-from tid_tune.space.values import Value, same
+from tid_tune.space.values import Value, as_number, same
 
 if TYPE_CHECKING:
     import pytest
@@ -125,7 +125,7 @@ class DistributionContract:
         assert all(map(distribution.contains, distribution.extremes))
         if distribution.bounds is not None:
             low, high = distribution.bounds
-            assert all(low <= value <= high for value in _values(distribution))
+            assert all(low <= as_number(value) <= high for value in _values(distribution))
 
     def test_a_narrowed_range_holds_its_points_and_nothing_new(
         self, distribution: Distribution

@@ -33,6 +33,7 @@ from tid_tune.space import (
     Params,
     Space,
     Uniform,
+    as_number,
 )
 
 LINE: dict[str, Distribution] = {"x": Uniform(low=0, high=1)}
@@ -125,7 +126,7 @@ def test_running_trials_keep_the_model_from_proposing_the_same_place_again() -> 
 
     def share_near_the_best() -> float:
         points = ask(one, range(100, 140), known)
-        return sum(abs(p["x"] - 0.3) < 0.03 for p in points) / len(points)
+        return sum(abs(as_number(p["x"]) - 0.3) < 0.03 for p in points) / len(points)
 
     alone = share_near_the_best()
     for number in range(50, 70):
@@ -145,9 +146,9 @@ def test_the_process_learns_from_stopped_trials() -> None:
             del curve[Length(1.0, 9.0)]
             known.observe(Observation(number, {"x": x}, (-abs(x - 0.3),), 1000, curve))
     best = max((o for o in known.complete_window()), key=lambda o: o.values[0])
-    assert abs(best.params["x"] - 0.3) > 0.09
+    assert abs(as_number(best.params["x"]) - 0.3) > 0.09
     points = ask(sampler("gp", LINE), range(100, 110), known)
-    assert sum(abs(p["x"] - 0.3) < 0.05 for p in points) >= 8
+    assert sum(abs(as_number(p["x"]) - 0.3) < 0.05 for p in points) >= 8
 
 
 def test_the_window_holds_the_best_and_the_latest_and_nothing_more() -> None:

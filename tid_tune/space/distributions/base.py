@@ -11,18 +11,18 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field
 
 from tid_tune.errors import SpecError
 from tid_tune.models import Model
-from tid_tune.space.values import Value, describe, is_number
+from tid_tune.space.values import Value, as_number, describe, is_number
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-Schema = dict[str, Value]
+Schema = dict[str, Any]
 """A JSON Schema (draft-07)."""
 
 
@@ -138,8 +138,9 @@ class Distribution(Model, abc.ABC):
     @property
     def bounds(self) -> tuple[float, float] | None:
         """The lowest and the highest number, or None where values are not all numbers."""
-        numbers = self.extremes
-        return (min(numbers), max(numbers)) if all(map(is_number, numbers)) else None
+        extremes = self.extremes
+        numbers = [value for value in extremes if is_number(value)]
+        return (min(numbers), max(numbers)) if len(numbers) == len(extremes) else None
 
     @property
     def domain(self) -> str:
@@ -176,8 +177,8 @@ class Distribution(Model, abc.ABC):
         if self.is_unordered:
             return value
         if self.size is None:
-            low, high = self.decode(0.0), self.decode(1.0)
-            return min(max(value * factor, low), high)
+            low, high = as_number(self.decode(0.0)), as_number(self.decode(1.0))
+            return min(max(as_number(value) * factor, low), high)
         moved = (self.index_of(value) or 0) + (1 if factor > 1 else -1)
         return self.value_at(min(max(moved, 0), self._count() - 1))
 
@@ -202,12 +203,12 @@ class Distribution(Model, abc.ABC):
 
         return codes_of(self.size, unordered=self.is_unordered)
 
-    def to_optuna_code(self, value: Value) -> Value:
+    def to_optuna_code(self, value: Value) -> float:
         """Return the code in `optuna_codes` of a value that `contains` accepts."""
         index = None if self.size is None else self.index_of(value)
         return self.encode(value) if index is None else index
 
-    def from_optuna_code(self, code: Value) -> Value:
+    def from_optuna_code(self, code: float) -> Value:
         """Return the value of a code of `optuna_codes`."""
         return self.decode(float(code)) if self.size is None else self.value_at(int(code))
 

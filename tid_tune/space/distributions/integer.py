@@ -18,7 +18,7 @@ from tid_tune.space.distributions.reading import (
     row,
 )
 from tid_tune.space.distributions.registry import register_distribution
-from tid_tune.space.values import Value, is_number
+from tid_tune.space.values import Value, as_number, is_number
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -123,12 +123,12 @@ class Integer(Numeric):
         if not self.log:
             return super().encode(value)
         low, high = self._log_bounds()
-        return (math.log(value) - low) / (high - low)
+        return (math.log(as_number(value)) - low) / (high - low)
 
     def neighbour(self, value: Value, factor: float) -> int:
         """Return the value times `factor`, or the next one up or down where that is no other."""
         index = self.index_of(value) or 0
-        moved = round((value * factor - self.low) / self.step)
+        moved = round((as_number(value) * factor - self.low) / self.step)
         if moved == index:
             moved += 1 if factor > 1 else -1
         return self.value_at(min(max(moved, 0), self.size - 1))
@@ -147,11 +147,11 @@ class Integer(Numeric):
             IntDistribution(self.low, self.high, log=True) if self.log else super().optuna_codes()
         )
 
-    def to_optuna_code(self, value: Value) -> Value:
+    def to_optuna_code(self, value: Value) -> float:
         """Return the code of a value."""
-        return value if self.log else super().to_optuna_code(value)
+        return as_number(value) if self.log else super().to_optuna_code(value)
 
-    def from_optuna_code(self, code: Value) -> Value:
+    def from_optuna_code(self, code: float) -> Value:
         """Return the value of a code."""
         return int(code) if self.log else super().from_optuna_code(code)
 

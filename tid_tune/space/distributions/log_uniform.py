@@ -19,7 +19,7 @@ from tid_tune.space.distributions.reading import (
     row,
 )
 from tid_tune.space.distributions.registry import register_distribution
-from tid_tune.space.values import Value, is_number
+from tid_tune.space.values import Value, as_number, is_number
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -89,7 +89,7 @@ class LogUniform(Numeric):
     def value_at(self, index: int) -> float:
         """Return the multiple of the step number `index`, exact in decimals."""
         if self.step is None:
-            return float(super().value_at(index))
+            return super().value_at(index)
         first, _ = multiples(self.low, self.high, self.step)
         return float((first + index) * exact(self.step))
 
@@ -112,7 +112,7 @@ class LogUniform(Numeric):
     def encode(self, value: Value) -> float:
         """Return where between the logarithms of the bounds that of a value lies."""
         low, high = math.log(self.low), math.log(self.high)
-        return (math.log(value) - low) / (high - low) if high > low else 0.5
+        return (math.log(as_number(value)) - low) / (high - low) if high > low else 0.5
 
     def to_optuna(self, tried: Iterable[Value] = ()) -> BaseDistribution:
         """Return a logarithmic range that holds the values `tried`, too."""
@@ -126,10 +126,10 @@ class LogUniform(Numeric):
 
         return FloatDistribution(self.low, self.high, log=True)
 
-    def to_optuna_code(self, value: Value) -> Value:
+    def to_optuna_code(self, value: Value) -> float:
         """Return the value itself."""
-        return value
+        return as_number(value)
 
-    def from_optuna_code(self, code: Value) -> Value:
+    def from_optuna_code(self, code: float) -> Value:
         """Return the value of a code, rounded to the nearest multiple of the step."""
         return self.decode(self.encode(float(code)))

@@ -17,7 +17,7 @@ from tid_tune.space.distributions.reading import (
     row,
 )
 from tid_tune.space.distributions.registry import register_distribution
-from tid_tune.space.values import Value
+from tid_tune.space.values import Value, as_number
 
 
 @register_distribution
@@ -79,7 +79,7 @@ class Normal(Numeric):
     def encode(self, value: Value) -> float:
         """Return the quantile of a value."""
         below, above = self._masses()
-        mass = NormalDist(self.mean, self.std).cdf(value)
+        mass = NormalDist(self.mean, self.std).cdf(as_number(value))
         return min(max((mass - below) / (above - below), 0.0), 1.0)
 
     def _masses(self) -> tuple[float, float]:

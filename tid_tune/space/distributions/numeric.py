@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Self
 
 from tid_tune.space.distributions.base import Distribution
-from tid_tune.space.values import Value, describe, is_number
+from tid_tune.space.values import Value, as_number, describe, is_number
 
 MARGIN = 0.1
 """`narrow` leaves this part of the old range on both sides of the values."""
@@ -51,7 +51,15 @@ class Numeric(Distribution):
             return f"{value:g} is not {low:g} plus a multiple of the step {self.step_size:g}"
         return None
 
-    def index_near(self, value: Value, index: int) -> int | None:
+    def value_at(self, index: int) -> float:
+        """Return the value number `index`, from 0 to `size` - 1."""
+        return as_number(super().value_at(index))
+
+    def quantile(self, unit: float) -> float:
+        """Return the value at the quantile `unit` of [0, 1]; numbered values are equally likely."""
+        return as_number(super().quantile(unit))
+
+    def index_near(self, value: float, index: int) -> int | None:
         """Return `index` if it is the number of `value`, up to rounding, else None."""
         if not 0 <= index < self._count():
             return None
@@ -64,7 +72,7 @@ class Numeric(Distribution):
         if not values:
             return self
         start, end = self.extremes
-        low, high = self._with_margin(min(values), max(values))
+        low, high = self._with_margin(min(map(as_number, values)), max(map(as_number, values)))
         if self.step_size is not None:
             # A range that ends on a step ends there, rounding errors aside.
             first = math.floor((low - start) / self.step_size + 1e-9)

@@ -16,7 +16,7 @@ from tid_tune.space.distributions.reading import (
     row,
 )
 from tid_tune.space.distributions.registry import register_distribution
-from tid_tune.space.values import Value, is_number
+from tid_tune.space.values import Value, as_number, is_number
 
 
 @register_distribution
@@ -69,7 +69,7 @@ class Uniform(Numeric):
     def value_at(self, index: int) -> float:
         """Return low + index * step, exact in decimals."""
         if self.step is None:
-            return float(super().value_at(index))
+            return super().value_at(index)
         return float(exact(self.low) + index * exact(self.step))
 
     def index_of(self, value: Value) -> int | None:
@@ -81,7 +81,7 @@ class Uniform(Numeric):
     def quantile(self, unit: float) -> float:
         """Return the value at the quantile `unit`."""
         if self.step is not None:
-            return float(super().quantile(unit))
+            return super().quantile(unit)
         return min(max(self.low + unit * (self.high - self.low), self.low), self.high)
 
     def encode(self, value: Value) -> float:
@@ -89,4 +89,4 @@ class Uniform(Numeric):
         if self.step is not None:
             return super().encode(value)
         span = self.high - self.low
-        return float((value - self.low) / span) if span else 0.5
+        return float((as_number(value) - self.low) / span) if span else 0.5
