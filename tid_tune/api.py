@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -21,11 +21,12 @@ from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.models import problems
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile import SearchSpec, load
+from tid_tune.space import Value
 
 if TYPE_CHECKING:
     from tid_tune.search.journal import Follower
 
-Overrides = Mapping[str, Any] | Sequence[str]
+Overrides = Mapping[str, Value] | Sequence[str]
 """`{"trials": 24, "sampler.seed": 1}`, or the texts of `--set`: `["trials=24"]`."""
 
 
@@ -80,7 +81,7 @@ def resume(
     address: str | None = None,
     callback: Follower | None = None,
     quiet: bool = False,
-    **changes: Any,
+    **changes: object,
 ) -> RunFolder:
     """Resume the search of a run folder with the spec it was last run with.
 

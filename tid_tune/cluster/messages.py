@@ -64,7 +64,7 @@ class IntervalDone(_Message):
     checkpoint: Path
     done: bool
     """Whether the trial has reached its full length."""
-    effective: dict[str, Any] | None = None
+    effective: dict[str, object] | None = None
     """First interval of a run: the values in effect, read back from the live objects."""
 
 

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.decisions import CONTINUE, Cause
@@ -34,6 +33,7 @@ from tid_tune.ledger.events import (
 )
 from tid_tune.ledger.file import read_events
 from tid_tune.ledger.records import Report, Status, Trial
+from tid_tune.space.values import Value
 
 ALL_DONE = "all trials are done"
 """The reason of `Closed` when nothing was cut short."""
@@ -54,7 +54,7 @@ class RunState:
     `trials` is in order of suggestion, `spec` the latest spec as recorded.
     """
 
-    spec: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Value] = field(default_factory=dict)
     run_id: str = ""
     config_hash: str | None = None
     """Of the trial config's text when the ledger was opened last."""

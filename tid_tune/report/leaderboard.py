@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -92,7 +91,7 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def short_value(value: Any) -> str:
+def short_value(value: object) -> str:
     """Return a value in three digits."""
     if value is None:
         return "null"

@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tid_tune.ledger.events import Changed, Suggested
 from tid_tune.ledger.file import read_events
 from tid_tune.ledger.records import Trial
+from tid_tune.space.values import Value
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ProofRow:
     """A value that was set, and what was read back from the live objects; None: not started."""
 
     path: str
-    sampled: Any
+    sampled: Value
     effective: str | None
 
 

@@ -6,12 +6,17 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.searchfile.model import SearchSpec
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial, TrialState
 
 _LEFT_OUT = {Status.PENDING, Status.RUNNING, Status.DUPLICATE}
 
@@ -55,7 +60,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
         )
 
 
-def _storage(path: Path) -> Any:
+def _storage(path: Path) -> RDBStorage:
     """Return a storage that does not sync each row: an export can be made again."""
     from optuna.storages import RDBStorage
 
@@ -68,7 +73,7 @@ def _storage(path: Path) -> Any:
     return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
 
 
-def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, Any]) -> Any:
+def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
     from optuna.trial import create_trial
 
     from tid_tune.space.optuna_forms import storable
@@ -105,7 +110,7 @@ def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, Any]) -> Any:
     return frozen
 
 
-def _outcome(trial: Trial, spec: SearchSpec) -> tuple[Any, list[float] | None]:
+def _outcome(trial: Trial, spec: SearchSpec) -> tuple[TrialState, list[float] | None]:
     from optuna.trial import TrialState
 
     if trial.status is Status.COMPLETED and trial.last is not None:

@@ -12,6 +12,7 @@ from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import trial_cost
 from tid_tune.results.ranking import Row, leaderboard
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space.values import Value
 
 TrialRow = dict[str, Any]
 """A trial's facts by column: those of `_facts`, the objectives, and its parameters by path."""
@@ -71,5 +72,5 @@ def _facts(trial: Trial, row: Row | None) -> TrialRow:
     }
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Value) -> Value:
     return json.dumps(value) if isinstance(value, list | dict | bool | None) else value

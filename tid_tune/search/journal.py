@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.events import Changed, Ended, Event, Started, Suggested
@@ -14,6 +13,7 @@ from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.search.decision import Assignment
 from tid_tune.search.stages.plan import Planned
+from tid_tune.space import Params
 
 Follower = Callable[[Event, Trial | None], None]
 """Takes in an event that the state has taken in already, with the trial it belongs to."""
@@ -88,8 +88,8 @@ class Journal:
         trial: Trial,
         origin: str,
         *,
-        edits: dict[str, Any] | None = None,
-        params: dict[str, Any] | None = None,
+        edits: Params | None = None,
+        params: Params | None = None,
         fraction: float | None = None,
         restart: Report | None = None,
     ) -> None:

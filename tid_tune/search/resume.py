@@ -141,7 +141,7 @@ def _recorded(state: RunState) -> dict[str, Any]:
     return SearchSpec.recorded(state.spec).model_dump(mode="json")
 
 
-def _difference(old: Any, new: Any) -> str:
+def _difference(old: object, new: object) -> str:
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return f"{_show(old)} -> {_show(new)}"
     keys = [*old, *(key for key in new if key not in old)]
@@ -156,7 +156,7 @@ def _counts(trial: Trial) -> bool:
     return trial.stage == "search" and trial.status is not Status.DUPLICATE
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 

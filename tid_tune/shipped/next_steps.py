@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tid_tune.data.check import Report, check
 from tid_tune.openmmlab.configs import load_config
@@ -38,7 +37,7 @@ def data_folders(project: Project) -> list[Path]:
     return [Path(place) for place in dict.fromkeys(found) if place]
 
 
-def _place(dataset: Mapping[str, Any]) -> str:
+def _place(dataset: Mapping[str, object]) -> str:
     return str(dataset.get("data_root") or dataset.get("ann_file") or "")
 
 
@@ -81,7 +80,7 @@ def _get_data(folder: Path) -> Step:
     return Step(f"bring the data: {source}", f"tid-tune data check {folder}")
 
 
-def _get_teacher(teacher: Mapping[str, Any], trial: Path) -> Iterator[Step]:
+def _get_teacher(teacher: Mapping[str, str], trial: Path) -> Iterator[Step]:
     checkpoint = Path(teacher["checkpoint"])
     if checkpoint.is_file():
         return

@@ -6,7 +6,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tid_tune.errors import SpecError, UsageError
 from tid_tune.openmmlab.configs import load_config
@@ -202,7 +202,7 @@ def _write_search(folder: Path, space: ShippedSpace, wishes: Wishes, trial: Path
     return path
 
 
-def _around(config: Config) -> Any:
+def _around(config: Config) -> dict[str, list[float]]:
     """Return the distribution of a learning rate around the student's own."""
     rate = config.optim_wrapper.optimizer.lr
     return {"log_uniform": [float(f"{rate / 3:.2g}"), float(f"{rate * 3:.2g}")]}

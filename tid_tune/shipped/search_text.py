@@ -95,7 +95,7 @@ def search_text(fields: Mapping[str, Any], path: Path, about: Sequence[str]) -> 
     return "\n".join(lines) + "\n"
 
 
-def _space_lines(space: Mapping[str, Any]) -> list[str]:
+def _space_lines(space: Mapping[str, object]) -> list[str]:
     lines: list[str] = []
     for path, values in space.items():
         lines += _comment(_meaning(path), indent="  ")
@@ -125,7 +125,7 @@ def _comment(text: str, indent: str = "") -> list[str]:
     )
 
 
-def flow(value: Any) -> str:
+def flow(value: object) -> str:
     """Return a value as YAML on one line."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tid_tune.distill.model_config import is_distiller
 from tid_tune.errors import ConfigError, UsageError
@@ -154,7 +154,7 @@ def _dataloader(loader: str, dataset: str, config: Config, name: str) -> str:
     ).rstrip("\n")
 
 
-def _innermost(node: Any) -> tuple[list[str], str | None]:
+def _innermost(node: object) -> tuple[list[str], str | None]:
     """Return the keys down to the dataset that reads files, and where its pipeline is.
 
     Of several datasets that are joined, all are replaced, and the first one's pipeline is kept.

@@ -12,7 +12,7 @@ from tid_tune.errors import SpecError
 from tid_tune.space.conditions import parents_first
 from tid_tune.space.distributions import Distribution
 from tid_tune.space.rules import Constraint, broken_constraint
-from tid_tune.space.values import Params, same
+from tid_tune.space.values import Params, Value, same
 
 METHOD_PATH = "model.distillation.method"
 
@@ -33,7 +33,7 @@ class Space:
         self,
         parameters: Mapping[str, Distribution],
         require: tuple[Constraint, ...] = (),
-        given: Mapping[str, Any] | None = None,
+        given: Mapping[str, Value] | None = None,
     ) -> None:
         self.given = dict(given or {})
         self.require = require
@@ -49,7 +49,7 @@ class Space:
         """The searched parameters that every trial has."""
         return {name: dist for name, dist in self.searched.items() if not dist.when}
 
-    def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
+    def is_active(self, name: str, params: Mapping[str, Value]) -> bool:
         """Return whether `name` takes part, given the values of its parents in `params`."""
         for parent, values in self.parameters[name].when.items():
             value = params.get(parent, self.given.get(parent, _ABSENT))
@@ -65,7 +65,7 @@ class Space:
                 params[name] = dist.value_at(0) if dist.is_fixed else pick(name, dist)
         return params
 
-    def complete(self, partial: Mapping[str, Any], unit: Callable[[], float]) -> Params:
+    def complete(self, partial: Mapping[str, Value], unit: Callable[[], float]) -> Params:
         """Return the point with the values of `partial`; missing ones are at quantiles `unit()`."""
         return self.build(
             lambda name, dist: (
@@ -73,7 +73,7 @@ class Space:
             )
         )
 
-    def contains(self, params: Mapping[str, Any]) -> bool:
+    def contains(self, params: Mapping[str, Value]) -> bool:
         """Return whether `params` is a point of this space: right parameters, in range, allowed."""
         active = {name for name in self.parameters if self.is_active(name, params)}
         return (
@@ -82,7 +82,7 @@ class Space:
             and self.allows(params)
         )
 
-    def misfit(self, params: Mapping[str, Any]) -> str | None:
+    def misfit(self, params: Mapping[str, Value]) -> str | None:
         """Return why `params` is no point of this space, or None if it is one."""
         for name in self.parameters:
             if self.is_active(name, params) and name not in params:
@@ -98,7 +98,7 @@ class Space:
         broken = broken_constraint(self.require, params)
         return None if broken is None else f"it breaks {broken.text}"
 
-    def allows(self, params: Mapping[str, Any]) -> bool:
+    def allows(self, params: Mapping[str, Value]) -> bool:
         """Return whether every constraint whose parameters are set holds."""
         return broken_constraint(self.require, params) is None
 
@@ -109,12 +109,12 @@ class Space:
         return None if None in sizes else prod(size for size in sizes if size is not None)
 
 
-def config_key(edits: Mapping[str, Any], seed: int) -> str:
+def config_key(edits: Mapping[str, Value], seed: int) -> str:
     """Return the key under which two trials with the same effect are equal."""
     return json.dumps([seed, edits], sort_keys=True, separators=(",", ":"))
 
 
-def method_edits(method: str) -> dict[str, Any]:
+def method_edits(method: str) -> Params:
     """Return what a trial of `method` sets besides its parameters; nothing for `""`."""
     return {METHOD_PATH: method} if method else {}
 

@@ -29,7 +29,7 @@ def detector(
     width: int = 8,
     strides: list[int] | None = None,
     classes: int = CLASSES,
-    **head: Any,
+    **head: object,
 ) -> Config:
     """Return the config of a tiny detector: ResNet-18 with few channels, an FPN, a small head.
 

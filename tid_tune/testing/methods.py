@@ -26,7 +26,7 @@ from tid_tune.errors import ConfigError
 from tid_tune.testing.detectors import HEADS, samples
 from tid_tune.testing.scenes import Scene, make_scene
 
-WRONG: tuple[Any, ...] = (True, "no such value", float("nan"), [])
+WRONG: tuple[object, ...] = (True, "no such value", float("nan"), [])
 """Values that are neither numbers nor among any choices."""
 SLOPE = 1e-5
 """A gradient below this is the rounding of float32."""

@@ -74,9 +74,9 @@ class SamplerContract:
     count: int = 15
     """Suggestions in a row that are looked at."""
 
-    def spec(self, **changes: Any) -> SearchSpec:
+    def spec(self, **changes: object) -> SearchSpec:
         """Return a search with this sampler."""
-        fields: dict[str, Any] = {
+        fields: dict[str, object] = {
             "name": "contract",
             "trial": Path("/trial.py"),
             "epochs": 3,
@@ -88,7 +88,7 @@ class SamplerContract:
         }
         return SearchSpec(**{**fields, **changes})
 
-    def make(self, **changes: Any) -> Sampler[Any]:
+    def make(self, **changes: object) -> Sampler[Any]:
         """Return a new sampler for `spec(**changes)`, as the engine makes it."""
         spec = self.spec(**changes)
         return make_sampler(spec, Space(spec.space, spec.require))
@@ -182,7 +182,7 @@ class SamplerContract:
         return self.sampler.Options.model_validate({}) if self.options is None else self.options
 
     def _points(
-        self, *, count: int | None = None, restart: int = 0, equal: bool = False, **changes: Any
+        self, *, count: int | None = None, restart: int = 0, equal: bool = False, **changes: object
     ) -> list[Params]:
         """Return suggestions in a row, with results that arrive two suggestions later.
 

@@ -80,7 +80,7 @@ def make_scene(
     student: dict[str, Any] | None = None,
     teacher: dict[str, Any] | None = None,
     copied: bool = False,
-    **options: Any,
+    **options: object,
 ) -> Scene:
     """Build a method on a batch.
 

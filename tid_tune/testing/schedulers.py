@@ -36,9 +36,9 @@ class SchedulerContract:
     grace: float = 1
     """No trial may be stopped before this many epochs."""
 
-    def spec(self, **changes: Any) -> SearchSpec:
+    def spec(self, **changes: object) -> SearchSpec:
         """Return a search with this scheduler."""
-        fields: dict[str, Any] = {
+        fields: dict[str, object] = {
             "name": "contract",
             "trial": Path("/trial.py"),
             "epochs": 9,

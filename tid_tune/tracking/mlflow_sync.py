@@ -11,10 +11,9 @@ import io
 import math
 import time
 from collections.abc import Container, Iterable, Mapping
-from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 from ruamel.yaml import YAML
 
 from tid_tune.ledger.events import (
@@ -91,7 +90,7 @@ class Mirror:
         else:
             self._client.update_run(self._parent, status="RUNNING")
 
-    def _runs(self) -> Iterable[Any]:
+    def _runs(self) -> Iterable[Run]:
         token = None
         while True:
             page = self._client.search_runs(
@@ -229,7 +228,7 @@ def child_name(event: Suggested, fixed: Container[str] = ()) -> str:
     return " ".join([event.trial, *filter(None, [event.label]), *values])[:250]
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

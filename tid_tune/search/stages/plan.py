@@ -6,7 +6,6 @@ Known beforehand are the baseline, and the reruns that confirm the best; the oth
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tid_tune.ledger.events import ConfirmationPlanned
 from tid_tune.ledger.records import Trial
@@ -54,7 +53,7 @@ class Planned:
     stage: str
     label: str
     params: Params
-    edits: dict[str, Any]
+    edits: Params
     seed: int
     origin: str
     method: str = ""
@@ -90,7 +89,7 @@ def baseline_plan(spec: SearchSpec) -> list[Planned]:
 
 
 def _default_trial(
-    spec: SearchSpec, label: str, params: Params, edits: dict[str, Any], method: str = ""
+    spec: SearchSpec, label: str, params: Params, edits: Params, method: str = ""
 ) -> Planned:
     return Planned(
         stage="baseline",
