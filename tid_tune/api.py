@@ -71,7 +71,7 @@ def run(
         )
     if outcome.failed:
         raise TidTuneError(outcome.failed)
-    return RunFolder(outcome.run.path)
+    return RunFolder(outcome.run.path).read()
 
 
 def resume(

@@ -53,6 +53,12 @@ class RunFolder:
             raise UsageError(f"{path} is no run folder: it has no {LEDGER_NAME}{folder._hint()}")
         return folder
 
+    def read(self) -> RunFolder:
+        """Return the folder as it is now: what is run in it later does not change its `state`."""
+        read = RunFolder(self.path)
+        _ = read.state
+        return read
+
     @classmethod
     def all_in(cls, runs: Path | str) -> list[RunFolder]:
         """Return the run folders below `runs`, by name."""
