@@ -37,6 +37,7 @@ LAYERS = (
     ("searchfile",),
     ("results",),
     ("search", "tracking", "trial"),
+    ("preflight",),
     ("export",),
     ("report",),
     ("cluster", "shipped"),

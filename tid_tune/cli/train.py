@@ -37,8 +37,10 @@ def train(
     # Read when torch is loaded. Waiting OpenMP threads would spin: beside any other process, a
     # training on a CPU slows down tenfold.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    from tid_tune.preflight import Plan, require
     from tid_tune.trial import training
 
+    require(Plan.of_config(config))
     folder = work_dir or Path("runs") / config.stem
     try:
         with progress("training") as move:

@@ -19,13 +19,27 @@ Overrides = Annotated[
 ]
 
 
-def validate(space: SpaceFile, overrides: Overrides = None) -> None:
-    """Check a search space, and the files it names, before any GPU is touched."""
+def validate(
+    space: SpaceFile,
+    overrides: Overrides = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Only check the file and its config: no model, no data."),
+    ] = False,
+) -> None:
+    """Check a search space, its data and its models, before any GPU is touched.
+
+    The config is a Python program, and is run for this.
+    """
     from tid_tune.search.stream import check_points
     from tid_tune.searchfile import load
 
     spec = load(space, overrides or ())
     check_points(spec)
+    if not quick:
+        from tid_tune.preflight import Plan, require
+
+        require(Plan.of_search(spec))
     show_spec(spec)
 
 

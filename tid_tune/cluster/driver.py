@@ -12,6 +12,7 @@ from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.session import Capacity, check_resources, ray_session
 from tid_tune.console import say, shown_path
 from tid_tune.ledger.file import Ledger
+from tid_tune.preflight import Plan, require
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
 from tid_tune.results.costs import Cost
@@ -59,6 +60,9 @@ def run_search(
     run = RunFolder((runs / spec.name).resolve())
     if fresh and (aside := run.move_aside()) is not None:
         say(f"the earlier run is kept in {shown_path(aside)}")
+    new = not run.exists
+    if new:  # before there is a run folder
+        require(Plan.of_search(spec))
     with Ledger.open(run.ledger) as ledger:
         search = Search.open(spec, ledger)
         if observer is not None:
@@ -66,7 +70,7 @@ def run_search(
         for note in search.notes:
             say(note)
         with _tracking(spec, search, run, root) as tracker:
-            finished = _work(spec, search, run, root, address)
+            finished = _work(spec, search, run, root, address, checked=new)
             result = write_result(search.state, spec, run)
             missing = tracker.finish(result.metrics, result.artifacts) if tracker else None
         result.show(seconds=time.monotonic() - started)
@@ -78,7 +82,13 @@ def run_search(
 
 
 def _work(
-    spec: SearchSpec, search: Search, run: RunFolder, root: Path, address: str | None
+    spec: SearchSpec,
+    search: Search,
+    run: RunFolder,
+    root: Path,
+    address: str | None,
+    *,
+    checked: bool,
 ) -> bool:
     """Run what is left; return whether the search came to its end."""
     capacity = Capacity(spec.resources)
@@ -86,6 +96,8 @@ def _work(
     if not dispatcher.has_work():
         say(f"{spec.name}: nothing left to run; --fresh starts over")
         return True
+    if not checked:
+        require(Plan.of_search(spec))
     from tid_tune.cluster.tuner import tune
 
     progress = Progress(search, sum(stage.trainings for stage in stages(spec)))

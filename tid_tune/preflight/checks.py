@@ -1,0 +1,46 @@
+"""All checks, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tid_tune.console import say, shown_path
+from tid_tune.errors import ConfigError
+from tid_tune.preflight.findings import Finding
+from tid_tune.preflight.plan import Plan
+
+Check = Callable[[Plan], Iterable[Finding]]
+
+OF_ALL: tuple[Check, ...] = ()
+"""Checks of every search, also of one whose trainable is the user's own."""
+OF_DETECTORS: tuple[Check, ...] = ()
+"""Checks of configs that our trial trains."""
+
+
+def check(plan: Plan) -> list[Finding]:
+    """Return what the checks find, up to the first check that finds an error.
+
+    Later checks would report the same fault again, in other words.
+    """
+    found: list[Finding] = []
+    for one in (*OF_ALL, *(OF_DETECTORS if plan.detects else ())):
+        found += one(plan)
+        if any(finding.severity == "error" for finding in found):
+            break
+    return list(dict.fromkeys(found))
+
+
+def require(plan: Plan) -> None:
+    """Print the warnings and notes on a plan; end the command if there are errors.
+
+    Raises:
+        ConfigError: lists the errors.
+    """
+    found = check(plan)
+    for finding in found:
+        if finding.severity != "error":
+            say(f"{finding.severity}: {finding.text}")
+    errors = [finding.text for finding in found if finding.severity == "error"]
+    if errors:
+        where = shown_path(plan.source)
+        raise ConfigError("\n".join(f"{where}: {text}" for text in errors))
