@@ -13,7 +13,7 @@ from support.search_cases import learning_curve
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.decisions import Cause
-from tid_tune.ledger.events import Ended, Event, Opened, parse, to_line
+from tid_tune.ledger.events import Ended, Event, Opened, Placed, parse, to_line
 from tid_tune.ledger.file import Ledger, read_events
 from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
@@ -50,9 +50,12 @@ def spec_of(ledger: Path) -> SearchSpec:
 
 
 def comparable(events: list[Event]) -> list[dict[str, Any]]:
-    """The events without what differs between two runs of the same search."""
+    """The events without what differs between two runs of the same search.
+
+    The simulator of version 1 did not place its trials.
+    """
     own = {"run_id", "config_hash", "version", "spec"}
-    fields = [dataclasses.asdict(event) for event in events]
+    fields = [dataclasses.asdict(event) for event in events if not isinstance(event, Placed)]
     return [{key: value for key, value in one.items() if key not in own} for one in fields]
 
 

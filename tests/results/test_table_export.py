@@ -29,7 +29,7 @@ def search() -> Search:
 
     space = {**SPACE, "sizes": Choice(values=([1, 2], None, "auto"))}
     spec = make_spec(space=space, trials=12, confirm=Confirm(top=1, seeds=1))
-    return simulate(spec, fragile, workers=2)
+    return simulate(spec, fragile, workers=2, iterations=lambda assignment: 7)
 
 
 def test_the_table_has_one_line_per_trial_with_its_exact_values(
@@ -72,7 +72,7 @@ def test_optuna_reads_the_study_with_its_states_and_intermediate_values(
     for frozen in study.trials:
         trial = mine[frozen.user_attrs["trial"]]
         assert frozen.state == expected[trial.status]
-        assert frozen.intermediate_values == {r.step: r.metrics[OBJECTIVE] for r in trial.reports}
+        assert frozen.intermediate_values == {r.epoch: r.metrics[OBJECTIVE] for r in trial.reports}
         assert frozen.params["weight"] == trial.params["weight"]
         if trial.status is not Status.FAILED:
             assert frozen.value == trial.value(OBJECTIVE)

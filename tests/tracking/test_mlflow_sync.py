@@ -29,7 +29,7 @@ from tid_tune.ledger.events import (
 from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import LogUniform
-from tid_tune.tracking.mlflow_sync import PARENT_TAG, TRIAL_TAG, Mirror, child_name
+from tid_tune.tracking.mlflow_sync import PARENT_TAG, REPORTS_TAG, TRIAL_TAG, Mirror, child_name
 from tid_tune.tracking.tracker import Tracker
 
 MAP = "coco/bbox_mAP"
@@ -289,6 +289,36 @@ def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) 
     assert run.data.params[lr] == "0.001"
     assert run.data.tags[f"now.{lr}"] == "0.002"
     assert run.data.tags["tid_tune.origin"] == "exploit t0002 at epoch 1"
+
+
+def test_the_epochs_of_a_trial_whose_batch_grows_are_all_copied(spec: SearchSpec, uri: str) -> None:
+    """It reports 12 iterations twice: after epoch 1 of 12, and after epoch 2 of 6."""
+    story: list[Event] = [
+        suggest("t0001"),
+        start("t0001"),
+        replace(report("t0001", 12, 0.1), epoch=1.0),
+        replace(report("t0001", 12, 0.2), epoch=2.0, time=14.0),
+        replace(report("t0001", 18, 0.3), epoch=3.0, time=15.0),
+    ]
+    for events in (story[:4], story):
+        made = mirror(spec, uri)
+        for event in events:
+            made.apply(event)
+    run = children(spec, uri)["t0001"]
+    assert history(uri, run, MAP) == [(1, 0.1), (2, 0.2), (3, 0.3)]
+
+
+def test_a_run_that_an_earlier_version_copied_gets_nothing_twice(
+    spec: SearchSpec, uri: str
+) -> None:
+    story = STORY[:4]
+    for events in (story, story):
+        made = mirror(spec, uri)
+        for event in events:
+            made.apply(event)
+        run = children(spec, uri)["t0001"]
+        MlflowClient(uri).delete_tag(run.info.run_id, REPORTS_TAG)
+    assert history(uri, run, MAP) == [(1, 0.1)]
 
 
 def test_a_child_is_named_by_what_differs() -> None:

@@ -288,6 +288,25 @@ def test_a_restored_trial_takes_over_a_changed_learning_rate(
         assert trial.step().metrics["train/lr"] == pytest.approx(0.002)
 
 
+@pytest.mark.parametrize(("donor", "copier"), [(2, 5), (5, 2)])
+def test_a_trial_restored_with_another_batch_size_stands_at_the_same_epoch(
+    shapes_config: Callable[..., Path], tmp_path: Path, donor: int, copier: int
+) -> None:
+    """Its reports and its learning rates are those of a trial that had this batch size always."""
+    config, batch = shapes_config(), "train_dataloader.batch_size"
+    with make(config, tmp_path, {batch: donor}, epochs=3) as trial:
+        trial.step()
+        trial.save(tmp_path / "donor.pth")
+    with make(config, tmp_path, {batch: copier}, epochs=3) as trial:
+        expected = run_to_end(trial)[1:]
+    donated = tmp_path / "donor.pth"
+    with make(config, tmp_path, {batch: copier}, epochs=3, restore_from=donated) as trial:
+        found = run_to_end(trial)
+    assert [(r.epoch, r.step) for r in found] == [(r.epoch, r.step) for r in expected]
+    rates = [[r.metrics["train/lr"] for r in reports] for reports in (found, expected)]
+    assert rates[0] == pytest.approx(rates[1])
+
+
 def test_a_checkpoint_of_weights_alone_cannot_be_restored_from(
     shapes_config: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -102,7 +102,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             self._trial = self.build(self._order)
             effective = dict(self._trial.effective())
         report = self._trial.step()
-        checkpoint = self._order.work_dir / f"step_{report.step:06d}.pth"
+        checkpoint = self._order.work_dir / checkpoint_name(report)
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
         self._trial.save(checkpoint)
         if report.done:
@@ -138,6 +138,14 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         trial, self._trial = self._trial, None
         if trial is not None:
             trial.close()
+
+
+def checkpoint_name(report: StepReport) -> str:
+    """Return the file name of the checkpoint that is written with a report.
+
+    With the epoch: where the batch size changes, another epoch may end at the same step.
+    """
+    return f"epoch_{report.epoch:g}_step_{report.step}.pth"
 
 
 def describe(error: Exception) -> IntervalFailed:

@@ -134,7 +134,7 @@ class Ended:
     cause: Cause | None = None
     epoch: float
     seconds: float = 0.0
-    """Between the last report of this run, or its start, and now: time without a result."""
+    """Since the last report of this run, or since a worker took it: time without a result."""
     of: str | None = None
     """duplicate: the trial it equals."""
 

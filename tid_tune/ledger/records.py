@@ -89,9 +89,9 @@ class Trial:
     repeated_seconds: float = 0.0
     """Spent on reports that were already there."""
     unreported_seconds: float = 0.0
-    """Between a start or report and an end of its run: what failed, was lost or interrupted."""
+    """Between a placing or report and an end of its run: what failed, was lost or interrupted."""
     active_since: float | None = None
-    """While it runs: the time of its last report in this segment, or of the segment's start."""
+    """While a worker has it: the time of its last report in this segment, or of its placing."""
     started: float | None = None
     ended: float | None = None
 
@@ -121,6 +121,14 @@ class Trial:
         """The epochs trained on the part of the data that it is trained on now."""
         last = self.last_here
         return 0.0 if last is None else last.epoch
+
+    def has_reported(self, epoch: float) -> bool:
+        """Return whether it has come as far as `epoch` before, on the data it is trained on now.
+
+        Epochs, not iterations: an epoch's length follows the batch size, which may have changed.
+        """
+        last = self.last_here
+        return last is not None and reached(last.epoch, epoch)
 
     @property
     def full_length(self) -> bool:
@@ -157,9 +165,13 @@ class Trial:
         return None if report is None else report.metrics.get(objective)
 
 
+ROUNDING = 1e-6
+"""Epochs that differ by no more than this are equal: they are quotients of iteration counts."""
+
+
 def reached(epoch: float, level: float) -> bool:
-    """Whether `epoch` is at or behind `level`, rounding errors of iteration counts aside."""
-    return epoch >= level - 1e-6
+    """Whether `epoch` is at or behind `level`, rounding errors aside."""
+    return epoch >= level - ROUNDING
 
 
 def missing_objectives(metrics: dict[str, float], objectives: Iterable[str]) -> list[str]:

@@ -128,7 +128,7 @@ class RunState:
             case Started():
                 self._start(trial, event)
             case Placed():
-                trial.node = event.node
+                trial.node, trial.active_since = event.node, event.time
             case Proved():
                 trial.effective = event.effective
             case Reported():
@@ -197,7 +197,8 @@ class RunState:
     def _start(self, trial: Trial, event: Started) -> None:
         trial.status = Status.RUNNING
         trial.segment, trial.node = event.segment, ""
-        trial.active_since = event.time
+        # It holds nothing until a worker has taken it: waiting for one is not paid for.
+        trial.active_since = None
         trial.reason, trial.cause = "", None
         trial.decision = CONTINUE
         trial.started = event.time if trial.started is None else trial.started

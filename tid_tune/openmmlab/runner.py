@@ -27,6 +27,11 @@ class ParamScheduler(Protocol):
     param_name: str
     base_values: list[float]
     """What the schedule multiplies, one a parameter group."""
+    by_epoch: bool
+    """Whether it makes a step each epoch, not each iteration."""
+
+    def step(self) -> None:
+        """Set the values of the next epoch or iteration."""
 
     def state_dict(self) -> dict[str, object]:
         """Return the state that a checkpoint holds."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tid_tune.errors import UsageError
-from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.records import ROUNDING, Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.searchfile.model import SearchSpec
 
@@ -26,6 +26,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
 
     The study is named like the search. Stopped trials are PRUNED with their value at the rung,
     failed ones FAIL, running ones are left out; lists and dicts among the values become JSON text.
+    A step is an epoch; a thousandth of one where trials report within epochs.
 
     Raises:
         UsageError: the file exists.
@@ -42,6 +43,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
         name: dist.to_optuna([t.params[name] for t in state.trials.values() if name in t.params])
         for name, dist in spec.space.items()
     }
+    unit = _steps_per_epoch(state)
     with quiet_optuna():
         study = optuna.create_study(
             storage=_storage(path),
@@ -53,7 +55,7 @@ def write_optuna(state: RunState, spec: SearchSpec, path: Path) -> None:
         )
         study.add_trials(
             [
-                _frozen(trial, spec, space)
+                _frozen(trial, spec, space, unit)
                 for trial in state.trials.values()
                 if trial.stage == "search" and trial.status not in _LEFT_OUT
             ]
@@ -73,7 +75,15 @@ def _storage(path: Path) -> RDBStorage:
     return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
 
 
-def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
+def _steps_per_epoch(state: RunState) -> int:
+    """Return what epochs are multiplied by: Optuna compares trials at steps, which are integers."""
+    epochs = [report.epoch for trial in state.trials.values() for report in trial.reports]
+    return 1 if all(abs(epoch - round(epoch)) < ROUNDING for epoch in epochs) else 1000
+
+
+def _frozen(
+    trial: Trial, spec: SearchSpec, space: Mapping[str, BaseDistribution], unit: int
+) -> FrozenTrial:
     from optuna.trial import create_trial
 
     from tid_tune.space.optuna_forms import storable
@@ -88,7 +98,7 @@ def _frozen(trial: Trial, spec: SearchSpec, space: Mapping[str, BaseDistribution
         distributions={name: space[name] for name in params},
         intermediate_values=(
             {
-                report.step: report.metrics[first]
+                round(report.epoch * unit): report.metrics[first]
                 for report in trial.reports
                 if first in report.metrics
             }

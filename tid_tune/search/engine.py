@@ -145,7 +145,7 @@ class Search:
             return self._director.next()
 
     def placed(self, trial: str, node: str) -> None:
-        """Record where a trial runs."""
+        """Record that a worker on `node` has taken a trial. The time before that costs nothing."""
         self._journal.record(Placed(trial=trial, node=node))
 
     def proved(self, trial: str, effective: Mapping[str, object]) -> None:
@@ -166,8 +166,8 @@ class Search:
 
         Args:
             trial: as assigned.
-            step: counts the report intervals of the training, from 1.
-            epoch: trained so far, from the start of the training.
+            step: iterations trained so far, in the trial's own count; only recorded.
+            epoch: trained so far, from the start of the training. Reports are compared by it.
             metrics: must hold every objective as a finite number, else the trial fails as `nan`.
             seconds: this interval took.
             images: trained in this interval.
@@ -177,8 +177,7 @@ class Search:
         if record.status is not Status.RUNNING:
             return Stop(f"{trial} has ended: {record.reason or record.status}")
         metrics = {name: float(value) for name, value in metrics.items()}
-        last = record.last_here
-        repeated = last is not None and step <= last.step
+        repeated = record.has_reported(epoch)
         decision = CONTINUE if repeated else self._decide(record, epoch, metrics, seconds)
         with self._journal.batch():
             self._journal.record(

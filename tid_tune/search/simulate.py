@@ -44,7 +44,7 @@ class _Running:
     due: float
     order: int
     assignment: Assignment = field(compare=False)
-    step: int = field(compare=False)
+    epoch: int = field(compare=False)
 
 
 @dataclass
@@ -57,6 +57,7 @@ class Simulator:
         clock: shared with the ledger.
         workers: trials that run at once.
         seconds: duration of one epoch of an assignment.
+        iterations: in one epoch of an assignment; they may follow its batch size.
     """
 
     search: Search
@@ -64,6 +65,7 @@ class Simulator:
     clock: VirtualClock
     workers: int = 1
     seconds: Callable[[Assignment], float] = lambda assignment: 60.0
+    iterations: Callable[[Assignment], int] = lambda assignment: 1
 
     def __post_init__(self) -> None:
         self._running: list[_Running] = []
@@ -92,36 +94,41 @@ class Simulator:
             if answer is FINISHED:
                 return True
             assert isinstance(answer, Assignment)
-            self._schedule(answer, answer.step)
+            self.search.placed(answer.trial, node="simulated")
+            self._schedule(answer, _epoch_of(answer.checkpoint))
         return False
 
-    def _schedule(self, assignment: Assignment, step: int) -> None:
+    def _schedule(self, assignment: Assignment, epoch: int) -> None:
         self._started += 1
         due = self.clock.now + self.seconds(assignment)
-        heapq.heappush(self._running, _Running(due, self._started, assignment, step + 1))
+        heapq.heappush(self._running, _Running(due, self._started, assignment, epoch + 1))
 
     def _report(self, run: _Running) -> None:
         assignment = run.assignment
         self.clock.now = run.due
-        epoch = float(run.step)
         try:
-            metrics = self.objective(assignment, epoch)
+            metrics = self.objective(assignment, float(run.epoch))
         except Failure as failure:
             self.search.fail(assignment.trial, failure.kind, str(failure))
             return
         decision = self.search.report(
             assignment.trial,
-            step=run.step,
-            epoch=epoch,
+            step=run.epoch * self.iterations(assignment),
+            epoch=float(run.epoch),
             metrics=metrics,
             seconds=self.seconds(assignment),
             images=100,
-            checkpoint=f"{assignment.trial}/s{assignment.segment}/{run.step}",
+            checkpoint=f"{assignment.trial}/s{assignment.segment}/{run.epoch}",
         )
-        if run.step >= assignment.epochs:
+        if run.epoch >= assignment.epochs:
             self.search.complete(assignment.trial)
         elif isinstance(decision, Continue):
-            self._schedule(assignment, run.step)
+            self._schedule(assignment, run.epoch)
+
+
+def _epoch_of(checkpoint: str | None) -> int:
+    """Return the epoch that a simulated checkpoint is of: its name ends with it."""
+    return 0 if checkpoint is None else int(checkpoint.rpartition("/")[2])
 
 
 def simulate(

@@ -31,8 +31,7 @@ from tid_tune.searchfile.model import SearchSpec
 
 RUN_TAG = "tid_tune.run"
 TRIAL_TAG = "tid_tune.trial"
-STEP_TAG = "tid_tune.step"
-FRACTION_TAG = "tid_tune.train_fraction"
+REPORTS_TAG = "tid_tune.reports"
 ORIGIN_TAG = "tid_tune.origin"
 PARENT_TAG = "mlflow.parentRunId"
 STATUS = {
@@ -56,9 +55,10 @@ class Mirror:
         self._run_id = run_id
         self._client = MlflowClient(tracking_uri=uri)
         self._children: dict[str, str] = {}
-        # The fraction of the data that a child is trained on, and the last step copied of it. Both
-        # only grow: a trial that gets more data starts its steps again.
-        self._copied: dict[str, tuple[float, int]] = {}
+        # How many reports of a child are in MLflow, and how many this mirror has read of it.
+        # No step or epoch: a trial that gets more data, or other weights, starts these again.
+        self._copied: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
         self._fractions: dict[str, float] = {}
         self._ended: set[str] = set()
         self._paused: set[str] = set()
@@ -78,8 +78,8 @@ class Mirror:
                 self._parent = run.info.run_id
                 continue
             self._children[trial] = run.info.run_id
-            tags = run.data.tags
-            self._copied[trial] = (float(tags.get(FRACTION_TAG, 0)), int(tags.get(STEP_TAG, 0)))
+            # MLflow keeps a point that is written again once: runs of earlier versions have no tag.
+            self._copied[trial] = int(run.data.tags.get(REPORTS_TAG, 0))
             if run.info.status not in OPEN:
                 self._ended.add(trial)
         if not self._parent:
@@ -124,7 +124,7 @@ class Mirror:
 
     def _suggest(self, event: Suggested) -> None:
         trial = event.trial
-        self._fractions[trial] = event.fraction
+        self._fractions[trial], self._seen[trial] = event.fraction, 0
         if trial in self._children:
             return
         tags = {
@@ -142,7 +142,7 @@ class Mirror:
             tags=tags,
         )
         self._children[trial] = run.info.run_id
-        self._copied[trial] = (0.0, 0)
+        self._copied[trial] = 0
         params = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in event.params.items()]
         if params:
             self._client.log_batch(run.info.run_id, params=params)
@@ -150,28 +150,32 @@ class Mirror:
     def _change(self, event: Changed) -> None:
         """Record other values or data of a trial as tags, since MLflow's params are final."""
         self._fractions[event.trial] = event.fraction
-        if (event.fraction, event.step) < self._copied[event.trial]:
+        if not self._is_new(event.trial):
             return
         run = self._children[event.trial]
         values = {f"now.{key}": str(value)[:PARAM_LENGTH] for key, value in event.params.items()}
         tags = {ORIGIN_TAG: event.origin[:PARAM_LENGTH], **values}
         self._client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def _position(self, event: Started | Reported) -> tuple[float, int]:
-        return self._fractions[event.trial], event.step
+    def _is_new(self, trial: str) -> bool:
+        """Whether what follows in the ledger is not in MLflow yet."""
+        return self._seen[trial] >= self._copied[trial]
 
     def _reopen(self, event: Started) -> None:
         """Continue a trial that was paused or interrupted in the run it had."""
         trial = event.trial
-        interrupted = trial in self._ended and self._position(event) >= self._copied[trial]
+        interrupted = trial in self._ended and self._is_new(trial)
         if trial in self._paused or interrupted:
             self._client.update_run(self._children[trial], status="RUNNING")
             self._paused.discard(trial)
             self._ended.discard(trial)
 
     def _report(self, event: Reported) -> None:
-        trial, position = event.trial, self._position(event)
-        if position <= self._copied[trial] or event.repeated:
+        trial = event.trial
+        if event.repeated:
+            return
+        self._seen[trial] += 1
+        if self._seen[trial] <= self._copied[trial]:
             return
         at, epoch = _milliseconds(event), round(event.epoch)
         # MLflow's charts have no use for NaN and infinities.
@@ -179,13 +183,13 @@ class Mirror:
         # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
         rungs = {f"rungs/{k}_{event.epoch:g}": values[k] for k in self._objectives(values)}
         values |= {**rungs, "seconds": event.seconds}
-        fraction, step = position
+        fraction = self._fractions[trial]
         # An epoch of a part of the data is no point of the same curve.
         part = "" if fraction == 1.0 else f"data_{fraction:.3g}/"
         metrics = [Metric(part + key, value, at, epoch) for key, value in values.items()]
-        tags = [RunTag(STEP_TAG, str(step)), RunTag(FRACTION_TAG, repr(fraction))]
+        tags = [RunTag(REPORTS_TAG, str(self._seen[trial]))]
         self._client.log_batch(self._children[trial], metrics=metrics, tags=tags)
-        self._copied[trial] = position
+        self._copied[trial] = self._seen[trial]
 
     def _objectives(self, values: Mapping[str, float]) -> list[str]:
         return [key for key in self._spec.objectives if key in values]

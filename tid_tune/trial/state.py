@@ -8,7 +8,7 @@ there; `trial` holds the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypedDict, TypeGuard, TypeVar
+from typing import NotRequired, TypedDict, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +45,8 @@ class TrialState(TypedDict):
     """Of an accumulation that has not been stepped yet, by parameter."""
     hooks: dict[str, dict[str, object]]
     """Attributes by the hook's class name."""
+    per_epoch: NotRequired[int]
+    """Iterations in an epoch. Not in older checkpoints."""
 
 
 class TrialCheckpoint(Checkpoint):
@@ -73,6 +75,7 @@ def capture(runner: TrialRunner) -> TrialCheckpoint:
             "random": [random_state()],
             "gradients": _pending_gradients(runner),
             "hooks": _hook_state(runner),
+            "per_epoch": runner.train_loop.per_epoch,
         },
     }
     runner.call_hook("before_save_checkpoint", checkpoint=checkpoint)
@@ -83,6 +86,8 @@ def apply(runner: TrialRunner, checkpoint: Checkpoint) -> None:
     """Bring a freshly assembled runner to where `capture` was called.
 
     Hyperparameters of the optimizer that the config has changed since are those of the config.
+    Where an epoch has another length now (another batch size), the same epoch is meant, not the
+    same iteration; the config's own schedule is followed to there.
 
     Raises:
         ConfigError: the checkpoint is not that of such a trial.
@@ -95,12 +100,18 @@ def apply(runner: TrialRunner, checkpoint: Checkpoint) -> None:
         runner.detector.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise ConfigError(f"the checkpoint is of another model: {error}") from error
-    runner.train_loop.resume_at(checkpoint["meta"]["iter"])
+    per_epoch = runner.train_loop.per_epoch
+    before = checkpoint["trial"].get("per_epoch", per_epoch)
+    runner.train_loop.resume_at(round(checkpoint["meta"]["iter"] * per_epoch / before))
     configured = [_hyperparameters(group) for group in runner.optim_wrapper.param_groups]
     runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
-    for scheduler, state in zip(_schedulers(runner), checkpoint["param_schedulers"], strict=True):
-        scheduler.load_state_dict(state)
-    _keep_configured(runner, configured)
+    if before == per_epoch:
+        states = checkpoint["param_schedulers"]
+        for scheduler, state in zip(_schedulers(runner), states, strict=True):
+            scheduler.load_state_dict(state)
+        _keep_configured(runner, configured)
+    else:
+        _follow_schedule(runner, configured)
     runner.optim_wrapper.initialize_count_status(runner.model, runner.iter, runner.max_iters)
     _restore_hub(runner.message_hub, checkpoint["message_hub"])
     trial = checkpoint["trial"]
@@ -142,6 +153,19 @@ def _keep_configured(runner: TrialRunner, configured: list[dict[str, object]]) -
     for scheduler in _schedulers(runner):
         initial = f"initial_{scheduler.param_name}"
         scheduler.base_values = [group[initial] for group in runner.optim_wrapper.param_groups]
+
+
+def _follow_schedule(runner: TrialRunner, configured: list[dict[str, object]]) -> None:
+    """Bring the config's schedule from its start to the iteration that the loop stands at."""
+    for group, wanted in zip(runner.optim_wrapper.param_groups, configured, strict=True):
+        group.update(wanted)
+    schedulers = _schedulers(runner)
+    for iteration in range(1, runner.iter + 1):
+        epoch_ends = iteration % runner.train_loop.per_epoch == 0
+        for by_epoch in (False, True) if epoch_ends else (False,):
+            for scheduler in schedulers:
+                if scheduler.by_epoch is by_epoch:
+                    scheduler.step()
 
 
 def _rescaled(value: float, before: object, now: object) -> object:

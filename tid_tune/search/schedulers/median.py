@@ -2,7 +2,8 @@
 
 A trial's best value so far is compared with the median of the values that other trials reported
 at the same epoch (Golovin et al., "Google Vizier", 2017; taking the best so far, a noisy report
-does not end a good trial).
+does not end a good trial). Where others report at other epochs (in iterations, with several batch
+sizes), their first report behind that epoch counts [ours].
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import bisect
 from collections.abc import Iterator
 from typing import Literal
 
-from tid_tune.ledger.records import Trial, reached
+from tid_tune.ledger.records import ROUNDING, Trial, reached
 from tid_tune.models import Count, Positive
 from tid_tune.search.decision import CONTINUE, Decision, Stop
 from tid_tune.search.schedulers.base import Scheduler
@@ -39,8 +40,8 @@ class Median(Scheduler[MedianOptions]):
 
     def __init__(self, options: MedianOptions, epochs: int, seed: int = 0) -> None:
         super().__init__(options, epochs, seed)
-        self._values: dict[float, list[float]] = {}
-        """Ascending values by epoch."""
+        self._curves: dict[str, list[tuple[float, float]]] = {}
+        """Epochs and values of each trial, in order."""
         self._best: dict[str, float] = {}
 
     @classmethod
@@ -50,7 +51,7 @@ class Median(Scheduler[MedianOptions]):
 
     def decide(self, trial: Trial, epoch: float, value: float) -> Decision:
         """Stop below the median of the others."""
-        others = self._values.get(_key(epoch), [])
+        others = self._others(trial, epoch)
         few = len(others) < self.options.min_trials
         if few or not reached(epoch, self.options.grace_epochs):
             return CONTINUE
@@ -62,7 +63,7 @@ class Median(Scheduler[MedianOptions]):
 
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
         """Add the value to those of its epoch."""
-        bisect.insort(self._values.setdefault(_key(epoch), []), value)
+        self._curves.setdefault(trial.id, []).append((epoch, value))
         self._best[trial.id] = max(value, self._best.get(trial.id, value))
 
     def ended(self, trial: Trial) -> None:
@@ -70,6 +71,12 @@ class Median(Scheduler[MedianOptions]):
         if trial.status.final:
             self._best.pop(trial.id, None)
 
-
-def _key(epoch: float) -> float:
-    return round(epoch, 6)
+    def _others(self, trial: Trial, epoch: float) -> list[float]:
+        """Return what the other trials reported first at or behind `epoch`, ascending."""
+        found = []
+        for name, curve in self._curves.items():
+            if name == trial.id or not reached(curve[-1][0], epoch):
+                continue
+            at = bisect.bisect_left(curve, epoch, key=lambda point: point[0] + ROUNDING)
+            found.append(curve[at][1])
+        return sorted(found)
