@@ -73,7 +73,8 @@ def test_a_comparison_shares_the_trials() -> None:
 def test_validating_quickly_imports_nothing_heavy() -> None:
     Path("search.yaml").write_text(ONE)
     code = (
-        "import sys; from tid_tune.cli.validate import validate; validate('search.yaml', quick=True);"
+        "import sys; from tid_tune.cli.validate import validate;"
+        "validate('search.yaml', quick=True);"
         "heavy = {'torch', 'ray', 'optuna', 'mlflow', 'mmdet', 'jsonschema'} & sys.modules.keys();"
         "sys.exit(' '.join(heavy) or None)"
     )
