@@ -29,7 +29,7 @@ DOORS = {
 
 LAYERS = (
     ("errors",),
-    ("console", "device", "files", "models", "plugins"),
+    ("console", "device", "dotted", "files", "import_path", "models", "plugins"),
     ("data", "openmmlab"),
     ("space",),
     ("detectors", "ledger"),

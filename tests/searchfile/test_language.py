@@ -72,6 +72,19 @@ def test_list_entries_are_named_by_index(space: Load) -> None:
     assert "param_scheduler.0.end" in space("param_scheduler.0.end: {integer: [10, 100]}").space
 
 
+def test_a_key_with_dots_of_its_own_is_named_in_quotes(read: Load) -> None:
+    Path("config.py").write_text(
+        Path("config.py").read_text()
+        + "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'a.b': dict(lr_mult=0.1)}))\n"
+    )
+    path = "optim_wrapper.paramwise_cfg.custom_keys.'a.b'.lr_mult"
+    text = f"{HEAD}space: {{{path}: {{uniform: [0, 1]}}, model.distillation.loss_weight: 1}}\n"
+    assert read(text).space[path] == Uniform(low=0, high=1)
+    changed = read(text, f"space.{path}.uniform=[0, 2]", "start_from=[{lr_mult: 2}]")
+    assert changed.space[path] == Uniform(low=0, high=2)
+    assert changed.start_from == ({path: 2.0},)
+
+
 def test_conditions_may_be_nested_short_and_of_several_values(space: Load) -> None:
     spec = space(
         f"{TID}.select: {{choice: [threshold, quantile]}}",

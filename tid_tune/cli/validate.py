@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tid_tune import dotted
+
 if TYPE_CHECKING:
     from tid_tune.searchfile.model import SearchSpec
     from tid_tune.space import Distribution
@@ -89,7 +91,7 @@ def _values(distribution: Distribution) -> str:
 
 def _when(distribution: Distribution) -> str:
     return ", ".join(
-        f"{path.rpartition('.')[2]} is {' or '.join(_number(value) for value in values)}"
+        f"{dotted.last(path)} is {' or '.join(_number(value) for value in values)}"
         for path, values in distribution.when.items()
     )
 

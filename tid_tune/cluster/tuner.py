@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.errors import UsageError
+from tid_tune.import_path import search_current_folder
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.model import Resources, SearchSpec
 
@@ -107,6 +108,7 @@ def load_trainable(name: str) -> type[TrialTrainable]:
     from tid_tune.cluster.trainable import TrialTrainable
 
     place, _, attribute = name.rpartition(":")
+    search_current_folder()
     try:
         module = (
             _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from tid_tune.errors import ConfigError, nearest
+from tid_tune import dotted
+from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.config_imports import import_custom_modules, is_pure_python, with_type_names
+from tid_tune.openmmlab.config_suggestions import no_such_path, places
 from tid_tune.openmmlab.setup import prepare, quiet
 
 __all__ = ["READ_BY_RUNNER", "Config", "ConfigDict", "get_value", "load_config", "set_value"]
@@ -64,8 +67,9 @@ def load_config(
     """Load the mmdet config at `path`, set `edits` in it (dotted path: value) and return it.
 
     A number in a path is a list index: `param_scheduler.0.end`. Relative file names in the config
-    keep their meaning: relative to the current folder. With `imports`, the config's
-    `custom_imports` are imported after mmdet has been prepared.
+    keep their meaning: relative to the current folder. With `imports`, mmdet is prepared and the
+    config's `custom_imports` are imported; modules of the current folder are found. In a config of
+    mmengine's pure-Python style, the types become names, as in other configs.
 
     Raises:
         ConfigError: the file cannot be read, or an edited path does not exist or has no effect.
@@ -77,110 +81,105 @@ def load_config(
         prepare()
     try:
         with quiet():
-            config = Config.fromfile(str(path), import_custom_modules=imports)
+            config = Config.fromfile(str(path), import_custom_modules=False)
+            if imports:
+                import_custom_modules(config.get("custom_imports"), path)
+            if is_pure_python(config):
+                config = with_type_names(config, imports=imports)
+    except ConfigError:
+        raise
     except Exception as error:  # a config is a program; anything may go wrong in it
         raise ConfigError(f"cannot read the config {path}: {_named(error)}") from error
-    for dotted, value in (edits or {}).items():
-        set_value(config, dotted, value)
+    for where, value in (edits or {}).items():
+        set_value(config, where, value)
     return config
 
 
-def get_value(config: Config, dotted: str) -> Any:
-    """Return the value at `dotted`.
+def get_value(config: Config, path: str) -> Any:
+    """Return the value at the dotted `path`.
 
     Raises:
         ConfigError: there is none; it names the nearest path that exists.
     """
-    node: object = config._cfg_dict
-    keys = dotted.split(".")
-    for depth, key in enumerate(keys):
-        node = _child(node, key, keys[:depth], config)
-    return node
+    return _at(config, dotted.split(path))
 
 
-def set_value(config: Config, dotted: str, value: object) -> None:
-    """Replace the value at `dotted`.
+def set_value(config: Config, path: str, value: object) -> None:
+    """Replace the value at the dotted `path`.
+
+    YAML and JSON have lists alone: where the config has a tuple, a list becomes one.
 
     Raises:
         ConfigError: there is none, or nothing but the config file itself reads it.
     """
-    keys = dotted.split(".")
+    keys = dotted.split(path)
     if len(keys) > 1 and keys[0] in config and keys[0] not in READ_BY_RUNNER:
         _refuse_helper(config, keys)
-    parent = get_value(config, ".".join(keys[:-1])) if len(keys) > 1 else config._cfg_dict
-    if ".".join(keys[:-1]) != FREE:
-        _child(parent, keys[-1], keys[:-1], config)
+    parent = _at(config, keys, len(keys) - 1)
+    current = None
+    if ".".join(keys[:-1]) != FREE or keys[-1] in parent:
+        current = _at(config, keys)
+    new = _shaped_like(current, value)
     if isinstance(parent, tuple):
-        parts = list(parent)
-        parts[int(keys[-1])] = value
-        set_value(config, ".".join(keys[:-1]), tuple(parts))
+        items = list(parent)
+        items[int(keys[-1])] = new
+        set_value(config, dotted.join(keys[:-1]), tuple(items))
     elif isinstance(parent, list):
-        parent[int(keys[-1])] = _plain(value)
+        parent[int(keys[-1])] = new
     else:
-        parent[keys[-1]] = _plain(value)
+        parent[keys[-1]] = new
 
 
-def _plain(value: object) -> object:
-    return ConfigDict(value) if isinstance(value, dict) else value
+def _at(config: Config, keys: Sequence[str], depths: int | None = None) -> Any:
+    """Return what is at the path of the first `depths` keys, or of all."""
+    node: object = config._cfg_dict
+    for depth, key in enumerate(keys[:depths]):
+        if isinstance(node, dict) and key in node:
+            node = node[key]
+        elif isinstance(node, list | tuple) and key.isdigit() and int(key) < len(node):
+            node = node[int(key)]
+        else:
+            read = {name: part for name, part in config.items() if name in READ_BY_RUNNER}
+            raise ConfigError(no_such_path(node, keys, depth, read, config.filename))
+    return node
 
 
-def _child(node: object, key: str, above: list[str], config: Config) -> object:
-    """Return `node[key]`; `above` is the path of `node`, for the error."""
-    if isinstance(node, dict) and key in node:
-        return node[key]
-    if isinstance(node, list | tuple) and key.isdigit() and int(key) < len(node):
-        return node[int(key)]
-    dotted, where = ".".join([*above, key]), ".".join(above)
-    raise ConfigError(
-        f"`{dotted}` is not in {config.filename}: {_what_is_there(node, where)}"
-        f"{_suggestion(node, key, above)}"
-    )
+def _shaped_like(current: object, value: object) -> object:
+    """Return the value with tuples where `current`, which it replaces, has tuples."""
+    if isinstance(value, Mapping):
+        before = current if isinstance(current, Mapping) else {}
+        return ConfigDict({key: _shaped_like(before.get(key), v) for key, v in value.items()})
+    if not isinstance(value, list | tuple):
+        return value
+    items = [_shaped_like(_counterpart(current, i, item), item) for i, item in enumerate(value)]
+    return tuple(items) if isinstance(current, tuple) or isinstance(value, tuple) else items
 
 
-def _what_is_there(node: object, where: str) -> str:
-    if isinstance(node, list | tuple):
-        return f"`{where}` is a list of {len(node)} entries, numbered from 0"
-    if isinstance(node, dict):
-        here = f"`{where}`" if where else "it"
-        return f"{here} has the keys {', '.join(sorted(map(str, node))) or '(none)'}"
-    return f"`{where}` is {node!r}, which has no parts"
-
-
-def _suggestion(node: object, key: str, above: list[str]) -> str:
-    if not isinstance(node, dict):
-        return f". The nearest path that exists is `{'.'.join(above)}`"
-    close = nearest(key, map(str, node))
-    if close is not None:
-        return f". Did you mean `{'.'.join([*above, close])}`?"
-    return f". The nearest path that exists is `{'.'.join(above)}`" if above else ""
+def _counterpart(current: object, index: int, item: object) -> object:
+    """Return the entry of `current` that the new entry `item` is most like; None without one."""
+    if not isinstance(current, list | tuple) or not current:
+        return None
+    same_place = current[min(index, len(current) - 1)]
+    if not isinstance(item, Mapping) or "type" not in item:
+        return same_place
+    entries = [same_place, *current]
+    alike = (e for e in entries if isinstance(e, Mapping) and e.get("type") == item["type"])
+    return next(alike, None)
 
 
 def _refuse_helper(config: Config, keys: list[str]) -> None:
     """Refuse to edit a name only the config file itself used: no trial would read the change."""
     helper = config[keys[0]]
-    places = [
-        ".".join([where, *keys[1:]])
+    found = [
+        ".".join([where, dotted.join(keys[1:])])
         for name in sorted(READ_BY_RUNNER & set(config))
-        for where in _places(config[name], name, helper)
+        for where in places(config[name], [name], helper)
     ]
-    use = f" It is in use at: {', '.join(f'`{place}`' for place in places)}." if places else ""
+    use = f" It is in use at: {', '.join(f'`{place}`' for place in found)}." if found else ""
     raise ConfigError(
-        f"`{'.'.join(keys)}`: `{keys[0]}` is only a helper of {config.filename}, copied to where "
-        f"it is used when the file is read; changing it here has no effect.{use}"
+        f"`{dotted.join(keys)}`: `{keys[0]}` is only a helper of {config.filename}, copied to "
+        f"where it is used when the file is read; changing it here has no effect.{use}"
     )
-
-
-def _places(node: object, where: str, wanted: object) -> list[str]:
-    """Return the dotted paths below `where` that hold a copy of `wanted`."""
-    if node == wanted:
-        return [where]
-    if isinstance(node, dict):
-        parts: list[tuple[object, object]] = list(node.items())
-    elif isinstance(node, list | tuple):
-        parts = list(enumerate(node))
-    else:
-        return []
-    return [found for key, part in parts for found in _places(part, f"{where}.{key}", wanted)]
 
 
 def _named(error: Exception) -> str:

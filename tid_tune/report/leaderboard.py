@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tid_tune import dotted
 from tid_tune.ledger.records import Status
 from tid_tune.results.ranking import Row
 from tid_tune.searchfile.model import SearchSpec
@@ -82,7 +83,7 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
     """Return each path's last word, or as many words as make it different from the others."""
     names: dict[str, str] = {}
     for path in paths:
-        words = path.split(".")
+        words = dotted.parts(path)
         for count in range(1, len(words) + 1):
             name = ".".join(words[-count:])
             if sum(other == path or other.endswith("." + name) for other in paths) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tid_tune import dotted
 from tid_tune.errors import suggestion
 
 
@@ -24,7 +25,7 @@ def full_name(name: str, parameters: Collection[str]) -> str:
         return found[0]
     if found:
         raise UnknownName(f"{name!r} could be {' or '.join(found)}; write more of the path")
-    shorts = {path.rpartition(".")[2]: path for path in parameters}
+    shorts = {dotted.last(path): path for path in parameters}
     known = [*parameters] if "." in name else [*shorts]
     hint = suggestion(name, known) if known else "it has none"
     raise UnknownName(f"{name!r} is not a parameter of this space; {hint}")

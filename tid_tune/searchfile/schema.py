@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from tid_tune import dotted
 from tid_tune.models import Model
 from tid_tune.searchfile.parts import DEFAULT_TYPES, Section, options_types
 from tid_tune.searchfile.points import TransferText
@@ -149,7 +150,7 @@ def _space() -> Schema:
         "description": "Dotted paths into the config, each with a distribution or a value.",
         "type": "object",
         "minProperties": 1,
-        "propertyNames": {"pattern": r"^[^\s.=]+(\.[^\s.=]+)*$", "maxLength": 300},
+        "propertyNames": {"pattern": f"^{dotted.PATH.pattern}$", "maxLength": 300},
         "properties": _options(),
         "additionalProperties": {"$ref": "#/definitions/parameter"},
     }

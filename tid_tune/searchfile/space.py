@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
+from tid_tune import dotted
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node
 from tid_tune.space import Distribution, EntryError, distribution_from_yaml
 from tid_tune.space.values import describe
-
-PATH = re.compile(r"[^\s.=]+(\.[^\s.=]+)*")
-"""A dotted path; list indices are parts like any other."""
 
 _BRACKETS = re.compile(r"\[(\d+)\]")
 
@@ -37,7 +35,11 @@ def read_space(node: Node, problems: Problems) -> dict[str, Distribution]:
 def _path_problem(path: str) -> str | None:
     """Return what is wrong with the spelling of a path, or None."""
     plain = _BRACKETS.sub(r".\1", path)
-    if plain == path and PATH.fullmatch(path):
+    if plain == path and dotted.PATH.fullmatch(path):
         return None
-    fix = f"write {plain}" if plain != path else "remove spaces, = and empty parts"
+    fix = (
+        f"write {plain}"
+        if plain != path
+        else "remove spaces, = and empty parts, and quote a key that has dots of its own: a.'b.c'.d"
+    )
     return f"not a dotted path such as optim_wrapper.optimizer.lr; {fix}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tid_tune import dotted
 from tid_tune.distill.registry import option_for
 from tid_tune.errors import ConfigError
 from tid_tune.searchfile.config import DISTILLATION
@@ -105,13 +106,13 @@ def _space_lines(space: Mapping[str, object]) -> list[str]:
 
 def _meaning(path: str) -> str:
     """Return one line about a parameter."""
-    key = path.rpartition(".")[2]
+    key = dotted.last(path)
     if path.startswith(f"{DISTILLATION}."):
         try:
             return option_for(path.removeprefix(f"{DISTILLATION}.")).doc
         except ConfigError:  # not one of ours: validate will say so
             pass
-    return PARAMETERS.get(key, f"{key} of the config's {path.rpartition('.')[0]}.")
+    return PARAMETERS.get(key, f"{key} of the config's {dotted.parent(path)}.")
 
 
 def _comment(text: str, indent: str = "") -> list[str]:

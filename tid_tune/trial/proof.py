@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tid_tune import dotted
 from tid_tune.errors import ConfigError, TrialError
 from tid_tune.openmmlab.configs import get_value
 from tid_tune.space.values import same
@@ -85,7 +86,7 @@ def _lr_scale(runner: TrialRunner) -> float:
 
 def _module_value(runner: TrialRunner, path: str) -> object:
     """Return the attribute at `path` below the model, if every step of it is an attribute."""
-    keys = path.split(".")
+    keys = dotted.split(path)
     if keys[0] != "model" or len(keys) < 3:
         return _MISSING
     node: object = runner.detector
