@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import typer
+from support.export_models import WEIGHT
 from support.search_cases import make_spec
 from typer.testing import CliRunner
 
 from tid_tune.cli.export import export, parse_size
 from tid_tune.errors import UsageError
+from tid_tune.export.best import write_best
 from tid_tune.export.runs import find_student
 from tid_tune.ledger.file import Ledger
 from tid_tune.openmmlab.checkpoints import load_state
@@ -20,73 +22,37 @@ from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import Search
 from tid_tune.space import Choice
 
-WEIGHT = "model.distillation.loss_weight"
-
-
-@pytest.fixture
-def run_folder(distilled: tuple[Path, Path], tmp_path: Path) -> Path:
-    """A finished search of two trials, values 0.1 and 0.2; best/ is not written yet."""
-    folder = tmp_path / "runs" / "demo"
-    folder.mkdir(parents=True)
-    spec = make_spec(
-        name="demo",
-        trial=distilled[0],
-        epochs=1,
-        space={WEIGHT: Choice(values=(0.5, 2.0))},
-        sampler={"type": "grid"},
-        scheduler={"type": "none"},
-        baseline=False,
-        confirm=None,
-        trials=2,
-    )
-    ledger = Ledger.open(folder / "ledger.jsonl", sync=False)
-    search = Search.open(spec, ledger)
-    for value in (0.1, 0.2):
-        work = search.next()
-        checkpoint = f"trials/{work.trial}/step_000001.pth"
-        (folder / checkpoint).parent.mkdir(parents=True)
-        shutil.copyfile(distilled[1], folder / checkpoint)
-        metrics = {"coco/bbox_mAP": value}
-        search.report(work.trial, 1, 1.0, metrics, 1.0, 8, checkpoint)
-        search.complete(work.trial)
-    ledger.close()
-    return folder
-
 
 def test_a_trial_is_found_with_its_values_and_its_result(run_folder: Path) -> None:
     first, best = find_student(RunFolder(run_folder), "t0001"), find_student(RunFolder(run_folder))
-    assert first.provenance["metrics"] == {"coco/bbox_mAP": 0.1}
-    assert best.provenance["metrics"] == {"coco/bbox_mAP": 0.2}
-    assert best.provenance["trial"] == "t0002"
+    assert first.origin.metrics == {"coco/bbox_mAP": 0.1}
+    assert best.origin.metrics == {"coco/bbox_mAP": 0.2}
+    assert best.origin.trial == "t0002"
     for found in (first, best):
         searched = {WEIGHT: found.config.model.distillation.loss_weight}
-        assert found.provenance["params"] == searched
+        assert found.origin.params == searched
         assert found.checkpoint.is_file()
 
 
-def test_the_kept_best_is_used_where_there_is_one(
-    run_folder: Path, distilled: tuple[Path, Path]
-) -> None:
-    (run_folder / "best").mkdir()
-    shutil.copyfile(distilled[0], run_folder / "best" / "config.py")
-    shutil.copyfile(distilled[1], run_folder / "best" / "checkpoint.pth")
+def test_the_kept_best_is_used_where_there_is_one(run_folder: Path) -> None:
+    run = RunFolder(run_folder)
+    write_best(run.state, run.spec, run, run.trial())
     shutil.rmtree(run_folder / "trials")
-    assert find_student(RunFolder(run_folder)).checkpoint == run_folder / "best" / "checkpoint.pth"
+    assert find_student(run).checkpoint == run_folder / "best" / "checkpoint.pth"
     with pytest.raises(UsageError, match=r"no weights of trial t0001: it was completed at epoch 1"):
-        find_student(RunFolder(run_folder), "t0001")
+        find_student(run, "t0001")
 
 
 def test_the_kept_best_of_a_search_that_went_on_to_a_better_trial_is_not_used(
     run_folder: Path,
 ) -> None:
-    (run_folder / "best").mkdir()
-    (run_folder / "best" / "config.py").write_text("model = None")
-    (run_folder / "best" / "checkpoint.pth").write_bytes(b"those of the best trial before")
-    found = find_student(RunFolder(run_folder))
-    assert found.provenance["trial"] == "t0002"
+    run = RunFolder(run_folder)
+    write_best(run.state, run.spec, run, run.trial("t0001"))
+    found = find_student(run)
+    assert found.origin.trial == "t0002"
     assert found.checkpoint == run_folder / "trials" / "t0002" / "step_000001.pth"
     searched = {WEIGHT: found.config.model.distillation.loss_weight}
-    assert found.provenance["params"] == searched
+    assert found.origin.params == searched
 
 
 def test_a_trial_without_weights_is_refused_with_what_became_of_it(
@@ -139,6 +105,7 @@ def test_the_command_writes_the_folder(run_folder: Path, tmp_path: Path) -> None
         "checkpoint.pth",
         "model.onnx",
         "run_without_ops.py",
+        "values.yaml",
         "README.md",
     }
     checkpoint: Any = load_state(out / "checkpoint.pth")

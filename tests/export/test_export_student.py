@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from support.doc_pages import blocks
 from support.export_models import DISTILLER, write_config
 
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.export import export_student
 from tid_tune.export.folder import Exported
+from tid_tune.export.origin import Origin
 from tid_tune.export.plain import plain_config
 from tid_tune.export.student import student_weights
 from tid_tune.openmmlab.checkpoints import load_state
@@ -29,7 +34,15 @@ from tid_tune.report.analysis.evaluate import evaluate_checkpoint
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
 
-PROVENANCE = {"trial": "t0003", "params": {"model.distillation.loss_weight": 2.5}}
+ORIGIN = Origin(
+    search="demo",
+    trial="t0003",
+    params={"model.distillation.loss_weight": 2.5},
+    seed=0,
+    epochs=6.0,
+    metrics={"coco/bbox_mAP": 0.5},
+    objective="coco/bbox_mAP",
+)
 BLOCKER = """
 import sys
 class NoTidTune:
@@ -43,7 +56,7 @@ sys.meta_path.insert(0, NoTidTune())
 @pytest.fixture(scope="module")
 def exported(distilled: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
     out = tmp_path_factory.mktemp("out") / "student"
-    return export_student(*distilled, out, provenance=PROVENANCE)
+    return export_student(*distilled, out, origin=ORIGIN)
 
 
 def without_tid_tune(folder: Path, *command: Any) -> subprocess.CompletedProcess[str]:
@@ -88,6 +101,50 @@ def test_mmdets_own_script_gets_the_same_map_without_tid_tune(
     assert overall["AP"] > 0.01
 
 
+def snippets(readme: str) -> list[str]:
+    """Return the programs of the section `Detect`."""
+    section = readme.split("## Detect\n")[1].split("\n## ")[0]
+    programs = re.findall(r"(?:^(?:    .*)?\n)+", section, re.MULTILINE)
+    found = [textwrap.dedent(program).strip("\n") + "\n" for program in programs]
+    return [program for program in found if program.strip()]
+
+
+def test_the_readmes_programs_detect_without_tid_tune_and_without_compiled_ops(
+    exported: Exported, digits: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(exported.readme.parent, folder)
+    shutil.copyfile(sorted((digits / "val").iterdir())[0], folder / "image.jpg")
+    plain, inferencer = snippets((folder / "README.md").read_text())
+    assert "init_detector" in plain
+    assert "DetInferencer" in inferencer
+    assert blocks("python", "docs/export.md")[0].text == inferencer
+    (folder / "plain.py").write_text(f"{plain}\nprint('SCORES', *found.scores.tolist())\n")
+    (folder / "infer.py").write_text(f"{inferencer}\nprint('SCORES', *found[0]['scores'])\n")
+    scores = []
+    for script in ("plain.py", "infer.py"):
+        result = without_tid_tune(folder, script)
+        assert result.returncode == 0, result.stderr[-3000:]
+        line = next(text for text in result.stdout.splitlines() if text.startswith("SCORES"))
+        scores.append([float(score) for score in line.split()[1:]])
+    assert len(scores[0]) > 0
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_the_line_for_missing_ops_leaves_compiled_ones_alone(
+    exported: Exported, tmp_path: Path
+) -> None:
+    (tmp_path / "mmcv").mkdir()
+    (tmp_path / "mmcv" / "__init__.py").touch()
+    (tmp_path / "mmcv" / "_ext.py").write_text("compiled = True")
+    code = (
+        f"import runpy; runpy.run_path({str(exported.launcher)!r})['install']()\n"
+        "import mmcv._ext; print(mmcv._ext.compiled)"
+    )
+    result = without_tid_tune(tmp_path, "-c", code)
+    assert result.stdout.strip() == "True", result.stderr[-3000:]
+
+
 def detections_of(rows: list[dict[str, Any]], truth: Truth) -> Detections:
     images = {image_id: index for index, image_id in enumerate(truth.image_ids)}
     labels = {int(number): index for index, number in enumerate(truth.category_ids)}
@@ -124,7 +181,7 @@ def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(
     assert state["meta"]["dataset_meta"]["classes"] == tuple("0123456789")
     told = state["meta"]["tid_tune"]
     assert told["trial"] == "t0003"
-    assert told["params"] == PROVENANCE["params"]
+    assert told["params"] == ORIGIN.params
     assert told["distillation"] == {"method": "tid", "loss_weight": 2.5}
     assert "version" in told
     assert state["meta"]["epoch"] == 6
@@ -133,6 +190,8 @@ def test_the_checkpoint_has_plain_keys_and_says_where_it_comes_from(
 def test_the_exported_student_can_be_exported_again(exported: Exported, tmp_path: Path) -> None:
     again = export_student(exported.config, exported.checkpoint, tmp_path / "again")
     assert again.config.read_text() == exported.config.read_text()
+    metas: list[Any] = [load_state(e.checkpoint)["meta"] for e in (exported, again)]
+    assert metas[0]["tid_tune"] == metas[1]["tid_tune"]
 
 
 def test_a_student_with_averaged_weights_leaves_with_those_that_were_measured(

@@ -69,6 +69,8 @@ val_evaluator = dict(type='CocoMetric', ann_file={root!r} + '/annotations/instan
 default_scope = 'mmdet'
 """
 PLAIN = "model = detector\n"
+WEIGHT = "model.distillation.loss_weight"
+"""The parameter of the searches that tests export from."""
 DISTILLER = """
 model = dict(type='Distiller', student=detector, teacher=dict(config='no/teacher.py',
     checkpoint='no/teacher.pth'), distillation=dict(method='tid', loss_weight=2.5))

@@ -45,11 +45,11 @@ def export(
         found.config,
         found.checkpoint,
         out,
-        provenance=found.provenance,
+        origin=found.origin,
         onnx=onnx,
         size=wanted,
     )
-    say(f"the student of {found.provenance['trial']}, trained with seed {found.provenance['seed']}")
+    say(f"the student of {found.origin.trial}, trained with seed {found.origin.seed}")
     for path in exported.files:
         say(f"wrote {path}")
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from tid_tune import __version__
 from tid_tune.distill.model_config import is_distiller
-from tid_tune.export import run_without_ops
-from tid_tune.export.onnx import Onnx, Size, export_onnx
+from tid_tune.export.origin import README, VALUES, Origin
 from tid_tune.export.plain import dataset_classes, plain_config
 from tid_tune.export.readme import readme
 from tid_tune.export.student import (
@@ -22,27 +21,34 @@ from tid_tune.export.student import (
     student_weights,
 )
 from tid_tune.export.transforms import input_size
-from tid_tune.files import make_folder
+from tid_tune.files import make_folder, replacing, write_text
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.setup import quiet
 
+if TYPE_CHECKING:
+    from tid_tune.export.onnx import Onnx, Size
+
+LAUNCHER = Path(__file__).with_name("run_without_ops.py")
+
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written; `onnx` if asked for."""
+    """What was written; `onnx` if asked for, `values` if the student comes from a search."""
 
     config: Path
     checkpoint: Path
     launcher: Path
     readme: Path
-    onnx: Onnx | None
+    values: Path | None = None
+    onnx: Onnx | None = None
 
     @property
     def files(self) -> list[Path]:
         """All files, for telling the user."""
-        graph = [self.onnx.path] if self.onnx else []
-        return [self.config, self.checkpoint, *graph, self.launcher, self.readme]
+        graph = self.onnx.path if self.onnx else None
+        files = (self.config, self.checkpoint, graph, self.launcher, self.values, self.readme)
+        return [path for path in files if path is not None]
 
 
 def export_student(
@@ -50,18 +56,17 @@ def export_student(
     state: Mapping[str, object] | Path,
     out: Path,
     *,
-    provenance: Mapping[str, object] | None = None,
+    origin: Origin | None = None,
     onnx: bool = False,
     size: Size | None = None,
 ) -> Exported:
-    """Write config.py, checkpoint.pth, README.md and a launcher, and model.onnx on demand.
+    """Write what `write_student` writes, after a check that weights and config fit.
 
     Args:
         config: an mmdet config; of a Distiller, its student is exported.
         state: a checkpoint or its path, with plain or `student.*` weights.
         out: the folder; files of these names in it are replaced.
-        provenance: where the student comes from (searched values, metrics); plain data, kept in
-            the checkpoint's `meta`.
+        origin: the trial that the student comes from.
         onnx: also write the ONNX graph.
         size: height and width of the graph's input; default: from the config's test pipeline.
 
@@ -70,25 +75,56 @@ def export_student(
             ONNX form here.
         UsageError: `out` cannot be made, or the package `onnx` is missing.
     """
+    from tid_tune.export.onnx import export_onnx
+
     source = as_config(config)
     loaded = state if isinstance(state, Mapping) else load_state(state)
     named = "the checkpoint" if isinstance(state, Mapping) else str(state)
-    plain, weights = plain_config(source), student_weights(loaded)
-    detector = build_student(plain, weights, named=named)
+    plain = plain_config(source)
+    detector = build_student(plain, student_weights(loaded), named=named)
     make_folder(out, "out")
     graph = None
     if onnx:
         graph = export_onnx(detector, out / "model.onnx", size or input_size(plain))
-    with quiet():
-        plain.dump(out / "config.py")
-    before = checkpoint_meta(loaded)
-    classes = _classes(source, before)
-    meta = _meta(source, before, classes, provenance or {})
-    save_state({"meta": meta, "state_dict": _cpu(weights)}, out / "checkpoint.pth")
-    launcher = out / "run_without_ops.py"
-    shutil.copyfile(run_without_ops.__file__, launcher)
-    (out / "README.md").write_text(readme(plain, classes, graph), encoding="utf-8")
-    return Exported(out / "config.py", out / "checkpoint.pth", launcher, out / "README.md", graph)
+    return write_student(source, loaded, out, origin=origin, graph=graph)
+
+
+def write_student(
+    config: Config,
+    state: Mapping[str, object],
+    out: Path,
+    *,
+    origin: Origin | None = None,
+    graph: Onnx | None = None,
+) -> Exported:
+    """Write config.py, checkpoint.pth, a launcher, values.yaml of a trial, and README.md last.
+
+    Needs no mmdet: the model is not built. The arguments are those of `export_student`; `graph` is
+    what was written beside them.
+
+    Raises:
+        ConfigError: something in the config needs tid_tune.
+    """
+    plain, before = plain_config(config), checkpoint_meta(state)
+    classes = _classes(config, before)
+    meta = _meta(config, before, classes, origin)
+    written = Exported(
+        out / "config.py",
+        out / "checkpoint.pth",
+        out / "run_without_ops.py",
+        out / README,
+        out / VALUES if origin else None,
+        graph,
+    )
+    written.readme.unlink(missing_ok=True)
+    save_state({"meta": meta, "state_dict": _cpu(student_weights(state))}, written.checkpoint)
+    with quiet(), replacing(written.config) as partial:
+        plain.dump(partial)
+    write_text(written.launcher, LAUNCHER.read_text(encoding="utf-8"))
+    if origin is not None and written.values is not None:
+        write_text(written.values, origin.values())
+    write_text(written.readme, readme(plain, classes, graph, origin))
+    return written
 
 
 def _cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -106,10 +142,12 @@ def _meta(
     source: Config,
     before: Mapping[str, object],
     classes: tuple[str, ...],
-    provenance: Mapping[str, object],
+    origin: Origin | None,
 ) -> dict[str, object]:
     """Return the checkpoint's `meta`: mmdet reads `dataset_meta`, people read the rest."""
-    ours: dict[str, object] = {"version": __version__, **provenance}
+    known = before.get("tid_tune")  # an exported student is exported again
+    ours: dict[str, object] = dict(known) if isinstance(known, Mapping) else {}
+    ours |= {"version": __version__, **(origin.as_meta() if origin else {})}
     if is_distiller(source.get("model")):
         ours["distillation"] = dict(source.model.get("distillation") or {})
     kept = {name: before[name] for name in ("epoch", "iter", "seed") if name in before}

@@ -17,6 +17,13 @@ OURS = "tid_tune"
 _OF_ONE_RUN = frozenset(("experiment_name", "launcher", "load_from", "resume", "work_dir"))
 """What belongs to a run that is over."""
 
+_VISUALIZER: Parts = {
+    "type": "DetLocalVisualizer",
+    "vis_backends": [{"type": "LocalVisBackend"}],
+    "name": "visualizer",
+}
+"""mmdet's own: its DetInferencer needs one, a trial does not."""
+
 _LOOPS = (
     ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "auto_scale_lr"),
     ("val_dataloader", "val_cfg", "val_evaluator"),
@@ -30,7 +37,8 @@ def plain_config(config: Config) -> Config:
 
     Relative paths keep their meaning: relative to the current folder. What the original only used
     while it was read is left out, and so is what refers to the run. Where the original has no test
-    split, the validation split is the test split, since mmdet's test script needs one.
+    split, the validation split is the test split, since mmdet's test script needs one; where it has
+    no visualizer, it gets mmdet's.
 
     Raises:
         ConfigError: something left in the config needs tid_tune.
@@ -43,6 +51,8 @@ def plain_config(config: Config) -> Config:
     kept["model"] = _without_downloads(student_model(config))
     kept.pop("data_preprocessor", None)  # is in the model
     kept.setdefault("default_scope", "mmdet")
+    if not kept.get("visualizer"):
+        kept["visualizer"] = copy.deepcopy(_VISUALIZER)
     _drop_our_imports(kept)
     _drop_our_hooks(kept)
     if not kept.get("test_dataloader"):
@@ -115,12 +125,10 @@ def _drop_our_imports(kept: Parts) -> None:
 
 
 def _drop_our_hooks(kept: Parts) -> None:
-    from tid_tune.openmmlab.registries import HOOKS
-
     def ours(hook: object) -> bool:
-        name = hook.get("type") if isinstance(hook, Mapping) else None
-        found = HOOKS.get(name) if isinstance(name, str) else name
-        return getattr(found, "__module__", "").split(".")[0] == OURS
+        kind = hook.get("type") if isinstance(hook, Mapping) else hook
+        name = kind if isinstance(kind, str) else getattr(kind, "__module__", "")
+        return name.split(".")[0] == OURS
 
     hooks = [hook for hook in kept.pop("custom_hooks", None) or () if not ours(hook)]
     if hooks:

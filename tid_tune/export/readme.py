@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tid_tune.export.onnx import Onnx
+from tid_tune.export.origin import VALUES, Origin
 from tid_tune.export.transforms import Preprocessing, Resizing, find_resizing, preprocessing
 from tid_tune.openmmlab.configs import Config
+from tid_tune.searchfile.checks.data import leaf_datasets
+
+if TYPE_CHECKING:
+    from tid_tune.export.onnx import Onnx
 
 _HEAD = """\
 # {model}, {count} classes
@@ -17,28 +23,47 @@ A detector for mmdet; nothing here needs the tool that trained it.
 |---|---|
 | `config.py` | an ordinary mmdet config; its data paths are relative to the current folder |
 | `checkpoint.pth` | the weights; `meta` has the class names and where the weights come from |
-{graph_row}| `run_without_ops.py` | only for an mmcv without compiled ops, see below |
+{rows}| `run_without_ops.py` | only for an mmcv without compiled ops, see below |
 
 Classes, by label from 0: {classes}
+{data}
+"""
+
+_USE = """\
+## Detect
+
+In this folder:
+
+    import runpy
+
+    runpy.run_path("run_without_ops.py")["install"]()
+    from mmdet.apis import inference_detector, init_detector
+
+    detector = init_detector("config.py", "checkpoint.pth", device="cpu")
+    found = inference_detector(detector, "image.jpg").pred_instances
+
+The line with `run_without_ops.py` is for an mmcv without its compiled ops (`mmcv._ext`), with which
+mmdet cannot be imported: it gives mmcv torchvision's non-maximum suppression. It must come before
+mmdet is imported. Where mmcv has its ops, it changes nothing. mmdet's `DetInferencer` runs the same
+way:
+
+    import runpy
+
+    runpy.run_path("run_without_ops.py")["install"]()
+    from mmdet.apis import DetInferencer
+
+    detect = DetInferencer("config.py", "checkpoint.pth", device="cpu")
+    found = detect("image.jpg", no_save_vis=True)["predictions"]
 
 ## Evaluate
 
 From the folder that the data's paths are relative to, with EXPORT for this folder:
 
     TEST=$(python -c "import mmdet, os; print(os.path.dirname(mmdet.__file__))")/.mim/tools/test.py
-    python $TEST EXPORT/config.py EXPORT/checkpoint.pth
-
-(In a source checkout of mmdet the script is `tools/test.py`.) Where mmcv was installed without its
-compiled ops, put the launcher before the script; it lends mmcv torchvision's non-maximum
-suppression:
-
     python EXPORT/run_without_ops.py $TEST EXPORT/config.py EXPORT/checkpoint.pth
 
-## Detect
-
-    from mmdet.apis import inference_detector, init_detector
-    detector = init_detector("EXPORT/config.py", "EXPORT/checkpoint.pth", device="cpu")
-    found = inference_detector(detector, "image.jpg").pred_instances
+(In a source checkout of mmdet the script is `tools/test.py`.) Where mmcv has its compiled ops, the
+script can also be run without `run_without_ops.py` before it.
 
 ## Input
 
@@ -68,22 +93,47 @@ _UPRIGHT = """
 _FACTOR = "- Output `centerness`, float32 [N, P]: how near the point is to an object's center.\n"
 
 
-def readme(config: Config, classes: Sequence[str], graph: Onnx | None) -> str:
-    """Return the text: how to evaluate and run the model, and what goes in and comes out."""
+def readme(
+    config: Config, classes: Sequence[str], graph: Onnx | None, origin: Origin | None = None
+) -> str:
+    """Return the text: what the model is, how to run it, and what goes in and comes out."""
     settings, head = preprocessing(config), config.model.get("bbox_head") or {}
     names = ", ".join(map(str, classes)) or "as in the data's annotations"
-    text = _HEAD.format(
+    rows = {
+        "| `model.onnx` | the network as a graph, see below |\n": graph,
+        f"| `{VALUES}` | the searched values |\n": origin,
+    }
+    head_text = _HEAD.format(
         model=config.model.type,
         count=len(classes) or head.get("num_classes", "unnamed"),
         classes=names,
-        graph_row="| `model.onnx` | the network as a graph, see below |\n" if graph else "",
+        rows="".join(row for row, known in rows.items() if known is not None),
+        data=_data_text(config),
+    )
+    use = _USE.format(
         resizing=_resizing_text(find_resizing(config)),
         channels="RGB" if settings.get("bgr_to_rgb") else "BGR",
         normalization=_normalization(settings),
         pad_value=settings.get("pad_value", 0),
         divisor=settings.get("pad_size_divisor", 1),
     )
-    return text if graph is None else text + _graph_text(config, graph)
+    parts = [head_text, f"{origin.card()}\n" if origin else "", use]
+    return "".join(parts) + ("" if graph is None else _graph_text(config, graph))
+
+
+def _data_text(config: Config) -> str:
+    """Return a line for each split with its annotation files; nothing where there are none."""
+    lines = []
+    for split, name in (("train", "Training"), ("val", "Validation")):
+        datasets = leaf_datasets((config.get(f"{split}_dataloader") or {}).get("dataset"))
+        files = [
+            str(Path(str(dataset.get("data_root") or "")) / str(dataset["ann_file"]))
+            for dataset in datasets
+            if dataset.get("ann_file")
+        ]
+        if files:
+            lines.append(f"\n{name} data: " + ", ".join(f"`{file}`" for file in files) + "\n")
+    return "".join(lines)
 
 
 def _resizing_text(resizing: Resizing | None) -> str:

@@ -1,4 +1,7 @@
-"""Run a Python script that uses mmdet where mmcv was installed without its compiled ops.
+"""Use mmdet where mmcv was installed without its compiled ops: in a program, or around a script.
+
+    import runpy
+    runpy.run_path("run_without_ops.py")["install"]()  # before mmdet is imported
 
     python run_without_ops.py SCRIPT [ARGUMENTS...]
 
@@ -52,7 +55,7 @@ class Ops(types.ModuleType):
 
 
 def install() -> None:
-    """Give mmcv the stand-in, unless it has its own ops."""
+    """Give mmcv the stand-in, unless it has its own ops. Call it before mmdet is imported."""
     if NAME not in sys.modules and importlib.util.find_spec(NAME) is None:
         sys.modules[NAME] = Ops()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import filecmp
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune.errors import UsageError
+from tid_tune.export.origin import Origin, is_written, origin_of
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.openmmlab.configs import Config, load_config
 from tid_tune.results.run_folder import BEST, RunFolder
@@ -15,11 +14,11 @@ from tid_tune.results.run_folder import BEST, RunFolder
 
 @dataclass(frozen=True)
 class Found:
-    """A trial's resolved config, its checkpoint, and what is known of it as plain data."""
+    """A trial's resolved config, its checkpoint, and where they come from."""
 
     config: Config
     checkpoint: Path
-    provenance: Mapping[str, object]
+    origin: Origin
 
 
 def find_student(run: RunFolder, trial: str = BEST) -> Found:
@@ -30,25 +29,15 @@ def find_student(run: RunFolder, trial: str = BEST) -> Found:
         ConfigError: the trial's config cannot be read any more.
     """
     chosen = run.trial(trial)
-    provenance = _provenance(run, chosen)
+    origin = origin_of(run.state, run.spec, chosen)
+    # best/ is written at the end of a command: a search that was killed, or still runs, may have a
+    # better trial since.
+    if trial == BEST and is_written(run.best, origin):
+        return Found(load_config(run.best / "config.py"), run.best / "checkpoint.pth", origin)
     own = run.checkpoint(chosen)
-    kept = run.best / "checkpoint.pth"
-    if trial == BEST and _is_of(kept, own):
-        return Found(load_config(run.best / "config.py"), kept, provenance)
     if own is None:
         raise UsageError(f"{run.path} has no weights of trial {chosen.id}: {_why_none(chosen)}")
-    return Found(load_config(run.spec.trial, chosen.edits), own, provenance)
-
-
-def _is_of(kept: Path, own: Path | None) -> bool:
-    """Return whether best/ has this trial's weights.
-
-    It is written at the end of a command: a search that was killed, or still runs, may have a
-    better trial since.
-    """
-    if not kept.is_file():
-        return False
-    return own is None or filecmp.cmp(kept, own, shallow=False)
+    return Found(load_config(run.spec.trial, chosen.edits), own, origin)
 
 
 def _why_none(trial: Trial) -> str:
@@ -62,14 +51,3 @@ def _why_none(trial: Trial) -> str:
         f"it was {trial.status.value} {early}at epoch {trial.epoch:g}, and checkpoints are kept of "
         "baselines, confirmations and the best trials of full length only"
     )
-
-
-def _provenance(run: RunFolder, trial: Trial) -> dict[str, object]:
-    return {
-        "search": run.name,
-        "trial": trial.id,
-        "params": dict(trial.params),
-        "seed": trial.seed,
-        "epochs": trial.epoch,
-        "metrics": dict(trial.last.metrics) if trial.last else {},
-    }

@@ -9,14 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
-from tid_tune.device import pick_device
 from tid_tune.distill.model_config import student_config
 from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_into, load_state, load_weights
 from tid_tune.openmmlab.configs import Config, ConfigDict, load_config
 from tid_tune.openmmlab.detector_types import Detector
-from tid_tune.openmmlab.models import build_detector, revert_sync_batchnorm
 from tid_tune.openmmlab.setup import quiet
 
 _PARALLEL = "module."
@@ -86,6 +84,10 @@ def build_student(
         ConfigError: they do not fit the model.
         UsageError: there is no such device.
     """
+    # Here, not above: writing a student needs no mmdet, whose import takes many seconds.
+    from tid_tune.device import pick_device
+    from tid_tune.openmmlab.models import build_detector, revert_sync_batchnorm
+
     try:
         with quiet():
             built = build_detector(student_model(config))

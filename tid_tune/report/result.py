@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 
 from rich.table import Table
 
 from tid_tune import console
-from tid_tune.files import replacing
+from tid_tune.errors import TidTuneError
+from tid_tune.export.best import write_best
+from tid_tune.export.origin import README, VALUES
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.confirmation import confirmation_table, verdict_text
@@ -47,6 +48,8 @@ class Result:
     failed: str
     ended: str
     """What ended the search, unless all its trials are done; empty while it goes on."""
+    unwritten: str
+    """Why best/ does not hold the best student; empty if it does."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -62,11 +65,11 @@ class Result:
 
     @property
     def artifacts(self) -> list[str]:
-        """Files of the run folder that go with the parent run."""
+        """Files and folders of the run folder that go with the parent run."""
         run = self.run
-        texts = (run.leaderboard_text, run.confirmation_text, run.picture)
-        files = (*texts, run.best / "config.py", run.best / "checkpoint.pth")
-        return [str(path) for path in files if path.is_file()]
+        best = () if self.unwritten else (run.best,)
+        paths = (run.leaderboard_text, run.confirmation_text, run.picture, *best)
+        return [str(path) for path in paths if path.exists()]
 
     def show(self, seconds: float) -> None:
         """Print the leaderboard and what to open next."""
@@ -96,13 +99,25 @@ class Result:
                     f"  warning: the untuned {row.label} ({row.trial}) score higher; "
                     "the search did not improve on them"
                 )
-        best = console.shown_path(self.run.best)
-        console.say(f"  student      {best}/checkpoint.pth with {best}/config.py")
+        self._show_student()
         console.say(f"  picture      {console.shown_path(self.run.picture)}")
         tracking = self.spec.tracking
         if tracking.enabled:
             here = "mlflow ui   (in this folder, then open the address it prints)"
             console.say(f"  curves       {tracking.uri or here}")
+
+    def _show_student(self) -> None:
+        """Print where the best student is, and what else can be had of it."""
+        run, best = console.shown_path(self.run.path), console.shown_path(self.run.best)
+        if self.unwritten:
+            console.say(f"  warning: the student is not in {best}: {self.unwritten}")
+            return
+        if not (self.run.best / README).is_file():  # what a trainable of the user's own has saved
+            console.say(f"  student      {best}/checkpoint.pth with {best}/config.py")
+            return
+        console.say(f"  student      {best}: plain mmdet config and weights; see its {README}")
+        console.say(f"  values       {best}/{VALUES}: to paste or name in `start_from`")
+        console.say(f"  ONNX         tid-tune export {run} --out DIR --onnx")
 
     def _unbeaten(self) -> list[Row]:
         """Return the baselines that rank before the best trial."""
@@ -114,6 +129,7 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
     """Write the tables, the picture and best/ into the run folder."""
     rows = leaderboard(state, spec)
     winner, best = winning_trial(state, spec), winning_row(rows, state, spec)
+    unwritten = "" if winner is None else _keep_best(state, spec, run, winner)
     held = devices(spec.resources)
     cost = total_cost(trial_cost(trial) for trial in state.trials.values())
     result = Result(
@@ -129,6 +145,7 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
         judged=judge(state, spec),
         failed="" if best is not None else _why_nothing(rows),
         ended="" if state.closed in (None, ALL_DONE) else f"ended: {state.closed}",
+        unwritten=unwritten,
     )
     table = leaderboard_table(rows, spec, width=200)
     run.leaderboard_text.write_text(to_text(table), encoding="utf-8")
@@ -146,8 +163,6 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
             maximize=spec.sign > 0,
             title=spec.name,
         )
-    if winner is not None:
-        keep_best(winner, spec, run)
     return result
 
 
@@ -196,18 +211,20 @@ def ended_trials(state: RunState, objective: str, held: float) -> list[EndedTria
     return points
 
 
-def keep_best(winner: Trial, spec: SearchSpec, run: RunFolder) -> None:
-    """Put the winner's last checkpoint and its resolved config into the run folder's best/."""
-    from tid_tune.openmmlab.configs import load_config
+def _keep_best(state: RunState, spec: SearchSpec, run: RunFolder, winner: Trial) -> str:
+    """Write best/; return why that failed, or nothing.
 
-    source = run.checkpoint(winner)
-    if source is None:
-        return
-    config = load_config(spec.trial, winner.edits, imports=False)
-    with replacing(run.best / "checkpoint.pth") as partial:
-        shutil.copyfile(source, partial)
-    with replacing(run.best / "config.py") as partial:
-        config.dump(partial)
+    Whatever goes wrong here, in a config that is a program, in torch, or for want of space, must
+    not cost the result of the search.
+    """
+    try:
+        write_best(state, spec, run, winner)
+    except Exception as error:
+        kind = "" if isinstance(error, TidTuneError) else f"{type(error).__name__}: "
+        source = run.checkpoint(winner)
+        kept = "" if source is None else f" The weights are kept in {console.shown_path(source)}."
+        return f"{kind}{error}{kept} The same command tries again."
+    return ""
 
 
 def _why_nothing(rows: list[Row]) -> str:

@@ -53,7 +53,7 @@ def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
     rest = [t for t in chosen if t.status is not Status.COMPLETED]
     rest.sort(key=lambda trial: (-_length(trial), *order(trial, spec)))
     front = pareto_front(full, spec)
-    baselines = [t for t in state.trials.values() if t.stage != "search" and t.label == "none"]
+    baselines = undistilled(state)
     rows = []
     for rank, trial in enumerate([*full, *rest], start=1):
         ranked = rank if trial.status is Status.COMPLETED else None
@@ -109,6 +109,11 @@ def pareto_front(trials: Iterable[Trial], spec: SearchSpec) -> set[str]:
     ).reshape(len(trials), len(signs))
     front = non_dominated(points)
     return {trial.id for trial, best in zip(trials, front, strict=True) if best}
+
+
+def undistilled(state: RunState) -> list[Trial]:
+    """Return the trainings of the student alone, which gains are measured against."""
+    return [t for t in state.trials.values() if t.stage != "search" and t.label == "none"]
 
 
 def gain_over_baseline(trial: Trial, baselines: Iterable[Trial], spec: SearchSpec) -> float | None:

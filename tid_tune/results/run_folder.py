@@ -34,7 +34,7 @@ class RunFolder:
         self.trials = self.path / "trials"
         """One folder a trial, with its checkpoints."""
         self.best = self.path / BEST
-        """The winner's `checkpoint.pth` and `config.py`."""
+        """The winner's student: `config.py`, `checkpoint.pth`, `README.md`, `values.yaml`."""
         self.leaderboard_text = self.path / "leaderboard.txt"
         self.confirmation_text = self.path / "confirmation.txt"
         self.picture = self.path / "best_so_far.png"

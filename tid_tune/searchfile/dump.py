@@ -14,10 +14,10 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 def dump(spec: SearchSpec) -> str:
     """Return the spec as YAML, one line per field and parameter; paths are absolute."""
-    lines = [f"{key}: {_text(value)}" for key, value in _fields(spec).items()]
+    lines = [f"{key}: {yaml_text(value)}" for key, value in _fields(spec).items()]
     lines.append("space:")
     for path, distribution in spec.space.items():
-        lines.append(f"  {_text(path)}: {_text(distribution_fields(distribution))}")
+        lines.append(f"  {yaml_text(path)}: {yaml_text(distribution_fields(distribution))}")
     return "\n".join(lines) + "\n"
 
 
@@ -70,7 +70,7 @@ def _section(section: Model) -> dict[str, object]:
     return section.model_dump(mode="json", exclude_none=True)
 
 
-def _text(value: object) -> str:
+def yaml_text(value: object) -> str:
     """Return JSON, which is YAML once the characters that YAML does not print are escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

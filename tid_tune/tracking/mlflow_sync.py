@@ -11,6 +11,7 @@ import io
 import math
 import time
 from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -212,12 +213,15 @@ class Mirror:
         self._client.set_terminated(self._parent, "FAILED" if self._failed else "FINISHED")
 
     def log_result(self, metrics: Mapping[str, float], artifacts: Iterable[str]) -> None:
-        """Write the search's own figures and files to the parent run."""
+        """Write the search's own figures, files and folders to the parent run."""
         at = int(time.time() * 1000)
         values = [Metric(key, value, at, 0) for key, value in metrics.items()]
         self._client.log_batch(self._parent, metrics=values)
-        for path in artifacts:
-            self._client.log_artifact(self._parent, path)
+        for path in map(Path, artifacts):
+            if path.is_dir():
+                self._client.log_artifacts(self._parent, str(path), artifact_path=path.name)
+            else:
+                self._client.log_artifact(self._parent, str(path))
 
 
 def child_name(event: Suggested, fixed: Container[str] = ()) -> str:
