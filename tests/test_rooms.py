@@ -28,7 +28,7 @@ DOORS = {
 """The one folder that imports each of these packages."""
 
 LAYERS = (
-    ("errors",),
+    ("errors", "words"),
     ("console", "device", "dotted", "files", "import_path", "models", "plugins"),
     ("data", "openmmlab"),
     ("space",),

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
-from support.search_cases import make_spec, report, sampler_of, scheduler_of, start
+from support.search_cases import (
+    learning_curve,
+    make_spec,
+    report,
+    sampler_of,
+    scheduler_of,
+    start,
+)
 
 from tid_tune.ledger.file import Ledger
-from tid_tune.results.costs import trial_cost
+from tid_tune.ledger.records import Status
+from tid_tune.report.overview import run_row
+from tid_tune.report.progress import Progress, View
+from tid_tune.report.result import write_result
+from tid_tune.results.costs import cost_rows, run_cost, trial_cost
+from tid_tune.results.run_folder import RunFolder
+from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
-from tid_tune.search.simulate import VirtualClock
+from tid_tune.search.simulate import Failure, Simulator, VirtualClock
+from tid_tune.searchfile.model import Confirm, Tracking
 
 
 @pytest.fixture
@@ -57,3 +74,54 @@ def test_a_continued_trial_is_not_paid_for_while_it_waits_again(
     clock.now += 3600
     search.interrupt(again.trial)
     assert search.spent.seconds == 1 + 7
+
+
+def fragile(assignment: Assignment, epoch: float) -> dict[str, float]:
+    """One trial loses its node, one fails."""
+    if assignment.trial == "t0005" and assignment.segment == 0:
+        raise Failure("lost", "node gone")
+    if assignment.trial == "t0004" and epoch >= 2:
+        raise Failure("oom", "out of memory")
+    return learning_curve(assignment, epoch)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        scheduler_of("asha"),
+        scheduler_of("hyperband", fidelity="data"),
+        scheduler_of("pbt", quantile=0.5),
+    ],
+    ids=lambda scheduler: scheduler.type,
+)
+def test_progress_summary_status_and_list_show_one_cost(
+    scheduler: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    point = {"weight": 1.0, "threshold": 0.5, "select": "threshold"}
+    spec = make_spec(
+        epochs=4,
+        trials=6,
+        scheduler=scheduler,
+        start_from=(point, point),
+        confirm=Confirm(top=1, seeds=2),
+        tracking=Tracking(enabled=False),
+    )
+    clock, run = VirtualClock(), RunFolder(tmp_path / "run")
+    with Ledger.open(run.ledger, sync=False, clock=clock) as ledger:
+        search = Search.open(spec, ledger)
+        with View(Progress(search, 20), lambda: 2) as view:
+            search.observe(view)
+            Simulator(search, fragile, clock, workers=2).run()
+        last_line = capsys.readouterr().out.splitlines()[-1]
+        write_result(search.state, spec, run).show(seconds=1)
+    summary = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("test: "))
+    cost = run_cost(run.state)
+    assert Status.DUPLICATE in {trial.status for trial in run.state.trials.values()}
+    assert (search.spent.trials, search.spent.images) == (cost.trials, cost.images)
+    assert search.spent.seconds == pytest.approx(cost.seconds)
+    shown = f"{cost.epochs:g} epochs, {cost.seconds / 3600:.2f} CPU-hours"
+    assert shown in last_line
+    assert f"{cost.trials} trials, {shown}" in summary
+    everything = cost_rows(run.state, spec)[-1]
+    assert (everything.trials, everything.epochs) == (cost.trials, cost.epochs)
+    assert run_row(run).trials == cost.trials

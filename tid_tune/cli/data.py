@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune.console import say
+from tid_tune.words import counted
 
 if TYPE_CHECKING:
     from tid_tune.data.divide import Division
@@ -99,7 +100,7 @@ def _show(division: Division) -> None:
         say(line.rstrip())
     written = [part for part in division.parts if part.written]
     for part in written:
-        say(f"wrote {part.path}: {part.images} images")
+        say(f"wrote {part.path}: {counted(part.images, 'image')}")
     if not written:
         say("nothing to do: all files exist already with this content")
 
@@ -129,7 +130,7 @@ def voc_to_coco(
     text = json.dumps(to_coco(table)) + "\n"
     if is_new(out, text):
         write_file(out, text)
-    say(f"{out}: {len(table.files)} images, {len(table.boxes)} boxes")
+    say(f"{out}: {counted(len(table.files), 'image')}, {counted(len(table.boxes), 'box')}")
     say("image files are relative to the VOCdevkit folder (data_prefix)")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune.console import progress, say
+from tid_tune.words import counted
 
 if TYPE_CHECKING:
     from tid_tune.trial.training import TrainingRecord
@@ -50,7 +51,8 @@ def train(
     except KeyboardInterrupt:
         say(f"stopped; the same command continues after the last complete epoch in {folder}")
         raise typer.Exit(130) from None
-    result = f"{_summary(record.metrics)} after {record.epochs} epochs in {record.seconds:.0f} s"
+    length = counted(record.epochs, "epoch")
+    result = f"{_summary(record.metrics)} after {length} in {record.seconds:.0f} s"
     if trained:
         say(f"{result}; weights in {folder / training.CHECKPOINT}")
     else:

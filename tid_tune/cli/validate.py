@@ -50,10 +50,11 @@ def show_spec(spec: SearchSpec) -> None:
     from tid_tune.console import say
     from tid_tune.search.stages.plan import stages
     from tid_tune.searchfile.merge import shown_path
+    from tid_tune.words import counted
 
     searched = sum(not distribution.is_fixed for distribution in spec.space.values())
-    noun = "parameter" if searched == 1 else "parameters"
-    say(f"{spec.name}: valid; {searched} searched {noun} of {shown_path(spec.trial)}")
+    parameters = counted(searched, "searched parameter")
+    say(f"{spec.name}: valid; {parameters} of {shown_path(spec.trial)}")
     say()
     _print_columns(("parameter", "values", "when"), _space_rows(spec))
     for constraint in spec.require:

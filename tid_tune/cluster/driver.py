@@ -23,6 +23,7 @@ from tid_tune.search.stages.budget import BudgetGuard
 from tid_tune.search.stages.plan import stages
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.tracking.tracker import Tracker, tracking_uri
+from tid_tune.words import counted
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,11 @@ def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:
     counts = ", ".join(f"{stage.name} {stage.trainings}" for stage in plan)
     epochs = sum(stage.epochs for stage in plan)
     affordable = BudgetGuard(spec, 0).room(Cost(), wall_seconds=0.0, workers=concurrent)
-    most = f"{epochs:g} epochs" if epochs <= affordable else f"{affordable:g} epochs (the budget)"
+    most = counted(min(epochs, affordable), "epoch")
+    most += "" if epochs <= affordable else " (the budget)"
     place = shown_path(run.path)
-    say(f"{spec.name}: {counts} trainings, at most {most}, {concurrent} at a time")
+    trainings = counted(sum(stage.trainings for stage in plan), "training")
+    say(f"{spec.name}: {trainings} ({counts}), at most {most}, {concurrent} at a time")
     say(f"  in {place}; from another shell: tid-tune status {place}. Ctrl-C ends it cleanly.")
 
 

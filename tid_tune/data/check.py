@@ -16,6 +16,7 @@ from tid_tune.data.layouts import CocoSplit, VocYear, find_dataset
 from tid_tune.data.table import Table
 from tid_tune.data.voc import likely_classes, read_image_set, tabulate_voc
 from tid_tune.errors import DataError
+from tid_tune.words import counted
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,8 @@ class Report:
         """Yield the report as lines of text."""
         for split in self.splits:
             ignored = f", {split.ignored_boxes} ignored" if split.ignored_boxes else ""
-            yield f"{split.name}: {split.images} images, {split.boxes} boxes{ignored}, " + (
-                f"{len(split.classes)} classes"
-            )
+            size = f"{counted(split.images, 'image')}, {counted(split.boxes, 'box')}{ignored}"
+            yield f"{split.name}: {size}, {counted(len(split.classes), 'class')}"
             yield f"  {split.annotations}, images in {split.image_folder}"
         yield from self.skipped
         for found in self.findings.all():
@@ -76,12 +76,8 @@ class Report:
                 yield f"    and {found.count - len(found.examples)} more"
             yield f"  fix: {rule.fix}"
         yield ""
-        warnings = self.findings.count("warning")
-        yield f"{_plural(self.errors, 'error')}, {_plural(warnings, 'warning')}"
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
+        numbers = {"error": self.errors, "warning": self.findings.count("warning")}
+        yield ", ".join(counted(n, word) if n else f"no {word}s" for word, n in numbers.items())
 
 
 @dataclass(frozen=True)

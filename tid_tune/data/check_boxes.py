@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tid_tune.data.findings import EXAMPLES, Findings
 from tid_tune.data.table import Table
+from tid_tune.words import counted
 
 Rows = NDArray[np.int64]
 
@@ -67,7 +68,8 @@ def _check_counts(table: Table, findings: Findings, split: str) -> None:
         findings.add_many("unused-class", split, len(unused), unused)
     else:
         count = len(table.boxes)
-        example = f"{len(table.files)} images, {count} boxes" + (", all ignored" if count else "")
+        example = f"{counted(len(table.files), 'image')}, {counted(count, 'box')}"
+        example += ", all ignored" if count else ""
         findings.add("no-boxes", split, example)
     filled = np.bincount(table.box_image, minlength=len(table.files))
     empty = np.flatnonzero(filled == 0).tolist()

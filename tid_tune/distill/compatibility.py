@@ -8,6 +8,7 @@ from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import View
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.detector_types import Detector
+from tid_tune.words import counted
 
 
 def check_heads(student: HeadAdapter, teacher: HeadAdapter) -> None:
@@ -18,8 +19,8 @@ def check_heads(student: HeadAdapter, teacher: HeadAdapter) -> None:
     """
     if student.num_classes != teacher.num_classes:
         raise ConfigError(
-            f"the student has {student.num_classes} classes, the teacher {teacher.num_classes}; "
-            "the teacher must be trained on the same classes"
+            f"the student has {counted(student.num_classes, 'class')}, the teacher "
+            f"{teacher.num_classes}; the teacher must be trained on the same classes"
         )
     if student.strides != teacher.strides:
         raise ConfigError(
@@ -53,7 +54,8 @@ def check_maps(student: View, teacher: View) -> None:
     for role, view in (("student", student), ("teacher", teacher)):
         if len(view.features) != levels:
             raise ConfigError(
-                f"the {role}'s neck gives {len(view.features)} levels, its head has {levels}"
+                f"the {role}'s neck gives {counted(len(view.features), 'level')}, its head "
+                f"has {levels}"
             )
     for level, (ours, theirs) in enumerate(zip(student.features, teacher.features, strict=True)):
         if ours.shape[2:] != theirs.shape[2:]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tid_tune.errors import UsageError
-from tid_tune.results.costs import total_cost, trial_cost
+from tid_tune.results.costs import run_cost
 from tid_tune.results.ranking import leaderboard, winning_row
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.verdict import judge, seed_count
@@ -36,10 +36,10 @@ def run_row(run: RunFolder) -> RunRow:
 
 def _readable_row(run: RunFolder) -> RunRow:
     state = run.state
-    epochs = total_cost(map(trial_cost, state.trials.values())).epochs
+    cost = run_cost(state)
     best, value, gain, confirmed = _best(run)
     return RunRow(
-        str(run.path), run.standing(), len(state.trials), epochs, best, value, gain, confirmed
+        str(run.path), run.standing(), cost.trials, cost.epochs, best, value, gain, confirmed
     )
 
 

@@ -14,7 +14,7 @@ from tid_tune import console
 from tid_tune.ledger.events import Changed, Ended, Event, Reported
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.report.tables import plain_table
-from tid_tune.results.costs import device_name
+from tid_tune.results.costs import spent_text
 from tid_tune.results.ranking import best_trial, is_full_search_trial, order
 from tid_tune.search.engine import Search
 from tid_tune.search.stages.budget import BudgetGuard
@@ -38,14 +38,14 @@ class Progress:
         self.search = search
         self.planned = planned
         trials = search.state.trials.values()
-        self.ended = Counter(trial.status for trial in trials if trial.status.final)
+        self.ended = Counter(trial.status for trial in trials if _is_counted(trial))
         self.best: Trial | None = best_trial(search.state, search.spec)
         """The best search trial of full length, ranked as in the leaderboard."""
         self._budget = BudgetGuard(search.spec, 0)
 
     def apply(self, event: Event, trial: Trial | None) -> None:
         """Take in an event that the search has taken in already."""
-        if not isinstance(event, Ended) or trial is None or not trial.status.final:
+        if not isinstance(event, Ended) or trial is None or not _is_counted(trial):
             return
         self.ended[trial.status] += 1
         if is_full_search_trial(trial):
@@ -59,10 +59,6 @@ class Progress:
         state = self.search.state
         # A copy first: the control loop may start a trial while the view's thread draws.
         return [state.trials[name] for name in list(state.running)]
-
-    def device_hours(self) -> float:
-        """Return the GPU-hours held by trials so far; CPU-hours where a trial asks for no GPU."""
-        return self.search.spent.device_hours(self.search.spec.resources)
 
     def remaining_seconds(self, concurrent: int) -> float | None:
         """Return a rough time to the end; None before the first trial has ended.
@@ -148,8 +144,7 @@ class View:
             f"{ended[Status.COMPLETED]} completed",
             f"{ended[Status.STOPPED]} stopped early",
             *([f"{ended[Status.FAILED]} failed"] if ended[Status.FAILED] else []),
-            f"{progress.search.spent.epochs:g} epochs",
-            f"{progress.device_hours():.2f} {device_name(spec.resources)}-hours",
+            spent_text(progress.search.spent, spec.resources),
         ]
         left = progress.remaining_seconds(self._concurrent())
         if left is not None:
@@ -171,6 +166,11 @@ class View:
         more = len(running) - RUNNING_ROWS
         extra = f", {more} more running" if more > 0 else ""
         return Group(table, Text(f"{elapsed}: {self.summary()}{extra}", style="dim"))
+
+
+def _is_counted(trial: Trial) -> bool:
+    """Return whether a trial is over and was a training."""
+    return trial.status.final and trial.status is not Status.DUPLICATE
 
 
 def _label(trial: Trial) -> str:

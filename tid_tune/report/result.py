@@ -16,12 +16,13 @@ from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
-from tid_tune.results.costs import device_name, devices, total_cost, trial_cost
+from tid_tune.results.costs import Cost, devices, run_cost, spent_text, trial_cost
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.verdict import Group, Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.words import counted
 
 SHOWN = 12
 LEVEL_NAMES = {NONE: "no distillation"}
@@ -39,8 +40,7 @@ class Result:
     rows: list[Row]
     best: Row | None
     levels: dict[str, float]
-    epochs: float
-    hours: float
+    cost: Cost
     confirmation: Table | None
     verdict: str
     """Of the confirmation; empty without one."""
@@ -61,7 +61,8 @@ class Result:
                 figures["best/gain"] = self.best.gain
         if self.judged is not None and self.judged.best is not None:
             figures |= _confirmed_figures(self.judged.best)
-        return {**figures, "epochs": self.epochs, "device_hours": self.hours}
+        hours = self.cost.device_hours(self.spec.resources)
+        return {**figures, "epochs": self.cost.epochs, "device_hours": hours}
 
     @property
     def artifacts(self) -> list[str]:
@@ -77,11 +78,9 @@ class Result:
         teacher = self.levels.get("teacher")
         if teacher is not None:
             console.say(f"teacher: {teacher:.3f}")
-        device = device_name(self.spec.resources)
-        console.say(
-            f"{self.spec.name}: {len(self.rows)} trials, {self.epochs:g} epochs, "
-            f"{self.hours:.2f} {device}-hours; this command took {seconds:.0f} s"
-        )
+        spent = spent_text(self.cost, self.spec.resources)
+        trials = counted(self.cost.trials, "trial")
+        console.say(f"{self.spec.name}: {trials}, {spent}; this command took {seconds:.0f} s")
         if self.ended:
             console.say(self.ended)
         if self.best is None:
@@ -131,15 +130,13 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
     winner, best = winning_trial(state, spec), winning_row(rows, state, spec)
     unwritten = "" if winner is None else _keep_best(state, spec, run, winner)
     held = devices(spec.resources)
-    cost = total_cost(trial_cost(trial) for trial in state.trials.values())
     result = Result(
         spec=spec,
         run=run,
         rows=rows,
         best=best,
         levels=reference_levels(state, spec),
-        epochs=cost.epochs,
-        hours=cost.device_hours(spec.resources),
+        cost=run_cost(state),
         confirmation=confirmation_table(state, spec),
         verdict=verdict_text(state, spec),
         judged=judge(state, spec),

@@ -1,14 +1,18 @@
-"""What a search has cost so far: epochs, seconds and images, by trial, stage and outcome."""
+"""What a search has cost so far: epochs, seconds and images, by trial, stage and outcome.
+
+`trial_cost` is the one definition: progress lines, `status`, `list`, the summary, budgets and
+tables all show sums of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tid_tune.ledger.events import Ended, Reported
 from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.searchfile.model import Resources, SearchSpec
+from tid_tune.words import counted
 
 USEFUL, STOPPED, FAILED, OPEN = "useful", "stopped early", "failed", "open"
 _OUTCOME = {
@@ -20,7 +24,10 @@ _OUTCOME = {
 
 @dataclass
 class Cost:
-    """A sum. On a fraction of the training images, an epoch counts as that fraction."""
+    """A sum. On a fraction of the training images, an epoch counts as that fraction.
+
+    `trials` counts trainings of every stage, confirmation reruns too, but no duplicates.
+    """
 
     trials: int = 0
     epochs: float = 0.0
@@ -34,6 +41,13 @@ class Cost:
         self.seconds += other.seconds
         self.images += other.images
 
+    def replace(self, old: Cost, new: Cost) -> None:
+        """Count `new` in the place of `old`."""
+        self.trials += new.trials - old.trials
+        self.epochs += new.epochs - old.epochs
+        self.seconds += new.seconds - old.seconds
+        self.images += new.images - old.images
+
     def device_hours(self, resources: Resources) -> float:
         """Return GPU-hours held; CPU-hours where a trial asks for no GPU."""
         return self.seconds / 3600 * devices(resources)
@@ -45,14 +59,22 @@ def devices(resources: Resources) -> float:
 
 
 def trial_cost(trial: Trial) -> Cost:
-    """Return what one trial has cost, including repeated intervals and time without a report."""
+    """Return what one trial has cost: its intervals, repeated ones, and time without a report.
+
+    The time before a worker takes a trial is not part of it. A duplicate is no trial.
+    """
     reports = trial.reports
     return Cost(
-        trials=1,
+        trials=int(trial.status is not Status.DUPLICATE),
         epochs=sum(map(trained_epochs, [None, *reports], reports)),
         seconds=sum(r.seconds for r in reports) + trial.repeated_seconds + trial.unreported_seconds,
         images=sum(report.images for report in reports),
     )
+
+
+def run_cost(state: RunState) -> Cost:
+    """Return what all trials have cost."""
+    return total_cost(map(trial_cost, state.trials.values()))
 
 
 def trained_epochs(before: Report | None, report: Report) -> float:
@@ -66,10 +88,10 @@ def cost_table(state: RunState) -> dict[tuple[str, str], Cost]:
     """Return the cost by (stage, outcome); outcomes: useful, stopped early, failed, open."""
     table: dict[tuple[str, str], Cost] = {}
     for trial in state.trials.values():
-        if trial.status is Status.DUPLICATE:
-            continue
-        key = (trial.stage, _OUTCOME.get(trial.status, OPEN))
-        table.setdefault(key, Cost()).add(trial_cost(trial))
+        cost = trial_cost(trial)
+        if cost.trials:
+            key = (trial.stage, _OUTCOME.get(trial.status, OPEN))
+            table.setdefault(key, Cost()).add(cost)
     return table
 
 
@@ -90,13 +112,19 @@ def cost_rows(state: RunState, spec: SearchSpec) -> list[CostRow]:
     rows = [(stage, outcome, cost) for (stage, outcome), cost in costs.items()]
     return [
         CostRow(stage, outcome, cost.trials, cost.epochs, cost.device_hours(spec.resources))
-        for stage, outcome, cost in [*rows, ("all", "", total_cost(costs.values()))]
+        for stage, outcome, cost in [*rows, ("all", "", run_cost(state))]
     ]
 
 
 def device_name(resources: Resources) -> str:
     """Return the unit of `Cost.device_hours`: `GPU`, or `CPU` where a trial asks for no GPU."""
     return "GPU" if resources.gpus else "CPU"
+
+
+def spent_text(cost: Cost, resources: Resources) -> str:
+    """Return `18 epochs, 0.08 CPU-hours`."""
+    hours = f"{cost.device_hours(resources):.2f} {device_name(resources)}-hours"
+    return f"{counted(cost.epochs, 'epoch')}, {hours}"
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
@@ -109,23 +137,20 @@ def total_cost(costs: Iterable[Cost]) -> Cost:
 
 @dataclass
 class Meter:
-    """The running total, kept up to date event by event."""
+    """The running total: `run_cost`, kept up to date event by event."""
 
     spent: Cost = field(default_factory=Cost)
     reports: float = 0.0
     """How many; on a fraction of the training images, each counts as that fraction."""
+    _known: dict[str, tuple[Cost, int]] = field(default_factory=dict)
 
-    def apply(self, event: Reported | Ended, trial: Trial) -> None:
-        """Take in an event of a trial, after it has been folded into `trial`."""
-        if isinstance(event, Ended) or event.repeated:
-            # Time without a result: a report that was repeated, or one that never came.
-            self.spent.seconds += event.seconds
-            return
-        before = trial.reports[-2] if len(trial.reports) > 1 else None
-        last = trial.reports[-1]
-        epochs = trained_epochs(before, last)
-        self.spent.add(Cost(epochs=epochs, seconds=last.seconds, images=last.images))
-        self.reports += last.fraction
+    def apply(self, trial: Trial) -> None:
+        """Take in what has become of a trial."""
+        before, known = self._known.get(trial.id, (Cost(), 0))
+        now = trial_cost(trial)
+        self.spent.replace(before, now)
+        self.reports += sum(report.fraction for report in trial.reports[known:])
+        self._known[trial.id] = now, len(trial.reports)
 
     def interval(self, spec: SearchSpec) -> float:
         """Return how many epochs a report interval has; for one in iterations, as known so far."""

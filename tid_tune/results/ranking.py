@@ -11,6 +11,7 @@ import numpy as np
 
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
+from tid_tune.results.costs import trial_cost
 from tid_tune.results.pareto import non_dominated
 from tid_tune.searchfile.model import SearchSpec
 
@@ -147,7 +148,7 @@ def _row(
         gain=gain_over_baseline(trial, baselines, spec),
         params=trial.params,
         seed=trial.seed,
-        seconds=sum(report.seconds for report in trial.reports),
+        seconds=trial_cost(trial).seconds,
         front=front,
     )
 

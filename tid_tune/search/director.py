@@ -16,7 +16,6 @@ from tid_tune.ledger.events import (
     ConfirmationPlanned,
     Ended,
     Event,
-    Reported,
     ResultDecided,
     Started,
     Suggested,
@@ -45,6 +44,7 @@ from tid_tune.search.stages.verdict import judge
 from tid_tune.search.stream import StartPoint, Stream
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.space import config_key, method_edits
+from tid_tune.words import counted
 
 
 class Director:
@@ -74,16 +74,15 @@ class Director:
             self._confirm = confirm_plan(self.state, self.spec)
         if trial is None:
             return
+        self._meter.apply(trial)
         match event:
             case Suggested():
                 self._planned.add(trial.identity)
                 self._keys.setdefault(config_key(trial.edits, trial.seed), trial.id)
             case Started():
                 self._workers = max(self._workers, len(self.state.running))
-            case Reported() | Ended():
-                self._meter.apply(event, trial)
-                if isinstance(event, Ended):
-                    self._ended(trial)
+            case Ended():
+                self._ended(trial)
         stream = self.streams.get(trial.method)
         if trial.stage == "search" and stream is not None:
             stream.apply(event, trial)
@@ -329,5 +328,6 @@ class Director:
         for stream in self.streams.values():
             if stream.exhausted:
                 name = f" of {stream.method}" if stream.method else ""
-                return f"every point of the space{name} has been tried ({stream.count} trials)"
+                tried = counted(stream.count, "trial")
+                return f"every point of the space{name} has been tried ({tried})"
         return None

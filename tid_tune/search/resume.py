@@ -18,6 +18,7 @@ from tid_tune.ledger.state import RunState
 from tid_tune.search.stages.plan import methods
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.space import Space, method_edits
+from tid_tune.words import counted
 
 FROZEN = {
     "trial": "the trials would train another config",
@@ -83,10 +84,10 @@ def _config_change(state: RunState, spec: SearchSpec) -> list[str]:
 
 def _trials(state: RunState, spec: SearchSpec) -> list[str]:
     final = [t for t in state.trials.values() if t.status.final]
-    notes = [f"{_count(len(final), 'finished trial')} kept"]
+    notes = [f"{counted(len(final), 'finished trial')} kept"]
     paused = [t.id for t in state.trials.values() if t.status is Status.PAUSED]
     if paused:
-        notes.append(f"{_count(len(paused), 'trial')} paused by the scheduler: {_names(paused)}")
+        notes.append(f"{counted(len(paused), 'trial')} paused by the scheduler: {_names(paused)}")
     for trial in state.trials.values():
         if not trial.status.final and trial.status is not Status.PAUSED:
             why = f" ({trial.reason})" if trial.reason else ""
@@ -95,7 +96,7 @@ def _trials(state: RunState, spec: SearchSpec) -> list[str]:
     searched = [t for t in state.trials.values() if _counts(t)]
     left = spec.trials - len(searched)
     if left > 0:
-        notes.append(f"{_count(left, 'search trial')} still to come (of {spec.trials})")
+        notes.append(f"{counted(left, 'search trial')} still to come (of {spec.trials})")
     return notes
 
 
@@ -163,7 +164,3 @@ def _show(value: object) -> str:
 def _names(names: list[str]) -> str:
     shown = ", ".join(names[:SHOWN])
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

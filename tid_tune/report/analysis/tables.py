@@ -12,6 +12,7 @@ from tid_tune.report.analysis.breakdown import SHARES, STAGES
 from tid_tune.report.analysis.curves import mean
 from tid_tune.report.analysis.matching import AREAS
 from tid_tune.report.analysis.voc import voc_map
+from tid_tune.words import counted
 
 NO_SIMILAR = (
     "Sim is empty: no two classes share a supercategory, or all do; so every confusion of classes "
@@ -70,8 +71,9 @@ def stages_table(analysis: Analysis) -> Table:
 def _amount(analysis: Analysis) -> str:
     truth = analysis.truth
     return (
-        f"{len(truth.image_ids)} images, {int(truth.counts().sum())} boxes, "
-        f"{len(analysis.detections)} detections"
+        f"{counted(len(truth.image_ids), 'image')}, "
+        f"{counted(int(truth.counts().sum()), 'box')}, "
+        f"{counted(len(analysis.detections), 'detection')}"
     )
 
 

@@ -20,6 +20,7 @@ from tid_tune.search.schedulers.registry import register_scheduler
 from tid_tune.search.schedulers.rungs import too_long
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.parts import Refusal, SchedulerOptions
+from tid_tune.words import counted
 
 
 class MedianOptions(SchedulerOptions):
@@ -59,7 +60,7 @@ class Median(Scheduler[MedianOptions]):
         best = max(value, self._best.get(trial.id, value))
         if best >= median:
             return CONTINUE
-        return Stop(f"below the median of {len(others)} trials at epoch {epoch:g}")
+        return Stop(f"below the median of {counted(len(others), 'trial')} at epoch {epoch:g}")
 
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
         """Add the value to those of its epoch."""

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from tid_tune.words import counted
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "expected"),
+    [
+        (0, "trial", "0 trials"),
+        (1, "trial", "1 trial"),
+        (1.0, "epoch", "1 epoch"),
+        (0.5, "epoch", "0.5 epochs"),
+        (12.25, "epoch", "12.25 epochs"),
+        (1, "class", "1 class"),
+        (80, "class", "80 classes"),
+        (3, "box", "3 boxes"),
+        (1234567, "image", "1234567 images"),
+    ],
+)
+def test_a_count_has_its_noun_in_the_right_form(number: float, noun: str, expected: str) -> None:
+    assert counted(number, noun) == expected
