@@ -103,7 +103,7 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
 
 def test_not_utf8_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{"images": "\xff\xfe\xfa"}')
-    with pytest.raises(DataError, match="no json"):
+    with pytest.raises(DataError, match=r"not UTF-8 .*at byte 12"):
         read_coco(tmp_path / "a.json")
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
+
+from PIL import Image
 
 STUDENT = """
 detector = dict(
@@ -35,6 +39,32 @@ model = dict(
 """
 
 
+def _image() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+IMAGE = _image()
+ANNOTATIONS = json.dumps(
+    {
+        "images": [{"id": 1, "file_name": "0.png", "width": 64, "height": 64}],
+        "annotations": [
+            {
+                "id": digit + 1,
+                "image_id": 1,
+                "category_id": digit,
+                "bbox": [4 * digit, 4, 20, 20],
+                "area": 400,
+                "iscrowd": 0,
+            }
+            for digit in range(10)
+        ],
+        "categories": [{"id": digit, "name": str(digit)} for digit in range(10)],
+    }
+)
+
+
 def write_project() -> None:
     """Write the project's files into the current folder."""
     Path("config.py").write_text(STUDENT + DATA + DISTILLER)
@@ -43,4 +73,5 @@ def write_project() -> None:
     Path("teacher.pth").touch()
     for split in ("train", "val"):
         Path("data", split).mkdir(parents=True)
-        Path(f"data/{split}.json").touch()
+        Path("data", split, "0.png").write_bytes(IMAGE)
+        Path(f"data/{split}.json").write_text(ANNOTATIONS)

@@ -39,7 +39,14 @@ Result = tuple[ImageFile | None, list[tuple[str, str]]]
 
 
 def check_images(
-    table: Table, root: Path, findings: Findings, split: str, *, deep: bool, workers: int
+    table: Table,
+    root: Path,
+    findings: Findings,
+    split: str,
+    *,
+    deep: bool = False,
+    workers: int = 4,
+    sample: int | None = None,
 ) -> list[ImageFile]:
     """Compare the image files with the table and return those that can be read.
 
@@ -50,9 +57,11 @@ def check_images(
         split: the name of the split.
         deep: decode every image, instead of reading its first and last bytes.
         workers: threads; more than there are cores help where the disk is slow.
+        sample: look at about so many images only, evenly spaced.
     """
     sizes: list[Size] = [(width, height) for width, height in table.sizes.tolist()]
     jobs: list[Job] = list(zip(table.files, sizes, strict=True))
+    jobs = jobs[:: max(1, len(jobs) // sample)] if sample else jobs
     batches = [jobs[start : start + _BATCH] for start in range(0, len(jobs), _BATCH)]
     found: list[ImageFile] = []
     with ThreadPoolExecutor(workers) as pool:

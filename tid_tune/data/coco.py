@@ -54,6 +54,7 @@ def load_document(path: Path, *, polygons: bool = True) -> Document:
         raise DataError(f"{path}: no such annotation file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot read the annotation file: {error}") from None
+    _check_encoding(path, data)
     document = _parse(path, data if polygons else _POLYGONS.sub(b'"segmentation":0', data), data)
     if not isinstance(document, dict):
         kind = "a list" if isinstance(document, list) else f"a {type(document).__name__}"
@@ -64,6 +65,17 @@ def load_document(path: Path, *, polygons: bool = True) -> Document:
             state = "is not a list" if part in document else "is missing"
             raise DataError(f"{path}: '{part}' {state}; COCO json has {', '.join(_PARTS)}")
     return document
+
+
+def _check_encoding(path: Path, data: bytes) -> None:
+    """Refuse what Python's json can read from bytes, but pycocotools and mmdet cannot."""
+    encoding = json.detect_encoding(data)
+    if encoding != "utf-8":
+        found = "begins with a byte order mark" if encoding == "utf-8-sig" else f"is {encoding}"
+        raise DataError(
+            f"{path}: the text {found}, which pycocotools and mmdet cannot read; save the file as "
+            "UTF-8 without a byte order mark"
+        )
 
 
 def _parse(path: Path, data: bytes, original: bytes) -> object:
@@ -82,7 +94,12 @@ def _parse(path: Path, data: bytes, original: bytes) -> object:
         raise DataError(
             f"{path}: broken json at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: the text is not UTF-8 ({error.reason} at byte {error.start}); save the file "
+            "as UTF-8 without a byte order mark"
+        ) from None
+    except RecursionError as error:
         raise DataError(f"{path}: no json: {error}") from None
 
 
@@ -206,6 +223,7 @@ def tabulate(document: Document, findings: Findings, split: str) -> Table:
         boxes=xywh.reshape(-1, 4),
         areas=_column(boxes, lambda box: box["area"], np.float64),
         crowd=_column(boxes, lambda box: bool(box.get("iscrowd")), np.bool_),
+        untrained=_column(boxes, lambda box: bool(box.get("ignore")), np.bool_),
     )
 
 

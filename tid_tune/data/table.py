@@ -23,6 +23,8 @@ class Table:
         boxes: [M, 4] float64: left, top, width, height in pixels; the image's corner is 0, 0.
         areas: [M] float64, area in pixels as the annotations say.
         crowd: [M] bool, boxes that training and evaluation ignore (COCO crowd, VOC difficult).
+        untrained: [M] bool, boxes that mmdet does not train on (COCO's `ignore`); they count in
+            evaluation unless they are crowd, too.
     """
 
     classes: tuple[str, ...]
@@ -34,6 +36,7 @@ class Table:
     boxes: NDArray[np.float64]
     areas: NDArray[np.float64]
     crowd: NDArray[np.bool_]
+    untrained: NDArray[np.bool_]
 
     def image_labels(self) -> list[tuple[int, ...]]:
         """Return what each image shows, to stratify by: N sorted tuples of labels.
@@ -52,6 +55,25 @@ class Table:
     def label_names(self) -> tuple[str, ...]:
         """Return the names of the labels that `image_labels` uses, K+2 of them."""
         return (*self.classes, "(ignored boxes)", "(no boxes)")
+
+    def of_classes(self, classes: Sequence[str]) -> Table:
+        """Return the table without the boxes of other classes, and without those classes."""
+        names = tuple(name for name in self.classes if name in classes)
+        new = np.array([names.index(n) if n in names else -1 for n in self.classes], np.int64)
+        label = new[self.box_class] if self.classes else self.box_class
+        rows = np.flatnonzero(label >= 0)
+        return Table(
+            names,
+            self.files,
+            self.sizes,
+            [self.box_ids[row] for row in rows.tolist()] if self.box_ids else (),
+            self.box_image[rows],
+            label[rows],
+            self.boxes[rows],
+            self.areas[rows],
+            self.crowd[rows],
+            self.untrained[rows],
+        )
 
     def describe(self, box: int) -> str:
         """Return one box in words, for a message."""

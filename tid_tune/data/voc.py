@@ -84,16 +84,22 @@ def read_image_set(path: Path, findings: Findings | None = None) -> ImageSet:
         DataError: the file is missing or not in its place, or lines are wrong.
     """
     path = path.absolute()
+    names = read_names(path, findings)
+    if path.parent.name != "Main" or path.parents[1].name != "ImageSets":
+        raise DataError(
+            f"{path}: an image list is expected in a folder like VOC2007/ImageSets/Main"
+        )
+    return ImageSet(path, names)
+
+
+def read_names(path: Path, findings: Findings | None = None) -> tuple[str, ...]:
+    """Read an image list that may lie anywhere; otherwise as `read_image_set`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise DataError(f"{path}: no such image list") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the image list: {error}") from None
-    if path.parent.name != "Main" or path.parents[1].name != "ImageSets":
-        raise DataError(
-            f"{path}: an image list is expected in a folder like VOC2007/ImageSets/Main"
-        )
     names: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         fault = _line_fault(line, names)
@@ -103,12 +109,14 @@ def read_image_set(path: Path, findings: Findings | None = None) -> ImageSet:
             raise DataError(f"{path}, line {number}: {fault}; write one image name a line")
         else:
             findings.add("image-list", path.stem, f"{path.name} line {number}: {fault}")
-    return ImageSet(path, tuple(names))
+    return tuple(names)
 
 
 def _line_fault(line: str, names: dict[str, int]) -> str | None:
     if not line.strip():
         return "the line is blank"
+    if line.startswith("\ufeff"):
+        return "it begins with a byte order mark, which mmdet takes for a part of the name"
     if line.strip() != line or " " in line:
         # mmdet takes the whole line for the name, trailing space included.
         return f"{line!r} is not just a name"
@@ -220,6 +228,7 @@ def tabulate_voc(
         boxes=columns[:, 2:6],
         areas=columns[:, 4] * columns[:, 5],
         crowd=columns[:, 6].astype(bool),
+        untrained=np.zeros(len(rows), bool),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tid_tune.export.student import build_student, student_weights
 from tid_tune.openmmlab.configs import load_config
+from tid_tune.preflight.data import require_readable
 from tid_tune.report.analysis.analysis import Analysis, analyze
 from tid_tune.report.analysis.collect import Split, Watch, collect
 
@@ -35,6 +36,7 @@ def evaluate_checkpoint(
         UsageError: there is no such device.
     """
     loaded = load_config(config)
+    require_readable(loaded, split)
     weights = student_weights(checkpoint)
     detector = build_student(loaded, weights, device=device, named=str(checkpoint))
     collected = collect(detector, loaded, split, limit, watch)

@@ -18,7 +18,7 @@ def check_data(config: Mapping[str, object], where: Where, problems: Problems) -
     """Note every annotation file and image folder of the config's datasets that is not there."""
     for loader, name in LOADERS.items():
         for dataset in leaf_datasets(config.get(loader)):
-            for what, path in _paths(dataset):
+            for what, path in local_paths(dataset):
                 if not path.exists():
                     problems.add(
                         where,
@@ -26,7 +26,7 @@ def check_data(config: Mapping[str, object], where: Where, problems: Problems) -
                         f"{what} of the {name} data is missing: {path}; get the data or fix "
                         f"{loader}.dataset",
                     )
-            _check_images(dict(_paths(dataset)), loader, where, problems)
+            _check_images(dict(local_paths(dataset)), loader, where, problems)
     evaluators = config.get("val_evaluator")
     for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
         file = evaluator.get("ann_file") if isinstance(evaluator, Mapping) else None
@@ -74,7 +74,9 @@ def _check_measured(
     does not know ends the evaluation, after the first interval was trained.
     """
     datasets = list(leaf_datasets(config.get("val_dataloader")))
-    files = [path for one in datasets for what, path in _paths(one) if what == "annotation file"]
+    files = [
+        path for one in datasets for what, path in local_paths(one) if what == "annotation file"
+    ]
     if len(datasets) != 1 or len(files) != 1 or not files[0].is_file() or files[0].samefile(known):
         return
     shown, wanted = _image_ids(files[0]), _image_ids(known)
@@ -135,7 +137,8 @@ def leaf_datasets(node: object) -> Iterator[Mapping[str, object]]:
             yield node
 
 
-def _paths(dataset: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
+def local_paths(dataset: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
+    """Yield the annotation file and the image folders of a dataset; nothing of one elsewhere."""
     root = dataset.get("data_root")
     root = root if isinstance(root, str) else ""
     backend = dataset.get("backend_args")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tid_tune.distill.model_config import student_config
+
 _CLASSES_OF_TYPE = {"CocoDataset": 80, "VOCDataset": 20}
 
 
@@ -27,6 +29,12 @@ def detector_facts(model: Mapping[str, object]) -> Detector:
     box_head = heads[0] or _map(_map(model.get("roi_head")).get("bbox_head"))
     classes = box_head.get("num_classes")
     return Detector(_levels(model.get("neck")), strides, _int(classes))
+
+
+def declared_classes(model: object) -> int | None:
+    """Return the number of classes of a detector's dict, or of a Distiller's student."""
+    student = student_config(model) if isinstance(model, Mapping) else None
+    return detector_facts(student).classes if isinstance(student, Mapping) else None
 
 
 def incomparable(teacher: Detector, student: Detector) -> list[str]:
