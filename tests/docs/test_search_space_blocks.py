@@ -27,7 +27,8 @@ def reference_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = Path("trainables/configs/digits/gfl_r18_tid.py")
     config.parent.mkdir(parents=True)
     config.write_text(Path("config.py").read_text())
-    Path("runs/first-search").mkdir(parents=True)
+    Path("runs/first-search/best").mkdir(parents=True)
+    Path("runs/first-search/best/values.yaml").write_text("- loss_weight: 1.5\n")
     Path("runs/first-search/ledger.jsonl").touch()
     Path("other.yaml").write_text(REFERENCE[0].text)
     return tmp_path

@@ -13,13 +13,15 @@ from support.search_cases import learning_curve, make_spec
 from tid_tune.errors import ConfigError
 from tid_tune.export.best import write_best
 from tid_tune.export.folder import export_student
-from tid_tune.export.origin import origin_of
+from tid_tune.export.origin import Origin, origin_of
 from tid_tune.export.runs import find_student
 from tid_tune.openmmlab.checkpoints import load_state
 from tid_tune.report.result import write_result
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import simulate
+from tid_tune.searchfile import load
 from tid_tune.searchfile.model import Confirm
+from tid_tune.space import Params
 
 
 def best_of(folder: Path) -> RunFolder:
@@ -70,6 +72,31 @@ def test_the_card_has_gain_seed_values_and_the_confirmation() -> None:
     assert state.result.text in card
     others = [t for t in state.trials.values() if t.stage == "search" and t.id != winner.id]
     assert all(state.result.text not in origin_of(state, spec, t).card() for t in others)
+
+
+@pytest.mark.parametrize("form", ["named", "pasted"])
+def test_the_values_are_a_point_to_start_another_search_from(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    point: Params = {
+        "optim_wrapper.optimizer.lr": 1.2345678901234567e-05,
+        "optim_wrapper.clip_grad": {"max_norm": 35, "note": "a: b # c"},
+        "optim_wrapper.optimizer.type": "SGD",
+    }
+    write_config(Path("config.py"), "GFL", "data")
+    with Path("config.py").open("a") as file:
+        file.write("optim_wrapper.update(clip_grad=None)\n")
+    origin = Origin("demo", "t0006", point, 0, 1.0, {}, "coco/bbox_mAP")
+    Path("values.yaml").write_text(origin.values())
+    start = "values.yaml" if form == "named" else "\n" + origin.values()
+    Path("search.yaml").write_text(
+        "name: next\ntrial: config.py\nspace:\n"
+        "  optim_wrapper.optimizer.lr: {log_uniform: [1e-6, 1e-2]}\n"
+        "  optim_wrapper.clip_grad: {choice: [null, {max_norm: 35, note: 'a: b # c'}]}\n"
+        f"  optim_wrapper.optimizer.type: {{choice: [SGD, Adam]}}\nstart_from: {start}"
+    )
+    assert load("search.yaml", check_files=False).start_from == (point,)
 
 
 def test_a_student_that_cannot_be_written_does_not_cost_the_result(

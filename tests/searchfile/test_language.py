@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.spec_samples import HEAD, LR, ONE, with_line
 
+from tid_tune.errors import SpecError
 from tid_tune.searchfile import SearchSpec
 from tid_tune.searchfile.model import Confirm, Interval, Transfer
 from tid_tune.space import Choice, Constraint, Fixed, Integer, LogUniform, Normal, Ordinal, Uniform
@@ -161,6 +162,36 @@ def test_a_transfer_names_a_run_folder(read: Load) -> None:
     Path("runs/old/ledger.jsonl").touch()
     spec = read(with_line("start_from: {run: runs/old, narrow: true}"))
     assert spec.transfer == Transfer(run=Path("runs/old"), top=5, narrow=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "points"),
+    [
+        ("# of t0006\n- optim_wrapper.optimizer.lr: 0.5\n", ({LR: 0.5},)),
+        ("lr: 0.5", ({LR: 0.5},)),
+        ("[{lr: 0.5}, {}]", ({LR: 0.5}, {})),
+    ],
+)
+def test_start_from_names_files_of_points(
+    file: str, points: tuple[dict[str, float], ...], read: Load
+) -> None:
+    Path("values.yaml").write_text(file)
+    assert read(with_line("start_from: values.yaml")).start_from == points
+    listed = read(with_line("start_from: [{lr: 0.2}, values.yaml, {}]")).start_from
+    assert listed == ({LR: 0.2}, *points, {})
+
+
+def test_a_mistake_in_a_file_of_points_is_reported_there(read: Load) -> None:
+    Path("values.yaml").write_text("- lr: 0.5\n- lr: 0.5\n  rl: 1\n- lr: 5\n")
+    with pytest.raises(SpecError) as caught:
+        read(with_line("start_from: values.yaml"))
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("values.yaml:3: [1]: 'rl'")
+    assert second.startswith(f"values.yaml:4: [2].{LR}: ")
+    for wrong in ("3", "", "- [1]", "a: ["):
+        Path("values.yaml").write_text(wrong)
+        with pytest.raises(SpecError, match=r"values\.yaml:1"):
+            read(with_line("start_from: values.yaml"))
 
 
 def test_one_method_is_a_value_that_every_trial_has(read: Load) -> None:

@@ -36,7 +36,8 @@ circle of conditions, require half, require an unknown parameter, require number
 require itself, require nan, require the impossible, require order of words,
 ambiguous short name, unknown parameter in a point, point out of range, point of another type,
 point names one twice, point off the choice, point off the steps, point with an idle value,
-point breaks a rule, missing run, base is missing, base is itself, newline in the name
+point breaks a rule, missing run, start_from is a word,
+a point is the name of a missing file, base is missing, base is itself, newline in the name
 """
 """Mistakes that need the config, the disk, or arithmetic on two values to be seen (and a newline
 at the end, which Python's `$` lets pass and that of editors does not)."""
@@ -80,6 +81,8 @@ GOOD = [
         "tracking: {uri: 'http://localhost:5000', experiment: e}",
         "require: [lr > 0.2]",
         "start_from: [{lr: 0.5}]",
+        "start_from: values.yaml",
+        "start_from: [{}, values.yaml]",
         "trainable: trainables.mine:Mine",
         "seed: null",
     )
@@ -107,6 +110,7 @@ def test_the_schema_is_a_schema() -> None:
 def test_schema_and_loader_accept_the_same_good_files(
     text: str, read: Callable[..., SearchSpec]
 ) -> None:
+    Path("values.yaml").write_text("- lr: 0.5\n")
     assert in_schema(text)
     assert read(text)
 

@@ -54,7 +54,7 @@ def _read_chain(
                 asked.where, "base", f"the files form a circle: {chain}; remove one `base`"
             )
         return None
-    text = _read_text(path, source, asked, problems)
+    text = read_text(path, source, asked, problems)
     own = parse(text, source, problems) if text is not None else None
     if own is None:
         return None
@@ -85,9 +85,12 @@ def _bases(own: Node, problems: Problems) -> list[Node]:
     return files
 
 
-def _read_text(path: Path, source: str, asked: Node | None, problems: Problems) -> str | None:
+def read_text(
+    path: Path, source: str, asked: Node | None, problems: Problems, key: str = "base"
+) -> str | None:
+    """Return the text of a file, which `asked` names under `key`; None with a problem noted."""
     where = asked.where if asked is not None else Where(source)
-    label = "base" if asked is not None else ""
+    label = key if asked is not None else ""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -1,16 +1,17 @@
-"""`start_from`: points to try first, or the best trials of an earlier run."""
+"""`start_from`: points to try first, also from a file, or the best trials of an earlier run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tid_tune.models import Count, Model
+from tid_tune.searchfile.merge import read_text, shown_path
 from tid_tune.searchfile.model import Transfer
 from tid_tune.searchfile.names import UnknownName, full_name
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.sections import read_section
-from tid_tune.searchfile.tree import Node
+from tid_tune.searchfile.tree import Node, parse
 from tid_tune.space import Constraint, Distribution, Params
 from tid_tune.space.values import describe, same
 
@@ -30,22 +31,59 @@ def read_start(
     require: tuple[Constraint, ...],
     problems: Problems,
 ) -> tuple[tuple[Params, ...], Transfer | None]:
-    """Return the points of a list, or the transfer of a map; note problems."""
+    """Return the points of a list or a file, or the transfer of a map; note problems."""
     if isinstance(node.value, dict):
         return (), _read_transfer(node, problems)
-    if not isinstance(node.value, list):
-        text = f"expected a list of points or {{run: FOLDER}}, got {describe(node.plain())}"
+    if not isinstance(node.value, list | str):
+        text = f"expected a list of points, a file or {{run: FOLDER}}, got {describe(node.plain())}"
         problems.add(node.where, "start_from", text)
         return (), None
     points = []
-    for index, item in enumerate(node.value):
-        at = f"start_from[{index}]"
+    for at, item in _items(node, problems):
         if not isinstance(item.value, dict):
             text = f"expected a map of parameters and values, got {describe(item.plain())}"
             problems.add(item.where, at, text)
             continue
         points.append(_read_point(at, item, space, require, problems))
     return tuple(points), None
+
+
+def _items(node: Node, problems: Problems) -> Iterator[tuple[str, Node]]:
+    """Yield the points of a list, or of a file that is named in its place or in one of its items.
+
+    Each comes with its place, such as `start_from[0]`, counted in the list or in the file.
+    """
+    if isinstance(node.value, str):
+        yield from _points_of_file("start_from", node, problems)
+        return
+    for index, item in enumerate(node.value if isinstance(node.value, list) else []):
+        at = f"start_from[{index}]"
+        if isinstance(item.value, str):
+            yield from _points_of_file(at, item, problems)
+        else:
+            yield at, item
+
+
+def _points_of_file(at: str, node: Node, problems: Problems) -> Iterator[tuple[str, Node]]:
+    """Yield the points in a file, such as best/values.yaml: one map, or a list of them."""
+    path = Path(str(node.value))
+    if not path.is_file():
+        expected = "expected points, a file of points or {run: FOLDER}"
+        got = f"got {describe(node.value)}, which is no file"
+        problems.add(node.where, at, f"{expected}, {got}")
+        return
+    source = shown_path(path)
+    text = read_text(path, source, node, problems, at)
+    tree = None if text is None else parse(text, source, problems)
+    if tree is None:
+        return
+    if isinstance(tree.value, dict):
+        yield "", tree
+    elif isinstance(tree.value, list):
+        yield from ((f"[{index}]", item) for index, item in enumerate(tree.value))
+    else:
+        got = "an empty file" if tree.value is None else describe(tree.plain())
+        problems.add(tree.where, "", f"expected a list of points or one map of values, got {got}")
 
 
 def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
@@ -83,18 +121,22 @@ def _read_point(
         if path in point:
             problems.add(child.where, at, f"{path} is given twice; keep one")
         elif wrong:
-            problems.add(child.where, f"{at}.{path}", wrong)
+            problems.add(child.where, _under(at, path), wrong)
         point[path] = value
     if len(problems) > before:
         return point
     for path in point:
         idle = _idle(path, point, space)
         if idle:
-            problems.add(node.where, f"{at}.{path}", f"has no effect: {idle}; remove it")
+            problems.add(node.where, _under(at, path), f"has no effect: {idle}; remove it")
     for constraint in require:
         if not constraint.holds(point):
             problems.add(node.where, at, f"breaks require: {constraint.text}; change the values")
     return point
+
+
+def _under(at: str, path: str) -> str:
+    return f"{at}.{path}" if at else path
 
 
 def _idle(path: str, point: Params, space: Mapping[str, Distribution]) -> str | None:

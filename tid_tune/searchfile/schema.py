@@ -138,10 +138,12 @@ def _start_from() -> Schema:
         "required": ["run"],
         "properties": {key: _or_null(field) for key, field in _fields_of(TransferText).items()},
     }
-    points = {"type": "array", "items": {"type": "object"}}
+    file = {"type": "string", "minLength": 1}
+    points = {"type": "array", "items": {"anyOf": [{"type": "object"}, file]}}
     return {
-        "description": "Points to try first, or the best trials of an earlier run.",
-        "anyOf": [points, transfer],
+        "description": "Points to try first, a file of points such as runs/NAME/best/values.yaml, "
+        "or the best trials of an earlier run.",
+        "anyOf": [points, file, transfer],
     }
 
 
