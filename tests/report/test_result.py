@@ -12,7 +12,7 @@ from tid_tune.report.result import write_result
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import Assignment
 from tid_tune.search.simulate import Objective, simulate
-from tid_tune.searchfile.model import Budget, Tracking
+from tid_tune.searchfile.model import Budget, Confirm, Tracking
 from tid_tune.space import Uniform
 
 
@@ -69,3 +69,37 @@ def test_defaults_that_the_search_did_not_beat_are_named(
 
     assert "defaults (t0002) score higher" in ending(tmp_path, capsys, defaults_win)
     assert "score higher" not in ending(tmp_path, capsys, weight)
+
+
+def test_at_a_tie_the_defaults_are_not_said_to_be_better(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = ending(tmp_path, capsys, lambda work, epoch: {"map": 0.25})
+    assert "score higher" not in shown
+    assert "none (t0001) score the same" in shown
+    assert "defaults (t0002) score the same" in shown
+    assert "nothing has learned" not in shown
+
+
+@pytest.mark.parametrize("confirm", [None, Confirm(top=1, seeds=2)])
+def test_where_all_is_zero_nothing_has_learned_yet(
+    confirm: Confirm | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = ending(tmp_path, capsys, lambda work, epoch: {"map": 0.0}, confirm=confirm)
+    assert "score" not in shown
+    (line,) = [line for line in shown.splitlines() if "nothing has learned yet" in line]
+    assert "map is 0 in every trial" in line
+    for place in ("learning rate", "epochs", "class names"):
+        assert place in line
+
+
+def test_an_objective_to_be_minimized_is_best_at_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def defaults_win(work: Assignment, epoch: float) -> dict[str, float]:
+        return {"loss": 0.0 if work.label == "defaults" else 0.5}
+
+    shown = ending(tmp_path, capsys, defaults_win, objectives={"loss": "min"})
+    assert "defaults (t0002) score lower" in shown
+    zero = ending(tmp_path, capsys, lambda work, epoch: {"loss": 0.0}, objectives={"loss": "min"})
+    assert "nothing has learned" not in zero

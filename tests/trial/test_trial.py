@@ -270,6 +270,18 @@ def test_an_untrained_detector_without_detections_scores_zero(
         assert evaluation(trial.step())["coco/bbox_mAP"] == 0.0
 
 
+@pytest.mark.parametrize("score_thr", [0.0, 0.999])
+def test_recalls_have_mmdets_names_with_and_without_detections(
+    shapes_config: Callable[..., Path], tmp_path: Path, score_thr: float
+) -> None:
+    edits = {"val_evaluator.metric": ["bbox", "proposal"], "model.test_cfg.score_thr": score_thr}
+    with make(shapes_config(), tmp_path, edits, epochs=1) as trial:
+        found = evaluation(trial.step())
+    assert {"coco/bbox_mAP", "coco/AR@100", "coco/AR@300", "coco/AR@1000"} <= set(found)
+    assert not [name for name in found if "proposal" in name]
+    assert min(found.values()) >= 0
+
+
 def test_a_restored_trial_takes_over_a_changed_learning_rate(
     shapes_config: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from tid_tune.export.best import write_best
 from tid_tune.export.origin import README, VALUES
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
+from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten_lines
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
@@ -93,11 +94,10 @@ class Result:
             objective, value = next(iter(self.best.values.items()))
             gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"
             console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
-            for row in self._unbeaten():
-                console.say(
-                    f"  warning: the untuned {row.label} ({row.trial}) score higher; "
-                    "the search did not improve on them"
-                )
+            for line in unbeaten_lines(self.rows, self.best, self.spec):
+                console.say(f"  {line}")
+        if nothing_learned(self.rows, self.spec):
+            console.say(f"  {NOTHING_LEARNED.format(objective=self.spec.first_objective)}")
         self._show_student()
         console.say(f"  picture      {console.shown_path(self.run.picture)}")
         tracking = self.spec.tracking
@@ -117,11 +117,6 @@ class Result:
         console.say(f"  student      {best}: plain mmdet config and weights; see its {README}")
         console.say(f"  values       {best}/{VALUES}: to paste or name in `start_from`")
         console.say(f"  ONNX         tid-tune export {run} --out DIR --onnx")
-
-    def _unbeaten(self) -> list[Row]:
-        """Return the baselines that rank before the best trial."""
-        last = 0 if self.best is None or self.best.rank is None else self.best.rank
-        return [r for r in self.rows if r.stage == "baseline" and r.rank and r.rank < last]
 
 
 def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 
@@ -12,6 +13,8 @@ from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
 _ITEMS = ("mAP", "mAP_50", "mAP_75")
+_RECALLS = ("AR@100", "AR@300", "AR@1000")
+"""The items of mmdet's metric `proposal` that every data set defines; it writes no `proposal_`."""
 
 
 def evaluate(runner: TrialRunner) -> dict[str, float]:
@@ -40,16 +43,30 @@ def _clean(runner: TrialRunner, metrics: dict[str, object]) -> dict[str, float]:
     for name, value in metrics.items():
         if isinstance(value, int | float) and math.isfinite(value):
             found[name] = float(value)
-    # COCO marks the undefined by -1.
-    return {name: value for name, value in found.items() if value >= 0 or "mAP" not in name}
+    return {name: value for name, value in found.items() if value >= 0 or not _is_coco(name)}
+
+
+def _is_coco(name: str) -> bool:
+    """Return whether a metric is one of COCO's, which marks what is undefined by -1."""
+    return "mAP" in name or "AR@" in name or "AR_" in name
 
 
 def _zeros(runner: TrialRunner) -> dict[str, float]:
-    """Return the mAPs of a detector without detections: mmdet's metric returns none for it."""
+    """Return the values of a detector without detections: mmdet's metric returns none for it."""
     return {
-        f"{metric.prefix}/{kind}_{item}": 0.0
+        f"{metric.prefix}/{name}": 0.0
         for metric in runner.val_loop.evaluator.metrics
         if isinstance(metric, CocoMetric)
-        for kind in metric.metrics
-        for item in metric.metric_items or _ITEMS
+        for name in _names(metric)
     }
+
+
+def _names(metric: CocoMetric) -> Iterator[str]:
+    """Yield the names of what mmdet's COCO metric reports on any data set with objects."""
+    for kind in metric.metrics:
+        if kind == "proposal_fast":
+            yield from (f"AR@{count}" for count in metric.proposal_nums)
+        elif kind == "proposal":
+            yield from metric.metric_items or _RECALLS
+        else:
+            yield from (f"{kind}_{item}" for item in metric.metric_items or _ITEMS)
