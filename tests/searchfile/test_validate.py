@@ -25,7 +25,7 @@ def test_validate_shows_the_space_and_the_stages() -> None:
     Path("search.yaml").write_text(
         with_line("trials: 4\nconfirm: true\nrequire: [lr > 0.2]\nbudget: {x: 3}")
     )
-    result = CliRunner().invoke(app, ["validate", "search.yaml", "--set", "epochs=2"])
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick", "--set", "epochs=2"])
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert result.exit_code == 0
     assert lines[0] == "test: valid; 1 searched parameter of config.py"
@@ -39,13 +39,13 @@ def test_validate_shows_the_space_and_the_stages() -> None:
 
 def test_validate_tells_that_nobody_is_stopped_where_objectives_are_several() -> None:
     Path("search.yaml").write_text(with_line("objectives: {coco/bbox_mAP: max, gflops: min}"))
-    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
     assert "scheduler none (several objectives)" in result.output
 
 
 def test_validate_raises_what_main_turns_into_exit_code_2() -> None:
     Path("search.yaml").write_text(with_line("trails: 3"))
-    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
     assert isinstance(result.exception, SpecError)
     assert result.exception.exit_code == 2
 
@@ -54,7 +54,7 @@ def test_validate_finds_rules_that_contradict_each_other() -> None:
     lines = [f"  {name}: {{uniform: [0, 1]}}" for name in (LR, "optim_wrapper.optimizer.momentum")]
     rules = "require: [lr < momentum, momentum < lr]"
     Path("search.yaml").write_text("\n".join([f"{HEAD}space:", *lines, rules]))
-    result = CliRunner().invoke(app, ["validate", "search.yaml"])
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
     assert isinstance(result.exception, SpecError)
     assert "require: none of 20000 random points" in str(result.exception)
 

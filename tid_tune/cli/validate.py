@@ -31,7 +31,8 @@ def validate(
 ) -> None:
     """Check a search space, its data and its models, before any GPU is touched.
 
-    The config is a Python program, and is run for this.
+    A config is Python code and runs at `validate`, its custom_imports included: use configs that
+    you trust. Files of weights cannot run code.
     """
     from tid_tune.search.stream import check_points
     from tid_tune.searchfile import load

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,12 +54,25 @@ def check_teacher(config: Path) -> None:
 
 
 def build_teacher(source: Mapping[str, Any]) -> Teacher:
-    """Build the teacher of `model.teacher`.
+    """Build the teacher of `model.teacher`; see `load_teacher`.
+
+    Raises:
+        ConfigError: as `load_teacher`, or its head is not supported.
+    """
+    return Teacher(load_teacher(source))
+
+
+def load_teacher(
+    source: Mapping[str, Any],
+    build: Callable[[Mapping[str, object]], Detector] = build_detector,
+) -> Detector:
+    """Return the detector of `model.teacher`, with its weights.
 
     Args:
         source: `config`, the path of an mmdet config, or `model`, a model as a dict; and
             `checkpoint`, the path of its weights. Only a `model` may have the checkpoint None,
             which leaves its weights random. A distiller's config and checkpoint give its student.
+        build: makes the detector; on torch's meta device, weights are only compared.
 
     Raises:
         ConfigError: a missing or superfluous key or file, or weights that do not fit the model.
@@ -76,7 +89,7 @@ def build_teacher(source: Mapping[str, Any]) -> Teacher:
     model = load_config(source["config"]).get("model") if "config" in source else source["model"]
     if not isinstance(model, Mapping) or "type" not in model:
         raise ConfigError(f"the teacher's config {source.get('config', '')} has no `model`")
-    detector = build_detector(student_config(model))
+    detector = build(student_config(model))
     if checkpoint is not None:
         weights = load_weights(checkpoint)
         if has_student(weights):
@@ -84,4 +97,4 @@ def build_teacher(source: Mapping[str, Any]) -> Teacher:
         load_into(
             detector, weights, source=f"the checkpoint {checkpoint}", target="the teacher's model"
         )
-    return Teacher(detector)
+    return detector

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import pickle
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict, TypeGuard
+from typing import IO, NotRequired, TypedDict, TypeGuard
 
 import numpy as np
 import torch
@@ -13,6 +16,10 @@ from torch import Tensor, nn
 
 from tid_tune.errors import ConfigError
 from tid_tune.files import replacing
+from tid_tune.openmmlab.addresses import OF_CLASSIFIERS, locate
+from tid_tune.openmmlab.matching import Match, fit
+
+_WRAPPER = "module."
 
 
 class Checkpoint(TypedDict):
@@ -23,22 +30,49 @@ class Checkpoint(TypedDict):
     meta: NotRequired[Mapping[str, object]]
 
 
-def load_state(path: Path | str, map_location: str = "cpu") -> Checkpoint:
-    """Return the whole checkpoint at `path`: weights under `state_dict`, and what else it has.
+def load_state(address: Path | str, map_location: str = "cpu") -> Checkpoint:
+    """Return the whole checkpoint at `address`: weights under `state_dict`, and what else it has.
 
-    Loads with `weights_only=True`, so a file cannot run code. A bare mapping of names to tensors
-    is returned as {"state_dict": mapping}.
+    A bare mapping of names to tensors is returned as {"state_dict": mapping}.
 
     Raises:
-        ConfigError: there is no such file, or it is not a checkpoint.
+        ConfigError: as `load_contents`, or it is not a checkpoint.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"there is no checkpoint file {path}")
+    return _checked(load_contents(address, map_location), address)
+
+
+def load_weights(address: Path | str) -> dict[str, Tensor]:
+    """Return the model's weights of the checkpoint at `address`, by parameter name, on the CPU.
+
+    Drops the `module.` that data-parallel wrappers put before every name.
+
+    Raises:
+        ConfigError: as `load_state`.
+    """
+    return without_wrapper(load_state(address)["state_dict"])
+
+
+def without_wrapper(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights without the `module.` that data-parallel wrappers put before all names."""
+    if weights and all(name.startswith(_WRAPPER) for name in weights):
+        return {name.removeprefix(_WRAPPER): tensor for name, tensor in weights.items()}
+    return dict(weights)
+
+
+def load_contents(address: Path | str, map_location: str | torch.device = "cpu") -> object:
+    """Return what the file of weights at `address` holds; this is the one place that reads such.
+
+    Loads with `weights_only=True`, so a file cannot run code. What is not on this machine is
+    downloaded (see `addresses`).
+
+    Raises:
+        ConfigError: there is no such file, it holds more than data, or it is damaged.
+    """
+    path = locate(address).fetch()
     _refuse_lookalikes(path)
     try:
-        with torch.serialization.safe_globals(_allowed()):
-            state = torch.load(path, map_location=map_location, weights_only=True)
+        with _opened(path) as file, torch.serialization.safe_globals(_allowed()):
+            contents = torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConfigError(
             f"{path} cannot be loaded safely: it holds objects other than tensors, numbers and "
@@ -50,21 +84,28 @@ def load_state(path: Path | str, map_location: str = "cpu") -> Checkpoint:
             f"{path} is not a PyTorch checkpoint, or is damaged; download or write it again. "
             f"({_first_line(error)})"
         ) from error
-    return _checked(state, path)
+    if str(address).startswith(OF_CLASSIFIERS):
+        return {"state_dict": _backbone(_checked(contents, address)["state_dict"])}
+    return contents
 
 
-def load_weights(path: Path | str) -> dict[str, Tensor]:
-    """Return the model's weights of the checkpoint at `path`, by parameter name, on the CPU.
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Path | IO[bytes]]:
+    """Give the file to load: as some old files are packed, the only member of a zip archive."""
+    if not zipfile.is_zipfile(path):
+        yield path
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) != 1:  # a checkpoint of today is an archive, too, with many members
+            yield path
+            return
+        yield io.BytesIO(archive.read(members[0]))
 
-    Drops the `module.` that data-parallel wrappers put before every name.
 
-    Raises:
-        ConfigError: as `load_state`.
-    """
-    weights = load_state(path)["state_dict"]
-    if weights and all(name.startswith("module.") for name in weights):
-        return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
-    return dict(weights)
+def _backbone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix = "backbone."
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def load_into(
@@ -82,27 +123,30 @@ def load_into(
     Raises:
         ConfigError: naming the first weights that are missing, superfluous or of another shape.
     """
-    own = model.state_dict()
-    misfits = {n for n, v in own.items() if n in weights and weights[n].shape != v.shape}
-    fitting = {name: value for name, value in weights.items() if name not in misfits}
-    try:
-        # Through the model, which knows the names its weights had in earlier versions of mmdet.
-        found = model.load_state_dict(fitting, strict=False)
-    except RuntimeError as error:  # of another shape under an earlier name
-        problems = [line.strip().removesuffix(".") for line in str(error).splitlines()[1:]]
-    else:
-        problems = [f"{name} is missing" for name in found.missing_keys if name not in misfits]
-        problems += [f"{name} is not in the model" for name in found.unexpected_keys]
-    problems += [
-        f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in sorted(misfits)
-    ]
+    match = fit(model, weights)
+    match.require(source, target)
+    problems = [f"{name} is missing" for name in match.missing]
+    problems += [f"{name} is not in the model" for name in match.superfluous]
+    problems += match.misshapen.values()
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise ConfigError(
             f"{source} does not fit {target}: {', '.join(problems[:3])}{more}. "
             "Is it the checkpoint of another config?"
         )
+
+
+def load_matching(model: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> Match:
+    """Load those weights that the model has; the others keep their values.
+
+    For weights to start from, which may be those of a part, or of other classes.
+
+    Raises:
+        ConfigError: none or few names match, or the weights are of another network.
+    """
+    match = fit(model, weights)
+    match.require(source, f"the {type(model).__name__}")
+    return match
 
 
 def save_state(state: Mapping[str, object], path: Path | str) -> None:
@@ -124,7 +168,7 @@ def _refuse_lookalikes(path: Path) -> None:
         raise ConfigError(f"{path} is a web page, not a checkpoint; the download failed, repeat it")
 
 
-def _checked(state: object, path: Path) -> Checkpoint:
+def _checked(state: object, path: Path | str) -> Checkpoint:
     if _has_weights(state):
         return state
     if isinstance(state, Mapping) and state and all(map(torch.is_tensor, state.values())):

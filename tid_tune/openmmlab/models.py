@@ -8,10 +8,11 @@ import torch
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
+from tid_tune.errors import ConfigError, TidTuneError
 from tid_tune.openmmlab.configs import ConfigDict
 from tid_tune.openmmlab.detector_types import Detector, Sample
 from tid_tune.openmmlab.registries import MODELS
-from tid_tune.openmmlab.setup import mmdet_ready
+from tid_tune.openmmlab.setup import mmdet_ready, quiet
 
 with mmdet_ready():
     from mmdet.models.detectors import BaseDetector
@@ -23,6 +24,7 @@ __all__ = [
     "BaseDetector",
     "build_detector",
     "build_model",
+    "build_on_meta",
     "data_sample",
     "revert_sync_batchnorm",
     "unpack_gt_instances",
@@ -44,6 +46,26 @@ def build_detector(config: Mapping[str, object]) -> Detector:
     """Build a detector; see `build_model`."""
     detector: Detector = MODELS.build(ConfigDict(config))
     return detector
+
+
+def build_on_meta(config: Mapping[str, object]) -> Detector:
+    """Build a detector whose weights have names and shapes, and take no memory and no time.
+
+    Raises:
+        ConfigError: it cannot be built.
+    """
+    try:
+        with quiet():
+            try:
+                with torch.device("meta"):
+                    return build_detector(config)
+            except (NotImplementedError, RuntimeError):  # it needs values while it is built
+                return build_detector(config)
+    except TidTuneError:
+        raise
+    except Exception as error:  # any code may run, and fail, in there
+        name = type(error).__name__
+        raise ConfigError(f"cannot build the {config.get('type')}: {name}: {error}") from error
 
 
 def data_sample(

@@ -8,7 +8,6 @@ from typing import Protocol
 from mmengine.hooks import Hook, RuntimeInfoHook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmengine.runner.checkpoint import _load_checkpoint_to_model as load_checkpoint_to_model
 
 __all__ = [
     "EpochBasedTrainLoop",
@@ -17,7 +16,6 @@ __all__ = [
     "ParamScheduler",
     "Runner",
     "RuntimeInfoHook",
-    "load_checkpoint_to_model",
 ]
 
 

@@ -31,12 +31,13 @@ def mmdet_ready() -> Iterator[None]:
 @functools.cache
 def _import_all() -> None:
     # Here, not above: configs are read without torch.
-    from tid_tune.openmmlab import ext_standin
+    from tid_tune.openmmlab import ext_standin, loading
 
     # albumentations, where it is installed, asks its index for a newer version when imported.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     with quiet():
         ext_standin.install()
+        loading.install()
         from mmdet.utils import register_all_modules
 
         register_all_modules(init_default_scope=False)

@@ -9,12 +9,13 @@ from tid_tune.errors import ConfigError
 from tid_tune.preflight.data import check_data
 from tid_tune.preflight.findings import Finding
 from tid_tune.preflight.plan import Plan
+from tid_tune.preflight.weights import check_first_weights, check_teacher_weights
 
 Check = Callable[[Plan], Iterable[Finding]]
 
 OF_ALL: tuple[Check, ...] = ()
 """Checks of every search, also of one whose trainable is the user's own."""
-OF_DETECTORS: tuple[Check, ...] = (check_data,)
+OF_DETECTORS: tuple[Check, ...] = (check_data, check_teacher_weights, check_first_weights)
 """Checks of configs that our trial trains."""
 
 

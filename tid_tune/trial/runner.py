@@ -17,7 +17,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tid_tune.openmmlab.checkpoints import Checkpoint, load_state
+from tid_tune.distill.student_state import named_for
+from tid_tune.openmmlab.checkpoints import (
+    Checkpoint,
+    load_matching,
+    load_state,
+    without_wrapper,
+)
 from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.openmmlab.models import revert_sync_batchnorm
@@ -26,7 +32,6 @@ from tid_tune.openmmlab.runner import (
     Hook,
     Runner,
     RuntimeInfoHook,
-    load_checkpoint_to_model,
 )
 
 LOG_FILE = "trial.log"
@@ -121,15 +126,20 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
     def load_checkpoint(
         self, filename: str, map_location: object = "cpu", strict: bool = False, **kwargs: object
     ) -> Checkpoint:
-        """Load a file without running its code; what is no file goes mmengine's way."""
-        if not Path(filename).is_file():
-            found: Checkpoint = super().load_checkpoint(filename, map_location, strict, **kwargs)
-            return found
+        """Load the weights of the config's `load_from`, which need not be those of a Distiller.
+
+        Raises:
+            ConfigError: the file cannot be read, or is of another model.
+        """
         checkpoint = load_state(filename)
+        weights = without_wrapper(checkpoint["state_dict"])
+        checkpoint["state_dict"] = named_for(self.cfg.model, self.detector, weights)
+        # The averaged weights of an EMA's hook start from them, too.
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        match = load_matching(self.detector, checkpoint["state_dict"], source=str(filename))
+        self.logger.info(match.describe(str(filename), "the model"))
         self._has_loaded = True
-        loaded: Checkpoint = load_checkpoint_to_model(self.detector, checkpoint, strict)
-        return loaded
+        return checkpoint
 
 
 _PARTS = (
