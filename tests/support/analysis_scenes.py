@@ -29,7 +29,7 @@ def random_truth(
     return Truth(
         tuple(f"class {index}" for index in range(classes)),
         tuple(GROUPS[index % len(GROUPS)] for index in range(classes)),
-        np.arange(classes) * 3 + 5,
+        np.array([3 * index + 5 for index in range(classes)], dtype=object),
         tuple(range(10, 10 + images)),
         rng.integers(0, images, boxes),
         rng.integers(0, classes, boxes),

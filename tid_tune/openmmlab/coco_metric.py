@@ -7,14 +7,17 @@ look alike.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from typing import TypedDict
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import numpy as np
 from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 from numpy.typing import NDArray
 
+from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.registries import METRICS
 from tid_tune.openmmlab.setup import mmdet_ready
 
@@ -24,10 +27,14 @@ with mmdet_ready():
 __all__ = ["CocoMetric", "FastCocoMetric"]
 
 
+Id = int | str
+Annotation = dict[str, Any]
+
+
 class Predicted(TypedDict):
     """Mmdet's record of one image's detections."""
 
-    img_id: int
+    img_id: Id
     bboxes: NDArray[np.float64]
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
@@ -45,28 +52,39 @@ class FastCocoMetric(CocoMetric):  # type: ignore[misc]  # mmdet is untyped
     object to find, as in COCO.
     """
 
-    _truth: COCO | None = None
+    _truth: _Truth | None = None
 
     def compute_metrics(
         self, results: list[tuple[Mapping[str, object], Predicted]]
     ) -> dict[str, float]:
-        """Compute the metrics of (ground truth, prediction) pairs, one per image."""
+        """Compute the metrics of (ground truth, prediction) pairs, one per image.
+
+        Raises:
+            ConfigError: the annotations lack a class or an image that was detected on.
+        """
         special = self.format_only or self.classwise or self.metric_items or self.outfile_prefix
         if special or self.metrics != ["bbox"] or self._coco_api is None:
-            metrics: dict[str, float] = super().compute_metrics(results)
-            return metrics
-        self.cat_ids = self._coco_api.get_cat_ids(cat_names=self.dataset_meta["classes"])
+            return self._by_mmdet(results)
         if self._truth is None:
-            self._truth = COCO(self._coco_api.dataset)
-        detected = self._truth.loadRes(_rows([found for _, found in results], self.cat_ids))
-        matching = COCOeval_faster(self._truth, detected, "bbox", print_function=_silent)
-        matching.params.catIds = self.cat_ids
-        matching.params.imgIds = self._coco_api.get_img_ids()
+            self._truth = _numbered(self._coco_api.dataset, self._coco_api.anns)
+        if self._truth is None:
+            return self._by_mmdet(results)
+        self.cat_ids = self._coco_api.get_cat_ids(cat_names=self.dataset_meta["classes"])
+        rows = self._truth.rows([found for _, found in results], self.cat_ids)
+        matching = COCOeval_faster(
+            self._truth.objects, self._truth.detected(rows), "bbox", print_function=_silent
+        )
+        matching.params.catIds = [self._truth.categories[identity] for identity in self.cat_ids]
+        matching.params.imgIds = list(self._truth.images.values())
         matching.params.maxDets = self.proposal_nums
         matching.params.iouThrs = self.iou_thrs
         matching.evaluate()
         matching.accumulate()
         return self._summary(np.asarray(matching.eval["precision"]))
+
+    def _by_mmdet(self, results: list[tuple[Mapping[str, object], Predicted]]) -> dict[str, float]:
+        metrics: dict[str, float] = super().compute_metrics(results)
+        return metrics
 
     def _summary(self, precision: NDArray[np.float64]) -> dict[str, float]:
         """Average precision of shape (IoU thresholds, recalls, classes, areas, max detections)."""
@@ -89,15 +107,92 @@ def _mean(precision: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else -1.0
 
 
-def _rows(predictions: list[Predicted], category_ids: list[int]) -> NDArray[np.float64]:
-    """Return (image, x, y, width, height, score, category) per detection."""
-    parts = [np.zeros((0, 7))]
-    for found in predictions:
-        boxes = np.asarray(found["bboxes"], dtype=np.float64).reshape(-1, 4)
-        rows = np.empty((len(boxes), 7))
-        rows[:, 0] = found["img_id"]
-        rows[:, 1:3], rows[:, 3:5] = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
-        rows[:, 5] = found["scores"]
-        rows[:, 6] = np.asarray(category_ids)[found["labels"]]
-        parts.append(rows)
-    return np.concatenate(parts)
+@dataclass(frozen=True)
+class _Truth:
+    """Ground truth whose images and categories are numbered from 1, in the order of their ids.
+
+    The ids of a file may be any whole numbers or texts; the evaluation takes small numbers only.
+    """
+
+    objects: COCO
+    images: dict[Id, int]
+    categories: dict[Id, int]
+
+    def rows(self, predictions: list[Predicted], category_ids: list[Id]) -> list[Annotation]:
+        """Return an annotation for every detection; label n is of the n-th of `category_ids`."""
+        rows: list[Annotation] = []
+        numbers = [self.categories[identity] for identity in category_ids]
+        for found in predictions:
+            boxes = np.asarray(found["bboxes"], dtype=np.float64).reshape(-1, 4)
+            sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+            # mmdet's labels are of a type for fractions where nothing was found.
+            labels = np.asarray(found["labels"]).astype(np.int64)
+            image = self.images.get(found["img_id"])
+            if len(labels) and image is None:
+                raise ConfigError(
+                    f"image {found['img_id']!r} of val_dataloader is not in the file of "
+                    "val_evaluator; set both ann_file to the same file"
+                )
+            if len(labels) and labels.max() >= len(numbers):
+                raise ConfigError(
+                    f"the detector found label {labels.max()}, but only {len(numbers)} of the "
+                    "names in metainfo.classes of val_dataloader are categories of the file of "
+                    "val_evaluator; write the names as in the file"
+                )
+            columns = (labels.tolist(), sides.tolist(), np.asarray(found["scores"]).tolist())
+            for label, box, score in zip(*columns, strict=True):
+                rows.append(
+                    {
+                        "id": len(rows) + 1,
+                        "image_id": image,
+                        "category_id": numbers[label],
+                        "bbox": box,
+                        "area": box[2] * box[3],
+                        "iscrowd": 0,
+                        "score": score,
+                    }
+                )
+        return rows
+
+    def detected(self, rows: list[Annotation]) -> COCO:
+        """Return the detections as the evaluation takes them."""
+        return _coco(len(self.images), self.categories, rows)
+
+
+def _numbered(document: Mapping[str, Any], by_id: Mapping[object, Annotation]) -> _Truth | None:
+    """Return images and categories numbered anew; None for what mmdet's own code has to judge.
+
+    These are ids of mixed kinds and flags other than 0 and 1.
+    """
+    try:
+        image_ids = sorted({image["id"] for image in document["images"]})
+        category_ids = sorted({category["id"] for category in document["categories"]})
+    except TypeError:
+        return None
+    images = {identity: number for number, identity in enumerate(image_ids, start=1)}
+    categories = {identity: number for number, identity in enumerate(category_ids, start=1)}
+    rows: list[Annotation] = []
+    for entry in document.get("annotations", ()):
+        # Of equal ids, pycocotools takes the last annotation every time.
+        row = by_id[entry["id"]]
+        image, category = images.get(row["image_id"]), categories.get(row["category_id"])
+        if image is None or category is None:
+            continue
+        if row.get("iscrowd", 0) not in (0, 1):
+            return None
+        # A box of id 0 cannot be matched in pycocotools, which takes 0 for "none".
+        identity = 0 if row["id"] == 0 else len(rows) + 1
+        rows.append({**row, "id": identity, "image_id": image, "category_id": category})
+    return _Truth(_coco(len(images), categories, rows), images, categories)
+
+
+def _coco(images: int, categories: Mapping[Id, int], rows: list[Annotation]) -> COCO:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an id 0, which `data check` reports
+        return COCO(
+            {
+                "images": [{"id": number + 1} for number in range(images)],
+                "categories": [{"id": number} for number in categories.values()],
+                "annotations": rows,
+            }
+        )

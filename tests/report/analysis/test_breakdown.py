@@ -107,7 +107,7 @@ def scene(
     truth = Truth(
         ("cat", "dog", "cup"),
         groups,
-        np.arange(3),
+        np.array([0, 1, 2], dtype=object),
         (0,),
         np.zeros(len(boxes), dtype=np.int64),
         np.array([label for label, _ in boxes]),

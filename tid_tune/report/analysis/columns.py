@@ -25,7 +25,7 @@ class Truth:
     Attributes:
         classes: K names, by the number a detection's label gives.
         groups: K supercategories; an empty text where the annotations name none.
-        category_ids: [K] the annotations' own numbers of the classes.
+        category_ids: [K] the annotations' own ids of the classes, which may be texts.
         image_ids: N ids; `box_image` and `Detections.image` index them. Equal scores are taken in
             this order, so ascending ids give the numbers of COCO's own evaluation.
         box_image: [M] index of the image.
@@ -37,7 +37,7 @@ class Truth:
 
     classes: tuple[str, ...]
     groups: tuple[str, ...]
-    category_ids: Ints
+    category_ids: NDArray[np.object_]
     image_ids: tuple[ImageId, ...]
     box_image: Ints
     box_class: Ints
@@ -142,7 +142,7 @@ def truth_from_coco(document: Mapping[str, Any], classes: Sequence[str] | None =
     return Truth(
         tuple(str(category["name"]) for category in categories),
         tuple(str(category.get("supercategory") or "") for category in categories),
-        np.array([category["id"] for category in categories], dtype=np.int64),
+        np.array([category["id"] for category in categories], dtype=object),
         image_ids,
         np.array([image_of[row["image_id"]] for row in rows], dtype=np.int64),
         np.array([class_of[row["category_id"]] for row in rows], dtype=np.int64),
@@ -174,7 +174,7 @@ def truth_from_instances(
     return Truth(
         tuple(classes),
         ("",) * len(classes),
-        np.arange(len(classes)),
+        np.arange(len(classes)).astype(object),
         tuple(image_ids),
         table[:, 0],
         table[:, 1],
