@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.search_cases import make_spec, scheduler_of
 
+from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
 from tid_tune.report.progress import Progress, View
@@ -149,3 +150,18 @@ def test_reruns_are_named_by_what_they_repeat(capsys: pytest.CaptureFixture[str]
     words = [" ".join(line.split()[1:3]) for line in lines]
     expected = ["none completed", "defaults completed", "search completed"]
     assert words == [*expected, "confirm t0003", "confirm none", "confirm defaults"]
+
+
+def test_the_line_of_a_failed_trial_has_the_message_and_not_the_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress, _ = followed(spec_of(trials=1), 1)
+    search = progress.search
+    with View(progress, lambda: 1) as view:
+        search.observe(view)
+        assignment = search.next()
+        assert isinstance(assignment, Assignment)
+        search.fail(assignment.trial, Cause.CRASH, "TypeError: a bad scale\n  File x, line 3")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "TypeError: a bad scale" in line
+    assert "File x" not in line

@@ -118,6 +118,18 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         )
         return losses | result.losses | result.logs | self._compare(losses, result.losses)
 
+    def compare_maps(self, batch_inputs: Tensor) -> None:
+        """Pass images through student and teacher, and check that their maps agree.
+
+        Raises:
+            ConfigError: they differ in number or size.
+        """
+        features = self.student.extract_feat(batch_inputs)
+        outputs = self.student.bbox_head(features)
+        if self._teacher is not None:
+            student = View(self.student, self._student_head, features, outputs)
+            check_maps(student, self._teacher.view(batch_inputs))
+
     def _compare(self, own: Losses, added: dict[str, Tensor]) -> dict[str, Tensor]:
         """Log what distillation adds, and its ratio to the detector's own loss."""
         detector = self.parse_losses(own)[0].detach()

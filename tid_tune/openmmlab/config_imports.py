@@ -67,7 +67,7 @@ def with_type_names(config: Config, *, imports: bool) -> Config:
     Raises:
         ImportError: with `imports`, what the config imports is not there.
     """
-    named = _registered_names() if imports else None
+    named = registered_names() if imports else None
 
     def resolve(key: object, value: LazyAttr | LazyObject) -> object:
         if named is None:
@@ -99,7 +99,7 @@ def _type_name(lazy: LazyAttr | LazyObject, *, known: bool = True) -> str:
     return f"{lazy.module}.{lazy}"
 
 
-def _registered_names() -> set[str]:
+def registered_names() -> set[str]:
     """Return the names in all registries of mmengine and of the packages that extend them."""
     roots = [found for found in vars(registries).values() if isinstance(found, registries.Registry)]
     below = [child for root in roots for child in root.children.values()]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from tid_tune.console import say, shown_path
 from tid_tune.errors import ConfigError
+from tid_tune.preflight.build import check_build
 from tid_tune.preflight.data import check_data
 from tid_tune.preflight.findings import Finding
 from tid_tune.preflight.plan import Plan
@@ -15,7 +16,12 @@ Check = Callable[[Plan], Iterable[Finding]]
 
 OF_ALL: tuple[Check, ...] = ()
 """Checks of every search, also of one whose trainable is the user's own."""
-OF_DETECTORS: tuple[Check, ...] = (check_data, check_teacher_weights, check_first_weights)
+OF_DETECTORS: tuple[Check, ...] = (
+    check_data,
+    check_build,
+    check_teacher_weights,
+    check_first_weights,
+)
 """Checks of configs that our trial trains."""
 
 

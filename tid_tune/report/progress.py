@@ -128,7 +128,7 @@ class View:
         value, at = self._value(trial), ""
         if value:
             at = f" at epoch {trial.epoch_here:g}: {self._objective} {value}"
-        why = f" ({trial.reason.splitlines()[-1]})" if trial.reason else ""
+        why = f" ({trial.reason.splitlines()[0]})" if trial.reason else ""
         return f"  {trial.id} {_label(trial)} {trial.status}{at}{why}   {self.summary()}"
 
     def _value(self, trial: Trial) -> str:

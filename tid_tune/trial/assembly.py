@@ -16,7 +16,7 @@ from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.runner import TrialRunner
 from tid_tune.trial.schedule import config_length, scaled
 
-_NEEDED = (
+NEEDED = (
     "model",
     "train_dataloader",
     "val_dataloader",
@@ -46,7 +46,7 @@ def assemble(
         ConfigError: the config lacks a part.
     """
     cfg = copy.deepcopy(config)
-    missing = [name for name in _NEEDED if not cfg.get(name)]
+    missing = [name for name in NEEDED if not cfg.get(name)]
     if missing:
         raise ConfigError(f"{cfg.filename} has no {', '.join(f'`{name}`' for name in missing)}")
     unit, length = config_length(cfg.train_cfg)
@@ -54,9 +54,9 @@ def assemble(
     cfg.train_cfg = {"by_epoch": True, "max_epochs": epochs}
     cfg.val_cfg = cfg.get("val_cfg") or {}
     cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
-    cfg.train_dataloader = finite_sampler(_runnable(cfg.train_dataloader))
-    cfg.val_dataloader = _runnable(cfg.val_dataloader)
-    cfg.val_evaluator = _fast_metrics(cfg.val_evaluator)
+    cfg.train_dataloader = finite_sampler(runnable(cfg.train_dataloader))
+    cfg.val_dataloader = runnable(cfg.val_dataloader)
+    cfg.val_evaluator = fast_metrics(cfg.val_evaluator)
     if not fresh:
         cfg.load_from = None
     runner = TrialRunner(cfg, device)
@@ -71,16 +71,16 @@ def assemble(
     return runner
 
 
-def _runnable(dataloader: Mapping[str, object]) -> dict[str, object]:
+def runnable(dataloader: Mapping[str, object]) -> dict[str, object]:
     """Return a dataloader's config without the options that torch refuses where no worker is."""
     needless = () if dataloader.get("num_workers") else ("persistent_workers", "prefetch_factor")
     return {key: value for key, value in dataloader.items() if key not in needless}
 
 
-def _fast_metrics(evaluator: object) -> object:
+def fast_metrics(evaluator: object) -> object:
     """Return the evaluator's config with mmdet's COCO metric replaced by the equal, faster one."""
     if isinstance(evaluator, list | tuple):
-        return [_fast_metrics(metric) for metric in evaluator]
+        return [fast_metrics(metric) for metric in evaluator]
     if isinstance(evaluator, Mapping) and evaluator.get("type") in ("CocoMetric", CocoMetric):
         return {**evaluator, "type": FastCocoMetric}
     return evaluator

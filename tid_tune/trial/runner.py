@@ -156,6 +156,25 @@ _PARTS = (
 )
 
 
+def hooks_of(cfg: Config) -> list[tuple[list[str], Hook | Mapping[str, object]]]:
+    """Return the hooks of a config that a trial keeps, with the keys that lead to them.
+
+    Left out are those that log, draw or save.
+    """
+    named = cfg.get("default_hooks") or {}
+    found = [
+        (["default_hooks", name], hook)
+        for name, hook in named.items()
+        if name not in _DROPPED_HOOKS and hook is not None
+    ]
+    own = [
+        (["custom_hooks", str(index)], hook)
+        for index, hook in enumerate(cfg.get("custom_hooks") or [])
+        if isinstance(hook, Hook) or hook.get("type") not in _DROPPED_TYPES
+    ]
+    return found + own
+
+
 def _default_hooks(cfg: Config) -> dict[str, object]:
     hooks = {k: v for k, v in (cfg.get("default_hooks") or {}).items() if k not in _DROPPED_HOOKS}
     # None takes a hook out of mmengine's own list.
@@ -170,8 +189,4 @@ def _default_hooks(cfg: Config) -> dict[str, object]:
 
 def _hooks(cfg: Config) -> list[Hook | Mapping[str, object]]:
     """Return the config's own hooks, without those that log, draw or save."""
-    return [
-        copy.deepcopy(hook)
-        for hook in cfg.get("custom_hooks") or []
-        if isinstance(hook, Hook) or hook.get("type") not in _DROPPED_TYPES
-    ]
+    return [copy.deepcopy(hook) for keys, hook in hooks_of(cfg) if keys[0] == "custom_hooks"]

@@ -1,0 +1,69 @@
+"""Whether a trial can be built: its model, data, evaluation, optimizer and hooks, part by part.
+
+The network has no weights here and sees the shape of one image; the pipelines see one image each.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.setup import quiet
+from tid_tune.preflight.findings import Finding, error
+from tid_tune.preflight.plan import Plan
+
+VARIANTS, SECONDS = 20, 8.0
+"""Values of a space that are tried at most, and for how long at most."""
+
+
+def check_build(plan: Plan) -> list[Finding]:
+    """Report the parts of the config that cannot be built or used, and values of the space."""
+    # Here, not above: they import mmdet.
+    from tid_tune.preflight.small_files import with_small_files
+    from tid_tune.trial.assembly import NEEDED
+    from tid_tune.trial.process import ProcessState
+
+    missing = [f"`{name}`" for name in NEEDED if not plan.config.get(name)]
+    if missing:
+        return [error(f"the config has no {', '.join(missing)}; add it")]
+    before = ProcessState()
+    try:
+        with quiet(), with_small_files(copy.deepcopy(plan.config)) as config:
+            return list(_findings(plan, config))
+    finally:
+        before.restore()
+
+
+def _findings(plan: Plan, config: object) -> Iterator[Finding]:
+    from tid_tune.openmmlab.configs import Config
+    from tid_tune.preflight.parts import LOADERS, Parts
+    from tid_tune.preflight.variants import variants
+    from tid_tune.trial.schedule import config_length
+
+    assert isinstance(config, Config)
+    gpus = plan.spec is not None and plan.spec.resources.gpus > 0
+    parts = Parts(config, gpus=gpus)
+    try:
+        config_length(config.train_cfg)
+    except ConfigError as failure:
+        parts.findings.append(error(f"{failure}"))
+    parts.build_model()
+    for name in (*LOADERS, "val_evaluator", "optim_wrapper", "custom_hooks"):
+        parts.try_part(name)
+    parts.try_maps()
+    yield from parts.findings
+    if plan.spec is None or parts.findings:
+        return
+    ends = time.monotonic() + SECONDS
+    for variant in islice(variants(config, plan.spec), VARIANTS):
+        if time.monotonic() > ends:
+            return
+        other = Parts(variant.config, variant.label, gpus=gpus)
+        other.share(parts)
+        other.try_part(variant.part)
+        if variant.part in ("model", "data_preprocessor", "train_dataloader"):
+            other.try_maps()
+        yield from other.findings
