@@ -77,7 +77,7 @@ def test_a_trial_without_weights_is_refused_with_what_became_of_it(
     search.fail(broken.trial, "oom", "CUDA out of memory")
     ledger.close()
     for trial, told in (
-        (early.trial, r"it was stopped early, at epoch 1, and checkpoints are kept of"),
+        (early.trial, r"it was stopped early, at epoch 1, and weights are kept of"),
         (broken.trial, r"it is failed and has reported nothing: CUDA out of memory"),
         (fresh.trial, r"it is interrupted and has reported nothing: the driver ended$"),
     ):

@@ -7,23 +7,28 @@ import pytest
 from support.search_cases import OBJECTIVE, learning_curve, make_spec, scheduler_of
 
 from tid_tune.ledger.file import Ledger
+from tid_tune.ledger.records import Status
 from tid_tune.results.ranking import ranked_full_length
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.retention import Retention
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.searchfile.model import Budget, Confirm
+from tid_tune.searchfile.model import Budget, Confirm, Keep
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "none"])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_trial_ever_needs_a_checkpoint_that_was_released(scheduler: str, workers: int) -> None:
     spec = make_spec(
-        scheduler=scheduler_of(scheduler), trials=14, confirm=Confirm(top=2, seeds=2), epochs=6
+        scheduler=scheduler_of(scheduler),
+        trials=14,
+        confirm=Confirm(top=2, seeds=2),
+        epochs=6,
+        keep=Keep(best=2),
     )
     clock = VirtualClock()
     search = Search.open(spec, Ledger.in_memory(clock=clock))
-    retention, files, released = Retention(search, best=2), set[str](), set[str]()
+    retention, files, released = Retention(search), set[str](), set[str]()
 
     def training(assignment: Assignment, epoch: float) -> Any:
         begins = epoch == assignment.step + 1 and assignment.checkpoint is not None
@@ -103,3 +108,43 @@ def test_an_interrupted_trial_keeps_what_it_continues_from() -> None:
     search.interrupt(work.trial)
     assert retention.drain() == ["1.pth"]
     assert retention.kept() == {"2.pth"}
+
+
+@pytest.mark.parametrize("keep", [Keep(best=1, baselines=False, reruns=False), Keep(best=5)])
+def test_keep_says_which_ended_trials_keep_their_weights(keep: Keep) -> None:
+    spec = make_spec(trials=10, confirm=Confirm(top=2, seeds=2), epochs=3, keep=keep)
+    clock = VirtualClock()
+    search = Search.open(spec, Ledger.in_memory(clock=clock))
+    retention, run = Retention(search), Simulator(search, learning_curve, clock, workers=2)
+    while run.step():
+        retention.drain()
+    assert search.state.confirmation is not None
+    kept = retention.kept()
+    holders = {t.id for t in search.state.trials.values() if t.last and t.last.checkpoint in kept}
+    best = {t.id for t in ranked_full_length(search.state, spec)[: keep.best]}
+    wanted = best | set(search.state.confirmation.candidates)
+    for trial in search.state.trials.values():
+        if trial.status is Status.COMPLETED and trial.stage == "baseline" and keep.baselines:
+            wanted.add(trial.id)
+        if trial.status is Status.COMPLETED and trial.stage == "confirm" and keep.reruns:
+            wanted.add(trial.id)
+    assert holders == wanted
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "median", "none"])
+def test_nobody_goes_on_from_a_checkpoint_of_full_length(scheduler: str) -> None:
+    """Those have no optimizer."""
+    spec = make_spec(
+        scheduler=scheduler_of(scheduler), trials=14, confirm=Confirm(top=2, seeds=2), epochs=6
+    )
+    clock = VirtualClock()
+    search = Search.open(spec, Ledger.in_memory(clock=clock))
+    run, weights_only = Simulator(search, learning_curve, clock, workers=3), set[str]()
+    while run.step():
+        for trial in search.state.trials.values():
+            for report in trial.reports:
+                if report.fraction == 1.0 and report.epoch >= trial.epochs and report.checkpoint:
+                    weights_only.add(report.checkpoint)
+            checkpoint, _ = trial.resume_point()
+            assert trial.status.final or checkpoint not in weights_only
+    assert weights_only

@@ -323,6 +323,14 @@ def test_a_checkpoint_of_weights_alone_cannot_be_restored_from(
     shapes_config: Callable[..., Path], tmp_path: Path
 ) -> None:
     torch.save({"state_dict": {"w": torch.ones(1)}}, tmp_path / "weights.pth")
+    with make(shapes_config(EMA), tmp_path) as trial:
+        trial.step()
+        trial.save(tmp_path / "whole.pth")
+        trial.save_weights(tmp_path / "weights.pth")
+    whole, weights = (load_state(tmp_path / f"{name}.pth") for name in ("whole", "weights"))
+    assert set(weights) == {"meta", "state_dict"}
+    assert weights["meta"] == whole["meta"]
+    assert_same(dict(weights["state_dict"]), dict(whole["state_dict"]))
     with pytest.raises(ConfigError, match="weights only"):
         make(shapes_config(), tmp_path, restore_from=tmp_path / "weights.pth")
 

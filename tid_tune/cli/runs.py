@@ -9,6 +9,7 @@ import typer
 
 from tid_tune import console
 from tid_tune.errors import UsageError
+from tid_tune.words import counted
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/NAME.")]
 
@@ -31,10 +32,11 @@ def list_runs(
 
 
 def status(run: RunDir) -> None:
-    """Show the state of a run, what runs now, and what it has cost by stage and outcome."""
+    """Show the state of a run, what runs now, its cost by stage and outcome, its size on disk."""
     from tid_tune.report.confirmation import confirmation_table, verdict_text
     from tid_tune.report.tables import cost_table, running_table
     from tid_tune.results.costs import cost_rows
+    from tid_tune.results.disk import disk_sizes, size_text
     from tid_tune.results.run_folder import RunFolder
 
     folder = RunFolder.open(run)
@@ -44,6 +46,12 @@ def status(run: RunDir) -> None:
         console.show(running_table(state, spec))
     console.say()
     console.show(cost_table(cost_rows(state, spec), spec.resources))
+    console.say()
+    sizes = disk_sizes(folder)
+    console.say(
+        f"on disk: {size_text(sizes.run)}, of it {counted(sizes.count, 'checkpoint')} "
+        f"{size_text(sizes.checkpoints)}, best/ {size_text(sizes.best)}"
+    )
     confirmed = confirmation_table(state, spec)
     if confirmed is not None:
         console.say()

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ray import tune
 
@@ -28,6 +28,7 @@ from tid_tune.cluster.messages import (
 )
 from tid_tune.errors import TidTuneError, TrialError, printable
 from tid_tune.ledger.decisions import Cause
+from tid_tune.ledger.records import reached
 
 __all__ = ["StepReport", "SteppedTrial", "TrialTrainable", "WorkOrder"]
 
@@ -72,6 +73,14 @@ class SteppedTrial(Protocol):
         """Free everything and reset the process."""
 
 
+@runtime_checkable
+class SavesWeights(Protocol):
+    """A stepped trial that can leave the optimizer out, where nothing is trained any further."""
+
+    def save_weights(self, path: Path) -> None:
+        """Write what evaluates the model, atomically."""
+
+
 class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     """Base of all trainables; a subclass defines how its trial is built."""
 
@@ -104,7 +113,10 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         report = self._trial.step()
         checkpoint = self._order.work_dir / checkpoint_name(report)
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
-        self._trial.save(checkpoint)
+        if self._at_full_length(report) and isinstance(self._trial, SavesWeights):
+            self._trial.save_weights(checkpoint)
+        else:
+            self._trial.save(checkpoint)
         if report.done:
             self._close()
         return IntervalDone(
@@ -117,6 +129,14 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             done=report.done,
             effective=effective,
         )
+
+    def _at_full_length(self, report: StepReport) -> bool:
+        """Return whether no one goes on from here.
+
+        A trial that ends before, as by a hook, may be at a rung and go on.
+        """
+        order = self._order
+        return report.done and order.fraction == 1.0 and reached(report.epoch, order.epochs)
 
     def reset_config(self, new_config: dict[str, object]) -> bool:
         """Take over the next trial in this worker."""

@@ -48,6 +48,6 @@ def _why_none(trial: Trial) -> str:
         return f"it is {trial.status.value} and has reported nothing{reason}"
     early = "early, " if trial.status is Status.STOPPED else ""
     return (
-        f"it was {trial.status.value} {early}at epoch {trial.epoch:g}, and checkpoints are kept of "
-        "baselines, confirmations and the best trials of full length only"
+        f"it was {trial.status.value} {early}at epoch {trial.epoch:g}, and weights are kept of "
+        "trials of full length only: those that `keep` in the search file names"
     )

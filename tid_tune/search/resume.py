@@ -28,7 +28,17 @@ FROZEN = {
     "report_every": "the rungs would lie elsewhere",
     "seed": "the trials would have another seed",
 }
-_REPORTED = ("trials", "sampler", "scheduler", "method", "baseline", "confirm", "budget", "require")
+_REPORTED = (
+    "trials",
+    "sampler",
+    "scheduler",
+    "method",
+    "baseline",
+    "confirm",
+    "budget",
+    "require",
+    "keep",
+)
 SHOWN = 5
 _NO_METHOD = "their method is not compared any more"
 

@@ -1,8 +1,9 @@
 """Which checkpoints must be kept, so that the driver can delete the others.
 
 Kept are: what a trial that is not over needs to go on, with the donors that population-based
-training may still copy; the last checkpoint of every baseline and confirmation run; and those of
-the best search trials and of the confirmed candidates.
+training may still copy; and the last checkpoint of those ended trials of full length that `keep` in
+the search file names: baselines, confirmation runs, the best search trials, always with the
+confirmed candidates. Such a checkpoint has weights only: nothing is trained from it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from tid_tune.ledger.records import Status, Trial
 from tid_tune.search.engine import Search
 from tid_tune.search.schedulers import scheduler_class
 
-KEEP_BEST = 3
-
 
 class Retention:
     """Follows a search and finds the checkpoints that it will never need again.
@@ -24,13 +23,13 @@ class Retention:
 
     Args:
         search: the search to follow.
-        best: how many full-length trials of each method keep their last checkpoint.
     """
 
-    def __init__(self, search: Search, best: int = KEEP_BEST) -> None:
+    def __init__(self, search: Search) -> None:
         confirm = search.spec.confirm
         self._search = search
-        self._best = max(best, confirm.top if confirm else 0)
+        self._keep = search.spec.keep
+        self._best = max(self._keep.best, confirm.top if confirm else 0)
         self._objective = search.spec.first_objective
         self._sign = search.spec.sign
         self._population = scheduler_class(search.spec.scheduler.type).copies_trials
@@ -101,10 +100,12 @@ class Retention:
     def _is_kept(self, trial: Trial) -> bool:
         if trial.status is not Status.COMPLETED:
             return False
+        if trial.stage != "search":
+            return self._keep.baselines if trial.stage == "baseline" else self._keep.reruns
         confirmation = self._search.state.confirmation
         candidates = () if confirmation is None else confirmation.candidates
         best = (name for _, _, name in self._top.get(trial.method, []))
-        return trial.stage != "search" or trial.id in candidates or trial.id in best
+        return trial.id in candidates or trial.id in best
 
     def _floor(self) -> float:
         """Return the epoch behind which no trial of the population is left."""

@@ -49,6 +49,7 @@ def _fields(spec: SearchSpec) -> dict[str, object]:
         "seed": spec.seed,
         "baseline": spec.baseline,
         "budget": _section(spec.budget),
+        "keep": _section(spec.keep),
         "resources": _section(spec.resources),
         "tracking": _section(spec.tracking),
     }

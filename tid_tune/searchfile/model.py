@@ -53,6 +53,17 @@ class Budget(Model):
     """In full trainings: x * epochs."""
 
 
+class Keep(Model):
+    """Which ended trials keep their weights; a trial that may go on keeps all it needs."""
+
+    best: Count = 3
+    """So many search trials of full length, of each method; candidates of `confirm` always."""
+    baselines: bool = True
+    """No distillation, and the method's defaults."""
+    reruns: bool = True
+    """The trainings of `confirm` with new seeds."""
+
+
 class Transfer(Model):
     """Start from the best `top` trials of an earlier run; `narrow` shrinks the ranges to them."""
 
@@ -117,6 +128,7 @@ class SearchSpec(Model):
     baseline: bool = True
     confirm: Confirm | None = None
     budget: Budget = Budget()
+    keep: Keep = Keep()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
     source: Path | None = None

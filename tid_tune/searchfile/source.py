@@ -13,6 +13,7 @@ from tid_tune.searchfile.model import (
     Confirm,
     Direction,
     Interval,
+    Keep,
     Metric,
     Name,
     Resources,
@@ -56,6 +57,7 @@ class Header(Model):
 SECTIONS: dict[str, type[Model]] = {
     "confirm": Confirm,
     "budget": Budget,
+    "keep": Keep,
     "resources": Resources,
     "tracking": Tracking,
 }

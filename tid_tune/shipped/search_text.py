@@ -45,6 +45,8 @@ COMMENTS = {
     "confirm": "Trains the best `top` trials and the baseline again, with `seeds` new seeds each, "
     "to show whether the gain is real.",
     "budget": "Ends the search when spent: gpu_hours, wall_hours, epochs, or x (full trainings).",
+    "keep": "Which ended trials keep their weights: the `best` of each method, the baselines, the "
+    "reruns of confirm.",
     "resources": "What one trial holds: cpus (its own process and its num_workers) and gpus (0 "
     "trains on the CPU). `concurrent` limits how many run at once.",
     "tracking": "The MLflow experiment; `mlflow ui`, started in the same folder, shows it.",

@@ -178,6 +178,12 @@ class Trial:
         """
         save_state(state.capture(self.runner), path)
 
+    def save_weights(self, path: Path) -> None:
+        """Write weights and meta as `save` does, without what only further training needs."""
+        checkpoint = state.capture(self.runner)
+        kept = {"meta": checkpoint["meta"], "state_dict": checkpoint["state_dict"]}
+        save_state(kept, path)
+
     def effective(self) -> dict[str, object]:
         """Return the value in effect of every one of `params`, read from the live objects."""
         return proof.effective(self.runner, self._params)
