@@ -182,7 +182,7 @@ BOXES = [
 IMAGES = [
     ("missing-image", lambda data: data.file("2.jpg").unlink(), "train/2.jpg"),
     ("unreadable-image", rewrite("2.jpg", b""), "2.jpg: the file is empty"),
-    ("unreadable-image", rewrite("2.jpg", b"<html>404</html>"), "cannot identify image file"),
+    ("unreadable-image", rewrite("2.jpg", b"<html>404</html>"), "cannot read it as an image"),
     ("unreadable-image", rewrite("2.jpg", b"\xff\xd8\xff\xe0\x00"), "2.jpg: "),
     ("truncated-image", rewrite("2.jpg", jpeg(2)[:-300]), "2.jpg"),
     ("size-differs", set_first("images", width=41), "1.jpg: annotated 41x30, loads as 40x30"),

@@ -12,8 +12,7 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from PIL import Image
-
+from tid_tune.data.decoding import LARGE, decode
 from tid_tune.data.findings import Findings
 from tid_tune.data.headers import Header, read_header
 from tid_tune.data.table import Table
@@ -84,32 +83,33 @@ def _examine(root: Path, name: str, size: Size, deep: bool) -> Result:
     path = os.path.join(root, name)
     try:
         header = read_header(path)
-        pixels = _pixels(path) if deep and header.complete else None
+        decoded = deep and header.complete and header.width * header.height <= LARGE
+        pixels = _pixels(path) if decoded else None
     except FileNotFoundError:
         return None, [("missing-image", path)]
     except DataError as error:
         return None, [("unreadable-image", str(error))]
     faults: list[tuple[str, str]] = []
-    if not header.complete or (deep and pixels is None):
+    if not header.complete or (decoded and pixels is None):
         faults.append(("truncated-image", path))
     width, height = header.loaded_size
     turned = f"EXIF orientation {header.orientation}" if header.orientation > 1 else ""
     if (width, height) != size:
         example = f"{name}: annotated {size[0]}x{size[1]}, loads as {width}x{height}"
         faults.append(("size-differs", f"{example} ({turned})" if turned else example))
-    elif turned:
+    elif turned and (header.orientation < 5 or width == height):
+        # Else the annotated size, which is that of the turned image, says that the boxes are, too.
         faults.append(("turned-image", f"{name}: {turned}"))
     return ImageFile(name, path, header, pixels), faults
 
 
 def _pixels(path: str) -> bytes | None:
-    """Return a hash of the decoded image, None if it does not decode to its end."""
-    try:
-        with Image.open(path) as image:
-            shape = repr(image.size).encode()
-            return hashlib.blake2b(shape + image.convert("RGB").tobytes(), digest_size=16).digest()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    """Return a hash of what mmdet loads, None if the image does not decode to its end."""
+    pixels = decode(path)
+    if pixels is None:
         return None
+    shape = repr(pixels.shape).encode()
+    return hashlib.blake2b(shape + pixels.tobytes(), digest_size=16).digest()
 
 
 def _check_repeats(files: Sequence[ImageFile], findings: Findings, split: str) -> None:

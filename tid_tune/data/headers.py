@@ -1,25 +1,29 @@
-"""Size, orientation and completeness of image files from their first and last bytes.
+"""Size, orientation and completeness of image files, as OpenCV and so mmdet will load them.
 
-JPEG and PNG are read here; Pillow reads the other formats and everything unusual. Measured on 3,000
-JPEGs of 92 kB in a warm cache, one core: 12 us a file here, 45 us by Pillow's lazy `open` (1.4 and
-5.3 s for COCO's 118,287), and it would have to decode a PNG (5 ms) to look for EXIF data.
+JPEG, PNG and TIFF are read here, Pillow gives the size of the other forms, and OpenCV decodes what
+is unusual. Measured on 3,000 JPEGs of 92 kB in a warm cache, one core: 12 us a file here, 45 us by
+Pillow's lazy `open` (1.4 and 5.3 s for COCO's 118,287).
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from tid_tune.data.decoding import LARGE, MAX_PIXELS, MAX_SIDE, decode, has_reader
+from tid_tune.data.exif import orientation
+from tid_tune.data.tiff import Outline, read_tiff
 from tid_tune.errors import DataError
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEAD = 2048
 _TAIL = 64
-_ORIENTATION = 0x0112
+_APP1, _SCAN = 0xE1, 0xDA
 # Start-of-frame markers: C0..CF without DHT (C4), JPG (C8) and DAC (CC).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -32,17 +36,17 @@ class Header:
         width: pixels, as stored.
         height: pixels, as stored.
         orientation: the EXIF orientation, 1 (upright) to 8.
+        complete: False if the file ends before its image does.
         bytes: length of the file.
         identity: device and inode; files with the same are one file.
-        complete: False if the file ends before its image does.
     """
 
     width: int
     height: int
     orientation: int
+    complete: bool
     bytes: int
     identity: tuple[int, int]
-    complete: bool
 
     @property
     def loaded_size(self) -> tuple[int, int]:
@@ -77,34 +81,39 @@ def _read(handle: int, path: Path | str) -> Header:
     head = os.pread(handle, _HEAD, 0)
     if not head:
         raise DataError(f"{path}: the file is empty")
-    tail = os.pread(handle, _TAIL, max(0, length - _TAIL))
     if head.startswith(_JPEG):
-        size = _jpeg_size(handle, head)
-        ended = tail.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
+        found = _jpeg(handle, head, length, path)
     elif head.startswith(_PNG):
-        size = _png_size(handle, head, tail)
-        ended = b"IEND" in tail
+        found = _png(handle, head, path)
     else:
-        size, ended = None, True
-    width, height, orientation, complete = (
-        (*size, 1, True) if size is not None and ended else _by_pillow(path, decode=not ended)
-    )
+        found = read_tiff(handle, head, path) or _by_pillow(path)
+    found = found or _by_decoding(path)
+    if max(found.width, found.height) > MAX_SIDE or found.width * found.height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {found.width}x{found.height} is more than OpenCV, and so mmdet, opens"
+        )
     identity = (status.st_dev, status.st_ino)
-    return Header(width, height, orientation, length, identity, complete)
+    return Header(*found, length, identity)
 
 
-def _png_size(handle: int, head: bytes, tail: bytes) -> tuple[int, int] | None:
-    """Return width and height, or None where Pillow must look: EXIF data."""
-    offset = len(_PNG)
-    chunk = b""
-    while chunk != b"IDAT":
+def _png(handle: int, head: bytes, path: Path | str) -> Outline | None:
+    """Walk the chunks of a PNG: EXIF data may follow the pixels."""
+    offset, turn = len(_PNG), 1
+    width, height = int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+    while True:
         start = _bytes_at(handle, head, offset, 8)
-        chunk = start[4:]
-        if chunk == b"eXIf" or len(start) < 8:
-            return None
-        offset += 12 + int.from_bytes(start[:4])
-    # EXIF data may also follow the pixels.
-    return None if b"eXIf" in tail else (int.from_bytes(head[16:20]), int.from_bytes(head[20:24]))
+        size, chunk = int.from_bytes(start[:4]), start[4:]
+        if chunk == b"IEND" or len(start) < 8:
+            break
+        if chunk == b"eXIf":
+            data = os.pread(handle, size + 4, offset + 8)
+            if zlib.crc32(chunk + data[:size]) == int.from_bytes(data[size:]):
+                turn = orientation(data[:size])
+        offset += 12 + size
+    if not width or not height:
+        return None
+    complete = chunk == b"IEND" or width * height > LARGE or decode(path) is not None
+    return Outline(width, height, turn, complete)
 
 
 def _bytes_at(handle: int, head: bytes, offset: int, count: int) -> bytes:
@@ -113,39 +122,59 @@ def _bytes_at(handle: int, head: bytes, offset: int, count: int) -> bytes:
     return head[offset : offset + count] if inside else os.pread(handle, count, offset)
 
 
-def _jpeg_size(handle: int, head: bytes) -> tuple[int, int] | None:
-    """Return width and height, or None where Pillow must look: EXIF data, or an unusual order."""
-    offset = len(_JPEG) - 1
+def _jpeg(handle: int, head: bytes, length: int, path: Path | str) -> Outline | None:
+    """Walk the segments of a JPEG up to its pixels; None for an unusual order."""
+    offset, turn, exif = len(_JPEG) - 1, 1, False
+    size = None
     while True:
         segment = _bytes_at(handle, head, offset, 10)
         if len(segment) < 10 or segment[0] != 0xFF:
             return None
-        marker, length = segment[1], int.from_bytes(segment[2:4])
+        marker, long = segment[1], int.from_bytes(segment[2:4])
+        if marker == _SCAN:
+            break
         if marker in _FRAMES:
-            return int.from_bytes(segment[7:9]), int.from_bytes(segment[5:7])
-        exif = marker == 0xE1 and segment[4:8] == b"Exif"
-        if exif or not 0xC0 < marker < 0xFF or 0xD0 <= marker <= 0xDA:
+            size = int.from_bytes(segment[7:9]), int.from_bytes(segment[5:7])
+        if marker == _APP1 and segment[4:8] == b"Exif" and not exif:
+            turn, exif = orientation(os.pread(handle, long - 8, offset + 10)), True
+        if not 0xC0 <= marker < 0xFF or 0xD0 <= marker <= 0xD9:
             return None
-        offset += 2 + length
+        offset += 2 + long
+    if size is None or not all(size):
+        return None
+    tail = os.pread(handle, _TAIL, max(0, length - _TAIL))
+    ended = tail.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
+    return Outline(*size, turn, ended or _decodes(path))
 
 
-def _by_pillow(path: Path | str, *, decode: bool) -> tuple[int, int, int, bool]:
-    """Return width, height, orientation, completeness; the last is tested only with `decode`."""
+def _by_pillow(path: Path | str) -> Outline | None:
+    """Return the outline of another form of image; None where Pillow or OpenCV does not know it."""
+    if not has_reader(path):
+        return None
     try:
         with Image.open(path) as image:
-            width, height = image.size
-            complete = not decode or _decodes(image)
-            # Looking for EXIF data can mean reading to the end, which an incomplete file has not.
-            orientation = image.getexif().get(_ORIENTATION, 1) if complete else 1
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: {error}") from None
-    valid = isinstance(orientation, int) and 1 <= orientation <= 8
-    return width, height, orientation if valid else 1, complete
+            # OpenCV turns no other form, and Pillow would also look into XMP.
+            exif = image.info.get("exif", b"") if image.format == "WEBP" else b""
+            return Outline(*image.size, orientation(exif), True)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
-def _decodes(image: Image.Image) -> bool:
+def _by_decoding(path: Path | str) -> Outline:
+    pixels = decode(path)
+    if pixels is None:
+        raise DataError(f"{path}: OpenCV, and so mmdet, cannot read it as an image")
+    height, width = pixels.shape[:2]
+    return Outline(width, height, 1, True)
+
+
+def _decodes(path: Path | str) -> bool:
+    """Return whether a JPEG decodes to its end; OpenCV may fill a missing part with gray."""
     try:
-        image.load()
+        with Image.open(path) as image:
+            image.load()
+    except Image.DecompressionBombError:
+        return True  # too large to look
     except (OSError, SyntaxError, ValueError):
         return False
     return True
