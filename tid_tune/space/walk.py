@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from tid_tune.space.distributions import Distribution
-from tid_tune.space.space import Space
+from tid_tune.space.space import Space, config_key
 from tid_tune.space.values import Params
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -39,6 +39,15 @@ class GridWalk:
                 return params
             self._next += 1
         return None
+
+    def points(self) -> list[Params]:
+        """Return each allowed point once, in the order of their numbers."""
+        found: dict[str, Params] = {}
+        for index in range(self.count):
+            params = self.point(index)
+            if self._space.allows(params):
+                found.setdefault(config_key(params, 0), params)
+        return list(found.values())
 
     def point(self, index: int) -> Params:
         """Return the point number `index` of the grid."""

@@ -151,6 +151,22 @@ def test_the_process_learns_from_stopped_trials() -> None:
     assert sum(abs(as_number(p["x"]) - 0.3) < 0.05 for p in points) >= 8
 
 
+def finished(number: int, x: float, value: float) -> Observation:
+    """Return a trial of full length."""
+    return Observation(number, {"x": x}, (value,), None, {Length(1.0, 9.0): value})
+
+
+def test_the_process_proposes_the_best_point_that_has_not_been_tried() -> None:
+    """The peak and most other points have been tried: the model is not asked in vain."""
+    one, known = sampler("gp", {"x": Integer(low=0, high=19)}), Observations()
+    for x in range(20):
+        if x != 11:
+            known.observe(finished(x, x, -float(abs(x - 10))))
+    free = (0, 11, 19)
+    points = [one.ask(index, known, lambda p: p["x"] not in free) for index in range(100, 110)]
+    assert points == [{"x": 11}] * 10
+
+
 def test_the_window_holds_the_best_and_the_latest_and_nothing_more() -> None:
     known = Observations(best=5, recent=10)
     for number in range(1000):

@@ -73,6 +73,15 @@ class Sampler(SearchPart, abc.ABC, Generic[OptionsT]):
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
         """Return one point; `ask` deals with constraints and duplicates."""
 
+    def proposals(
+        self, rng: np.random.Generator, index: int, known: Observations
+    ) -> Iterator[Params]:
+        """Yield points, the best first: `ask` takes the first one that is allowed and new.
+
+        Here: the one of `draw`. A sampler that ranks many points yields them all.
+        """
+        yield self.draw(rng, index, known)
+
     def ask(self, index: int, known: Observations, taken: Taken) -> Params | None:
         """Return the point of suggestion number `index`, or None where the space is used up.
 
@@ -88,12 +97,15 @@ class Sampler(SearchPart, abc.ABC, Generic[OptionsT]):
                 break
             rng = rng_for(self.seed, "suggest", index, attempt)
             by_model = attempt < MODEL_DRAWS and len(known.results) >= self.startup
-            params = self.draw(rng, index, known) if by_model else random_point(self.space, rng)
-            if not self.space.allows(params):
-                continue
-            allowed = True
-            if not taken(params):
-                return params
+            points = (
+                self.proposals(rng, index, known) if by_model else [random_point(self.space, rng)]
+            )
+            for params in points:
+                if not self.space.allows(params):
+                    continue
+                allowed = True
+                if not taken(params):
+                    return params
         left = self._walk(taken)
         if not allowed and left is None:
             raise SpecError(

@@ -4,13 +4,14 @@ Every trial counts with the value it is expected to reach at full length (`extra
 model learns from early-stopped trials, too. Running trials count with the value that the model
 expects, so that workers spread out. A suggestion takes some tens of milliseconds, more with more
 results, of which at most `SEEN` are used. Several objectives become one by weights that are drawn
-for each suggestion (ParEGO; Knowles, 2006). Candidates are random points and steps from the best.
+for each suggestion (ParEGO; Knowles, 2006). Candidates are all points of a small space, else random
+points and steps from the best.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from tid_tune.search.samplers.observations import Observation, Observations
 from tid_tune.search.samplers.registry import register_sampler
 from tid_tune.searchfile.parts import SamplerOptions
 from tid_tune.space import Distribution, Params, Space
+from tid_tune.space.walk import GridWalk
 
 if TYPE_CHECKING:
     from tid_tune.search.samplers.gp.gaussian import GaussianProcess
@@ -31,6 +33,8 @@ SEEN = 200
 """Results that the model is made of: half of them the best, half the latest."""
 SCATTERED, STEPPED = 300, 150
 """Candidates from the prior, and in each round of steps."""
+COMPLETE = 1000
+"""Finite spaces up to this size are candidates as a whole."""
 STEPS = (0.15, 0.04)
 """Their standard deviations, round by round, in the units of the codes."""
 LEADERS = 5
@@ -67,15 +71,24 @@ class GpSampler(Sampler[GpOptions]):
 
     def draw(self, rng: np.random.Generator, index: int, known: Observations) -> Params:
         """Return the candidate with the highest expected improvement."""
+        return next(self.proposals(rng, index, known))
+
+    def proposals(
+        self, rng: np.random.Generator, index: int, known: Observations
+    ) -> Iterator[Params]:
+        """Yield the candidates by expected improvement; a small space is searched completely."""
         seen = self._seen(rng, known)
         if seen is None or len(seen.observations) < PAIRS or not self._codes.width:
-            return random_point(self.space, rng)
+            yield random_point(self.space, rng)
+            return
         points = [observation.params for observation in seen.observations]
         model = self._model(self._codes.of(points), seen)
         running = [params for params in known.pending.values() if self.space.contains(params)]
         if running:
             model = model.believing(self._codes.of(running))
-        return self._best(model, [*points, *running], rng)
+        found, gains = self._candidates(model, [*points, *running], rng)
+        for place in np.argsort(-gains, kind="stable"):
+            yield found[place]
 
     def _seen(self, rng: np.random.Generator, known: Observations) -> Expected | None:
         if self.objectives > 1:
@@ -96,34 +109,56 @@ class GpSampler(Sampler[GpOptions]):
             self._fitted = key, fit(points, values, seen.variances / scale**2)
         return self._fitted[1]
 
-    def _best(
+    def _candidates(
         self, model: GaussianProcess, known: list[Params], rng: np.random.Generator
-    ) -> Params:
-        """Return the best of random points and of steps from the best points, known and found."""
+    ) -> tuple[list[Params], Array]:
+        """Return points and their expected improvements.
+
+        All points of a small space; else random ones, and steps from the best, known and found.
+        """
         expected = model.mean(model.points)
         highest = float(expected.max())
+        if self._all is not None:
+            points, codes = self._all
+            return points, _gains(model, highest, codes)
         leaders = [known[i] for i in np.argsort(-expected, kind="stable")[:LEADERS]]
         found = [random_point(self.space, rng) for _ in range(SCATTERED)]
-        gains = self._gains(model, highest, found)
+        gains = self._allowed_gains(model, highest, found)
         for step in STEPS:
             more = [self._moved(leaders[i % len(leaders)], step, rng) for i in range(STEPPED)]
             found += more
-            gains = np.concatenate([gains, self._gains(model, highest, more)])
+            gains = np.concatenate([gains, self._allowed_gains(model, highest, more)])
             leaders = [found[i] for i in np.argsort(-gains, kind="stable")[:LEADERS]]
-        return found[int(np.argmax(gains))]
+        return found, gains
 
-    def _gains(self, model: GaussianProcess, highest: float, points: Sequence[Params]) -> Array:
+    @cached_property
+    def _all(self) -> tuple[list[Params], Array] | None:
+        """All points of a small space and their codes; None: the space is not small."""
+        if self.space.size is None or self.space.size > COMPLETE:
+            return None
+        points = GridWalk(self.space, self.seed).points()
+        return points, self._codes.of(points)
+
+    def _allowed_gains(
+        self, model: GaussianProcess, highest: float, points: Sequence[Params]
+    ) -> Array:
         """Return the expected improvements; points that break a rule come last."""
-        from scipy.special import ndtr
-
-        mean, spread = model.predict(self._codes.of(points))
-        above = (mean - highest) / spread
-        density = np.exp(-0.5 * above**2) / np.sqrt(2 * np.pi)
-        gains: Array = spread * (above * ndtr(above) + density)
+        gains = _gains(model, highest, self._codes.of(points))
         return np.where([self.space.allows(params) for params in points], gains, -np.inf)
 
     def _moved(self, params: Params, step: float, rng: np.random.Generator) -> Params:
         return self.space.build(partial(_move, params, step, rng))
+
+
+def _gains(model: GaussianProcess, highest: float, codes: Array) -> Array:
+    """Return the expected improvements over `highest` at points of these codes."""
+    from scipy.special import ndtr
+
+    mean, spread = model.predict(codes)
+    above = (mean - highest) / spread
+    density = np.exp(-0.5 * above**2) / np.sqrt(2 * np.pi)
+    gains: Array = spread * (above * ndtr(above) + density)
+    return gains
 
 
 def _move(
