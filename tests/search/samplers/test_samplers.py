@@ -167,6 +167,16 @@ def test_the_process_proposes_the_best_point_that_has_not_been_tried() -> None:
     assert points == [{"x": 11}] * 10
 
 
+def test_the_process_sees_small_differences_beside_values_that_are_far_worse() -> None:
+    """A third of the line fails, which hides the shape of the rest on a plain scale."""
+    known = Observations()
+    for number in range(12):
+        x = number / 11
+        known.observe(finished(number, x, 0.1 if x > 0.7 else 0.9 - 0.05 * (x - 0.25) ** 2))
+    points = ask(sampler("gp", LINE), range(100, 120), known)
+    assert sum(abs(as_number(p["x"]) - 0.25) < 0.05 for p in points) >= 18
+
+
 def test_the_window_holds_the_best_and_the_latest_and_nothing_more() -> None:
     known = Observations(best=5, recent=10)
     for number in range(1000):

@@ -19,9 +19,9 @@ from scipy.optimize import minimize
 
 from tid_tune.search.samplers.gp.codes import Array
 
-LENGTH_SCALE, SIGNAL, NOISE = 0.25, 1.0, 0.1
+LENGTH_SCALE, SIGNAL, NOISE = 0.25, 1.0, 0.01
 """Prior medians: the length scale per square root of the columns, signal and noise variance."""
-SPREAD = (0.8, 0.7, 1.0)
+SPREAD = (0.8, 0.7, 1.5)
 """Standard deviations of their logarithms."""
 STEPS = 30
 JITTER = 1e-6

@@ -20,6 +20,7 @@ from tid_tune.models import Count
 from tid_tune.search.samplers.base import Sampler, random_point
 from tid_tune.search.samplers.gp.codes import Array, Codes
 from tid_tune.search.samplers.gp.extrapolation import PAIRS, Expected, expected_values
+from tid_tune.search.samplers.gp.scale import standardized
 from tid_tune.search.samplers.observations import Observation, Observations
 from tid_tune.search.samplers.registry import register_sampler
 from tid_tune.searchfile.parts import SamplerOptions
@@ -104,9 +105,8 @@ class GpSampler(Sampler[GpOptions]):
 
         key = [(o.number, value) for o, value in zip(seen.observations, seen.values, strict=True)]
         if self._fitted is None or self._fitted[0] != key:
-            scale = float(seen.values.std()) or 1.0
-            values = (seen.values - seen.values.mean()) / scale
-            self._fitted = key, fit(points, values, seen.variances / scale**2)
+            values, slopes = standardized(seen.values)
+            self._fitted = key, fit(points, values, seen.variances * slopes**2)
         return self._fitted[1]
 
     def _candidates(
