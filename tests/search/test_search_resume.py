@@ -149,9 +149,36 @@ def test_methods_may_be_compared_later_and_earlier_trials_are_history(run: Any) 
 
 def test_another_sampler_goes_on_with_what_has_been_observed(run: Any) -> None:
     run(make_spec(trials=12, sampler=sampler_of("random")))
-    search = run(make_spec(trials=14))
+    search = run(make_spec(trials=14, sampler=sampler_of("tpe")))
     assert any(note.startswith("sampler: type random -> tpe") for note in search.notes)
     assert [t.origin for t in search.state.trials.values()][-1] == "tpe"
+
+
+@pytest.mark.parametrize(
+    ("began", "trials", "goes_on"),
+    [
+        ({}, 1000, "gp"),
+        ({"type": "tpe"}, 14, "tpe"),
+        ({"type": "gp"}, 1000, "gp"),
+        ({"type": "random"}, 14, "gp"),
+    ],
+    ids=str,
+)
+def test_a_run_keeps_its_sampler_where_the_search_space_names_none(
+    run: Any, began: Any, trials: int, goes_on: str
+) -> None:
+    """A ledger holds the sampler's type; what was the default then may not be the default now."""
+    run(make_spec(trials=12, sampler=began))
+    for unnamed in ({}, {"sampler": {"startup_trials": 3}}):
+        search = run(make_spec(trials=trials, **unnamed), reports=3)
+        assert search.spec.sampler.type == goes_on
+        assert search.state.spec["sampler"]["type"] == goes_on
+
+
+def test_a_sampler_that_is_named_takes_the_place_of_the_recorded_one(run: Any) -> None:
+    run(make_spec(trials=12, sampler={"type": "tpe"}))
+    search = run(make_spec(trials=14, sampler=sampler_of("gp")))
+    assert any(note.startswith("sampler: type tpe -> gp") for note in search.notes)
 
 
 def test_a_baseline_switched_on_later_is_run(run: Any) -> None:

@@ -35,7 +35,7 @@ def test_the_best_trials_of_an_earlier_run_are_tried_first(earlier: Any) -> None
     assert [t.params for t in searched[:3]] == best[:3]
     assert searched[0].origin.startswith("transfer t00")
     assert str(folder) in searched[0].origin
-    assert searched[3].origin == "tpe"
+    assert searched[3].origin == "gp"
 
 
 def test_narrowing_keeps_the_search_near_the_transferred_points(earlier: Any) -> None:
@@ -131,7 +131,7 @@ def test_points_are_read_anew_until_a_trial_exists(earlier: Any) -> None:
     later = spec.model_copy(update={"require": (rule,)})
     search = simulate(later, learning_curve, ledger=ledger)
     searched = [t.params for t in search.state.trials.values() if t.stage == "search"]
-    assert searched[0] == best[1]
+    assert searched[0] == next(p for p in best if p["weight"] != best[0]["weight"])
     assert not search.notes
 
 

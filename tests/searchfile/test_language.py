@@ -28,7 +28,7 @@ def test_the_smallest_file_has_name_trial_and_space(read: Load) -> None:
     assert spec.epochs == 6, "from the config's train_cfg"
     assert spec.report_every == Interval(count=1, unit="epoch")
     assert spec.space == {LR: Uniform(low=0.1, high=1)}
-    assert (spec.sampler.type, spec.scheduler.type, spec.trials) == ("tpe", "asha", 24)
+    assert (spec.sampler.type, spec.scheduler.type, spec.trials) == ("gp", "asha", 24)
     assert spec.baseline
     assert spec.confirm is None
     assert spec.source == Path("search.yaml").absolute()

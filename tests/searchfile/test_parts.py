@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.search_cases import make_spec
+from support.search_cases import make_spec, sampler_of
 from support.spec_samples import with_line
 
 from tid_tune.errors import SpecError, UsageError
@@ -16,6 +16,7 @@ from tid_tune.search.samplers.tpe import TpeOptions
 from tid_tune.search.schedulers import make_scheduler
 from tid_tune.search.schedulers.median import MedianOptions
 from tid_tune.searchfile import SearchSpec
+from tid_tune.searchfile.parts import is_default_type
 from tid_tune.space import Space
 
 OLD_SCHEDULER = {
@@ -62,9 +63,45 @@ def test_a_map_is_read_by_its_type() -> None:
     assert make_spec(sampler={"type": "gp", "startup_trials": 3}).sampler == GpOptions(
         startup_trials=3
     )
-    assert make_spec(sampler={}).sampler == TpeOptions()
     with pytest.raises(UsageError, match=r"sampler\.type: unknown sampler 'tep'.*'tpe'"):
         make_spec(sampler={"type": "tep"})
+
+
+@pytest.mark.parametrize(("trials", "type"), [(300, "gp"), (301, "tpe")])
+@pytest.mark.parametrize("given", [{}, {"sampler": {}}, {"sampler": {"startup_trials": 7}}])
+def test_without_a_type_the_sampler_depends_on_the_number_of_trials(
+    trials: int, type: str, given: dict[str, Any]
+) -> None:
+    spec = make_spec(trials=trials, **given)
+    assert spec.sampler.type == type
+    assert is_default_type(spec.sampler)
+    if "startup_trials" in given.get("sampler", {}):
+        assert spec.sampler.model_dump()["startup_trials"] == 7
+
+
+@pytest.mark.parametrize("sampler", [{"type": "gp"}, GpOptions(), sampler_of("gp")], ids=str)
+def test_a_type_that_is_named_is_no_default(sampler: object) -> None:
+    spec = make_spec(trials=1000, sampler=sampler)
+    assert spec.sampler.type == "gp"
+    assert not is_default_type(spec.sampler)
+    assert not is_default_type(SearchSpec.recorded(make_spec().model_dump(mode="json")).sampler)
+
+
+@pytest.mark.parametrize(
+    ("lines", "type"),
+    [
+        ("trials: 300", "gp"),
+        ("trials: 301", "tpe"),
+        ("trials: 301\nsampler: {startup_trials: 7}", "tpe"),
+        ("trials: 301\nsampler: gp", "gp"),
+    ],
+)
+def test_a_file_without_a_type_gets_the_sampler_for_its_trials(
+    read: Callable[..., SearchSpec], lines: str, type: str
+) -> None:
+    spec = read(with_line(lines))
+    assert spec.sampler.type == type
+    assert is_default_type(spec.sampler) == ("sampler: gp" not in lines)
 
 
 @pytest.mark.parametrize(

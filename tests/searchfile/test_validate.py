@@ -34,7 +34,7 @@ def test_validate_shows_the_space_and_the_stages() -> None:
     assert "baseline 2 at most 4" in lines
     assert "search 4 at most 8" in lines
     assert "confirm 12 at most 24" in lines
-    assert "sampler tpe; scheduler asha; budget x 3" in lines[-1]
+    assert "sampler gp (the default up to 300 trials); scheduler asha; budget x 3" in lines[-1]
 
 
 def test_validate_tells_that_nobody_is_stopped_where_objectives_are_several() -> None:

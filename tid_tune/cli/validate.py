@@ -117,4 +117,15 @@ def _summary(spec: SearchSpec) -> str:
     budget = ", ".join(f"{key} {value:g}" for key, value in limits.items()) or "no limit"
     several = len(spec.objectives) > 1 and spec.scheduler.type != "none"
     stopping = "none (several objectives)" if several else spec.scheduler.type
-    return f"objective {goals}; sampler {spec.sampler.type}; scheduler {stopping}; budget {budget}"
+    return f"objective {goals}; sampler {_sampler(spec)}; scheduler {stopping}; budget {budget}"
+
+
+def _sampler(spec: SearchSpec) -> str:
+    """Return the sampler's type, and why it is that where the search space names none."""
+    from tid_tune.searchfile.parts import FEW_TRIALS, is_default_type
+
+    name = spec.sampler.type
+    if not is_default_type(spec.sampler):
+        return name
+    few = spec.trials <= FEW_TRIALS
+    return f"{name} (the default {'up to' if few else 'beyond'} {FEW_TRIALS} trials)"

@@ -38,7 +38,12 @@ from tid_tune.search.decision import (
 )
 from tid_tune.search.director import Director
 from tid_tune.search.journal import Follower, Journal
-from tid_tune.search.resume import check_resumable, describe_resume, fingerprint
+from tid_tune.search.resume import (
+    check_resumable,
+    describe_resume,
+    fingerprint,
+    with_recorded_sampler,
+)
 from tid_tune.search.stream import StartPoint, check_points
 from tid_tune.search.transfer import (
     is_current,
@@ -90,6 +95,7 @@ class Search:
         before = RunState.fold(ledger.events())
         notes = []
         if before.trials:
+            spec = with_recorded_sampler(before, spec)
             check_resumable(before, spec)
             notes = describe_resume(before, spec)
         fresh = None

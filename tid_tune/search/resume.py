@@ -17,6 +17,7 @@ from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.search.stages.plan import methods
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.parts import DEFAULT_TYPES, as_options, is_default_type
 from tid_tune.space.space import Space, method_edits
 from tid_tune.words import counted
 
@@ -41,6 +42,20 @@ _REPORTED = (
 )
 SHOWN = 5
 _NO_METHOD = "their method is not compared any more"
+
+
+def with_recorded_sampler(state: RunState, spec: SearchSpec) -> SearchSpec:
+    """Return the spec with the type of sampler that the run has, where the spec names none.
+
+    The default depends on the number of trials, and was another one in earlier versions. A run
+    keeps the one it began with; a recorded type that is no default was named, and is not kept.
+    """
+    recorded = SearchSpec.recorded(state.spec).sampler.type
+    if not is_default_type(spec.sampler) or recorded not in DEFAULT_TYPES["sampler"]:
+        return spec
+    given = spec.sampler.model_dump(exclude_unset=True)
+    options = as_options("sampler", {**given, "type": recorded})
+    return spec.model_copy(update={"sampler": options})
 
 
 def check_resumable(state: RunState, spec: SearchSpec) -> None:

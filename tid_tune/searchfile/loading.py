@@ -19,7 +19,7 @@ from tid_tune.searchfile.config import max_epochs, read_config
 from tid_tune.searchfile.constraints import read_constraints
 from tid_tune.searchfile.merge import SHORTHANDS, read_tree
 from tid_tune.searchfile.model import Confirm, SearchSpec
-from tid_tune.searchfile.parts import DEFAULT_TYPES, Section
+from tid_tune.searchfile.parts import DEFAULT_TYPES, Section, default_type
 from tid_tune.searchfile.points import read_start
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.sections import read_part, read_section, unknown_keys
@@ -62,8 +62,9 @@ def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> Sea
     _check_keys(tree, problems)
     header = _read_header(tree, problems)
     _check_trainable(tree, problems)
+    trials = header.trials if header is not None else Header.model_fields["trials"].default
     sections: dict[str, Any] = {
-        **{section: _read_part(section, tree, problems) for section in DEFAULT_TYPES},
+        **{section: _read_part(section, trials, tree, problems) for section in DEFAULT_TYPES},
         **{name: _read(name, model, tree, problems) for name, model in SECTIONS.items()},
     }
     methods, space = _read_parameters(tree, problems)
@@ -124,14 +125,18 @@ def _check_trainable(tree: Node, problems: Problems) -> None:
         problems.add(node.where, "trainable", text)
 
 
-def _read_part(section: Section, tree: Node, problems: Problems) -> Model | None:
+def _read_part(
+    section: Section, trials: int, tree: Node, problems: Problems
+) -> dict[str, object] | None:
+    """Return the options that a section sets: a spec tells a named type from the default one."""
     node = tree.entries.get(section)
     if node is None:
         return None
     word = SHORTHANDS.get(section)
     if word is not None and isinstance(node.value, str):
         node = Node({word: node}, node.where)
-    return read_part(section, node, problems)
+    options = read_part(section, default_type(section, trials), node, problems)
+    return None if options is None else options.model_dump(exclude_unset=True)
 
 
 def _read(name: str, model: type[Model], tree: Node, problems: Problems) -> Model | None:

@@ -8,11 +8,10 @@ records.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo
 
 from tid_tune.errors import UsageError
 from tid_tune.models import Count, Model, Positive, Seed, problems
@@ -94,6 +93,14 @@ def _mean_precision() -> dict[str, Direction]:
     return {"coco/bbox_mAP": "max"}
 
 
+def _sampler(value: object, info: ValidationInfo) -> object:
+    return as_options("sampler", value, info.data.get("trials", 1))
+
+
+def _scheduler(value: object) -> object:
+    return as_options("scheduler", value)
+
+
 class SearchSpec(Model):
     """One search. `source` is the file it came from."""
 
@@ -112,15 +119,15 @@ class SearchSpec(Model):
     method: tuple[str, ...] = ()
     """More than one: a comparison of distillation methods under equal budget. A `when` on
     `model.distillation.method`, which is then not in `space`, holds for the arm's method."""
-    sampler: Annotated[
-        SerializeAsAny[SamplerOptions], BeforeValidator(partial(as_options, "sampler"))
-    ] = Field(default_factory=lambda: as_options("sampler", {}))
-    """The options of one registered sampler; a map is read by its `type`."""
-    scheduler: Annotated[
-        SerializeAsAny[SchedulerOptions], BeforeValidator(partial(as_options, "scheduler"))
-    ] = Field(default_factory=lambda: as_options("scheduler", {}))
-    """The options of one registered scheduler; a map is read by its `type`."""
     trials: Count = 24
+    sampler: Annotated[SerializeAsAny[SamplerOptions], BeforeValidator(_sampler)] = Field(
+        default_factory=lambda data: as_options("sampler", {}, data.get("trials", 1))
+    )
+    """The options of one registered sampler; a map is read by its `type`, or the default one."""
+    scheduler: Annotated[SerializeAsAny[SchedulerOptions], BeforeValidator(_scheduler)] = Field(
+        default_factory=lambda: as_options("scheduler", {})
+    )
+    """The options of one registered scheduler; a map is read by its `type`."""
     seed: Seed = 0
     start_from: tuple[dict[str, Value], ...] = ()
     transfer: Transfer | None = None

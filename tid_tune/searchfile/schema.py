@@ -10,14 +10,15 @@ import json
 
 from tid_tune import dotted
 from tid_tune.models import Model
-from tid_tune.searchfile.parts import DEFAULT_TYPES, Section, options_types
+from tid_tune.searchfile.parts import DEFAULT_TYPES, FEW_TRIALS, Section, options_types
 from tid_tune.searchfile.points import TransferText
 from tid_tune.searchfile.source import SECTIONS, Header
 from tid_tune.space import Schema, yaml_forms
 
 _NULL: Schema = {"type": "null"}
 _PARTS: dict[Section, str] = {
-    "sampler": "How the next point of the space is proposed.",
+    "sampler": "How the next point of the space is proposed. Without a type: gp for up to "
+    f"{FEW_TRIALS} trials, tpe for more.",
     "scheduler": "Which trials are stopped before their full length.",
 }
 
@@ -89,8 +90,8 @@ def _part(section: Section) -> Schema:
     alternatives: list[Schema] = []
     for name, model in types.items():
         body = _map_of(_fields_of(model))
-        if name == DEFAULT_TYPES[section]:
-            body["properties"]["type"] = _or_null({"const": name, "default": name})
+        if name in DEFAULT_TYPES[section]:
+            body["properties"]["type"] = _or_null({"const": name})
         else:
             # Not null: that is the type of the default.
             body |= {"required": ["type"]}

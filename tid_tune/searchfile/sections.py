@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from tid_tune.errors import nearest, suggestion
 from tid_tune.models import Model
-from tid_tune.searchfile.parts import DEFAULT_TYPES, Section, options_types, types_with
+from tid_tune.searchfile.parts import Section, options_types, types_with
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.tree import Node
 from tid_tune.space.values import describe
@@ -76,11 +76,18 @@ def unknown_keys(
             problems.add(child.where, f"{prefix}{key}", f"{what}; {suggestion(key, known)}")
 
 
-def read_part(section: Section, node: Node, problems: Problems) -> PartOptions | None:
-    """Return a section as the options of its `type`; None with problems noted if it is not one."""
+def read_part(section: Section, default: str, node: Node, problems: Problems) -> PartOptions | None:
+    """Return a section as the options of its `type`; None with problems noted if it is not one.
+
+    Args:
+        section: which one.
+        default: the type where none is named.
+        node: the section.
+        problems: what is wrong is added here.
+    """
     types = options_types(section)
     named = node.entries.get("type")
-    chosen = DEFAULT_TYPES[section] if named is None else str(named.value)
+    chosen = default if named is None else str(named.value)
     if named is None or chosen in types:
         before = len(problems)
         kept = _own_options(section, chosen, node, problems)
