@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 from tid_tune.search.samplers.gp.codes import Array
 
-LENGTH_SCALE, SIGNAL, NOISE = 0.25, 1.0, 0.01
+LENGTH_SCALE, SIGNAL, NOISE = 0.25, 1.0, 0.03
 """Prior medians: the length scale per square root of the columns, signal and noise variance."""
 SPREAD = (0.8, 0.7, 1.5)
 """Standard deviations of their logarithms."""
