@@ -22,7 +22,8 @@ from tid_tune.search.journal import Follower
 from tid_tune.search.stages.budget import BudgetGuard
 from tid_tune.search.stages.plan import stages
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.tracking.tracker import Tracker, tracking_uri
+from tid_tune.tracking.address import address_of
+from tid_tune.tracking.tracker import Tracker
 from tid_tune.words import counted
 
 
@@ -73,10 +74,10 @@ def run_search(
         with _tracking(spec, search, run, root) as tracker:
             finished = _work(spec, search, run, root, address, checked=new)
             result = write_result(search.state, spec, run)
-            missing = tracker.finish(result.metrics, result.artifacts) if tracker else None
+            copied = tracker.finish(result.metrics, result.artifacts) if tracker else None
         result.show(seconds=time.monotonic() - started)
-        if missing:
-            say(f"not everything is in MLflow yet: {missing}. The same command copies the rest.")
+        for line in copied.lines() if copied else ():
+            say(line)
         if not finished:
             say(f"interrupted; the same command resumes. Ledger: {run.ledger}")
         return Outcome(run, finished, result.failed if finished else "")
@@ -134,7 +135,11 @@ def _tracking(
     if not spec.tracking.enabled:
         yield None
         return
-    tracker = Tracker(spec, search.state.run_id, run.ledger, tracking_uri(spec, root))
+    address = address_of(spec, root)
+    if address.variables:
+        where = f"{address.shown}, experiment {address.experiment_id or address.experiment}"
+        say(f"MLflow: {where} ({', '.join(address.variables)} of the environment)")
+    tracker = Tracker(spec, search.state.run_id, run.ledger, address)
     search.observe(tracker.notify)
     tracker.start()
     try:

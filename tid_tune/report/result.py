@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.table import Table
 
@@ -23,6 +24,7 @@ from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.verdict import Group, Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.tracking.address import address_of
 from tid_tune.words import counted
 
 SHOWN = 12
@@ -100,10 +102,10 @@ class Result:
             console.say(f"  {NOTHING_LEARNED.format(objective=self.spec.first_objective)}")
         self._show_student()
         console.say(f"  picture      {console.shown_path(self.run.picture)}")
-        tracking = self.spec.tracking
-        if tracking.enabled:
+        if self.spec.tracking.enabled:
+            address = address_of(self.spec, Path.cwd())
             here = "mlflow ui   (in this folder, then open the address it prints)"
-            console.say(f"  curves       {tracking.uri or here}")
+            console.say(f"  curves       {here if address.is_default else address.shown}")
 
     def _show_student(self) -> None:
         """Print where the best student is, and what else can be had of it."""

@@ -11,10 +11,11 @@ import io
 import math
 import time
 from collections.abc import Container, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Run
 from ruamel.yaml import YAML
 
 from tid_tune.ledger.events import (
@@ -22,6 +23,7 @@ from tid_tune.ledger.events import (
     Closed,
     Ended,
     Event,
+    Opened,
     Reported,
     ResultDecided,
     Started,
@@ -29,11 +31,15 @@ from tid_tune.ledger.events import (
 )
 from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.tracking.address import Address, without_secrets
+from tid_tune.tracking.failures import RefusedError
+from tid_tune.tracking.writer import VALUE_LENGTH, Writer
 
 RUN_TAG = "tid_tune.run"
 TRIAL_TAG = "tid_tune.trial"
 REPORTS_TAG = "tid_tune.reports"
 ORIGIN_TAG = "tid_tune.origin"
+REASON_TAG = "tid_tune.reason"
 PARENT_TAG = "mlflow.parentRunId"
 STATUS = {
     Status.COMPLETED: "FINISHED",
@@ -44,17 +50,21 @@ STATUS = {
     Status.FAILED: "FAILED",
 }
 OPEN = ("RUNNING", "SCHEDULED")
-PARAM_LENGTH = 6000
-"""MLflow's limit on the length of a parameter's value."""
 
 
 class Mirror:
-    """Applies ledger events to one MLflow experiment. Not thread-safe; errors are MLflow's."""
+    """Applies ledger events to one MLflow experiment. Not thread-safe; errors are MLflow's.
 
-    def __init__(self, spec: SearchSpec, run_id: str, uri: str) -> None:
+    Attributes:
+        writer: knows what was left out, and which names were replaced.
+    """
+
+    def __init__(self, spec: SearchSpec, run_id: str, address: Address) -> None:
         self._spec = spec
         self._run_id = run_id
-        self._client = MlflowClient(tracking_uri=uri)
+        self._address = address
+        self._client = MlflowClient(tracking_uri=address.uri)
+        self.writer = Writer(self._client)
         self._children: dict[str, str] = {}
         # How many reports of a child are in MLflow, and how many this mirror has read of it.
         # No step or epoch: a trial that gets more data, or other weights, starts these again.
@@ -64,15 +74,17 @@ class Mirror:
         self._ended: set[str] = set()
         self._paused: set[str] = set()
         self._parent = ""
-        self._failed = False
+        self._parent_status, self._failed = "KILLED", False
         self._fixed = {name for name, dist in spec.space.items() if dist.is_fixed}
         self.experiment_id = ""
 
     def connect(self) -> None:
-        """Find or make the experiment and the parent run, and learn how far each child is."""
-        name = self._spec.tracking.experiment or self._spec.name
-        found = self._client.get_experiment_by_name(name)
-        self.experiment_id = found.experiment_id if found else self._client.create_experiment(name)
+        """Find or make the experiment and the parent run, and learn how far each child is.
+
+        Raises:
+            RefusedError: the experiment is deleted.
+        """
+        self.experiment_id = self._experiment()
         for run in self._runs():
             trial = run.data.tags.get(TRIAL_TAG)
             if trial is None:
@@ -87,9 +99,26 @@ class Mirror:
             self._parent = self._client.create_run(
                 self.experiment_id, run_name=self._spec.name, tags={RUN_TAG: self._run_id}
             ).info.run_id
-            self._client.log_text(self._parent, _plain_yaml(self._spec), "spec.yaml")
-        else:
-            self._client.update_run(self._parent, status="RUNNING")
+            parent, text = self._parent, without_secrets(_plain_yaml(self._spec))
+            self.writer.files(
+                parent, "spec.yaml", lambda: self._client.log_text(parent, text, "spec.yaml")
+            )
+
+    def _experiment(self) -> str:
+        address = self._address
+        number, name = address.experiment_id, address.experiment
+        client = self._client
+        by_name = client.get_experiment_by_name(name) if number is None else None
+        found = by_name if number is None else client.get_experiment(number)
+        if found is None:
+            return str(self._client.create_experiment(address.experiment))
+        if found.lifecycle_stage != "active":
+            raise RefusedError(
+                f"the experiment {found.name!r} is deleted. Restore it with `mlflow experiments "
+                f"restore --experiment-id {found.experiment_id}`, or name another one in "
+                "tracking.experiment"
+            )
+        return str(found.experiment_id)
 
     def _runs(self) -> Iterable[Run]:
         token = None
@@ -108,6 +137,9 @@ class Mirror:
     def apply(self, event: Event) -> None:
         """Bring MLflow up to date with one event; events already there are skipped."""
         match event:
+            case Opened():
+                self._parent_status, self._failed = "KILLED", False
+                self.writer.status(self._parent, "RUNNING")
             case Suggested():
                 self._suggest(event)
             case Changed():
@@ -121,7 +153,8 @@ class Mirror:
             case ResultDecided():
                 self._failed = event.winner is None
             case Closed():
-                self._close_parent()
+                self._parent_status = "FAILED" if self._failed else "FINISHED"
+                self.writer.end(self._parent, self._parent_status)
 
     def _suggest(self, event: Suggested) -> None:
         trial = event.trial
@@ -134,7 +167,7 @@ class Mirror:
             PARENT_TAG: self._parent,
             "tid_tune.stage": event.stage,
             "tid_tune.seed": str(event.seed),
-            ORIGIN_TAG: event.origin[:PARAM_LENGTH],
+            ORIGIN_TAG: event.origin[:VALUE_LENGTH],
         }
         run = self._client.create_run(
             self.experiment_id,
@@ -144,19 +177,15 @@ class Mirror:
         )
         self._children[trial] = run.info.run_id
         self._copied[trial] = 0
-        params = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in event.params.items()]
-        if params:
-            self._client.log_batch(run.info.run_id, params=params)
+        self.writer.params(run.info.run_id, event.params)
 
     def _change(self, event: Changed) -> None:
         """Record other values or data of a trial as tags, since MLflow's params are final."""
         self._fractions[event.trial] = event.fraction
         if not self._is_new(event.trial):
             return
-        run = self._children[event.trial]
-        values = {f"now.{key}": str(value)[:PARAM_LENGTH] for key, value in event.params.items()}
-        tags = {ORIGIN_TAG: event.origin[:PARAM_LENGTH], **values}
-        self._client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
+        now = {f"now.{key}": value for key, value in event.params.items()}
+        self.writer.tags(self._children[event.trial], {ORIGIN_TAG: event.origin, **now})
 
     def _is_new(self, trial: str) -> bool:
         """Whether what follows in the ledger is not in MLflow yet."""
@@ -167,7 +196,7 @@ class Mirror:
         trial = event.trial
         interrupted = trial in self._ended and self._is_new(trial)
         if trial in self._paused or interrupted:
-            self._client.update_run(self._children[trial], status="RUNNING")
+            self.writer.status(self._children[trial], "RUNNING")
             self._paused.discard(trial)
             self._ended.discard(trial)
 
@@ -176,21 +205,26 @@ class Mirror:
         if event.repeated:
             return
         self._seen[trial] += 1
+        values = self._values(event)
         if self._seen[trial] <= self._copied[trial]:
+            self.writer.know(values)
             return
-        at, epoch = _milliseconds(event), round(event.epoch)
+        run = self._children[trial]
+        self.writer.metrics(run, values, _milliseconds(event), round(event.epoch))
+        self.writer.tags(run, {REPORTS_TAG: self._seen[trial]})
+        self._copied[trial] = self._seen[trial]
+
+    def _values(self, event: Reported) -> dict[str, float]:
+        """Return the metrics of a report by their names in MLflow."""
         # MLflow's charts have no use for NaN and infinities.
         values = {key: value for key, value in event.metrics.items() if math.isfinite(value)}
         # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
         rungs = {f"rungs/{k}_{event.epoch:g}": values[k] for k in self._objectives(values)}
         values |= {**rungs, "seconds": event.seconds}
-        fraction = self._fractions[trial]
+        fraction = self._fractions[event.trial]
         # An epoch of a part of the data is no point of the same curve.
         part = "" if fraction == 1.0 else f"data_{fraction:.3g}/"
-        metrics = [Metric(part + key, value, at, epoch) for key, value in values.items()]
-        tags = [RunTag(REPORTS_TAG, str(self._seen[trial]))]
-        self._client.log_batch(self._children[trial], metrics=metrics, tags=tags)
-        self._copied[trial] = self._seen[trial]
+        return {part + key: value for key, value in values.items()}
 
     def _objectives(self, values: Mapping[str, float]) -> list[str]:
         return [key for key in self._spec.objectives if key in values]
@@ -201,27 +235,30 @@ class Mirror:
             return
         run = self._children[trial]
         if event.reason:
-            self._client.set_tag(run, "tid_tune.reason", event.reason[:PARAM_LENGTH])
+            self.writer.tags(run, {REASON_TAG: event.reason})
         if event.status is Status.PAUSED:
-            self._client.update_run(run, status=status)
+            self.writer.status(run, status)
             self._paused.add(trial)
             return
-        self._client.set_terminated(run, status=status, end_time=_milliseconds(event))
+        self.writer.end(run, status, _milliseconds(event))
         self._ended.add(trial)
 
-    def _close_parent(self) -> None:
-        self._client.set_terminated(self._parent, "FAILED" if self._failed else "FINISHED")
-
     def log_result(self, metrics: Mapping[str, float], artifacts: Iterable[str]) -> None:
-        """Write the search's own figures, files and folders to the parent run."""
-        at = int(time.time() * 1000)
-        values = [Metric(key, value, at, 0) for key, value in metrics.items()]
-        self._client.log_batch(self._parent, metrics=values)
+        """Write the search's own figures, files and folders to the parent run, and its status.
+
+        A search that was interrupted is KILLED until it goes on.
+        """
+        finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
+        self.writer.metrics(self._parent, finite, int(time.time() * 1000), 0)
         for path in map(Path, artifacts):
-            if path.is_dir():
-                self._client.log_artifacts(self._parent, str(path), artifact_path=path.name)
-            else:
-                self._client.log_artifact(self._parent, str(path))
+            self.writer.files(self._parent, path.name, partial(self._log_path, path))
+        self.writer.end(self._parent, self._parent_status)
+
+    def _log_path(self, path: Path) -> None:
+        if path.is_dir():
+            self._client.log_artifacts(self._parent, str(path), artifact_path=path.name)
+        else:
+            self._client.log_artifact(self._parent, str(path))
 
 
 def child_name(event: Suggested, fixed: Container[str] = ()) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from tid_tune.ledger.events import Event
 from tid_tune.ledger.file import LedgerTail
 from tid_tune.ledger.records import Trial
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.tracking.address import Address, without_secrets
+from tid_tune.words import counted
 
 if TYPE_CHECKING:
     from tid_tune.tracking.mlflow_sync import Mirror
@@ -22,21 +25,53 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 10.0
 STOP_SECONDS = 5.0
 """How long a search that ends with an error waits for the thread."""
-DEFAULT_DATABASE = "mlflow.db"
+SHOWN = 3
+"""Of the names that were replaced, and of the items that were refused."""
 
 
-def tracking_uri(spec: SearchSpec, root: Path) -> str:
-    """Return the spec's tracking URI; by default, MLflow's own default: a database in `root`."""
-    return spec.tracking.uri or f"sqlite:///{root / DEFAULT_DATABASE}"
+@dataclass
+class Copied:
+    """What became of a copy in MLflow, over all connections of this command."""
+
+    renamed: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    missing: str = ""
+    """Why the rest is not in MLflow yet; empty if it is."""
+    passing: bool = True
+    """Whether what is missing may be copied without somebody's doing."""
+
+    def lines(self) -> list[str]:
+        """Return what a user should know; nothing where all has been copied as it is."""
+        lines = []
+        if self.renamed:
+            names = [f"{name} is {given}" for name, given in self.renamed.items()]
+            what = counted(len(names), "name")
+            lines.append(f"MLflow does not take {what} as they are: {_some(names)}")
+        if self.refused:
+            items = [f"{what} ({why})" for what, why in self.refused.items()]
+            lines.append(f"MLflow refused {counted(len(items), 'item')}: {_some(items)}")
+        if self.missing and self.passing:
+            rest = "The same command copies the rest."
+            lines.append(f"not everything is in MLflow yet: {self.missing}. {rest}")
+        elif self.missing:
+            rest = "This does not pass by itself; after that is fixed, run the same command again."
+            lines.append(f"not everything is in MLflow: {self.missing}. {rest}")
+        return [without_secrets(line) for line in lines]
+
+
+def _some(items: list[str]) -> str:
+    more = f", and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return ", ".join(items[:SHOWN]) + more
 
 
 class Tracker:
     """Mirrors a ledger to MLflow in the background; a dead server never stops the search."""
 
-    def __init__(self, spec: SearchSpec, run_id: str, ledger: Path, uri: str) -> None:
+    def __init__(self, spec: SearchSpec, run_id: str, ledger: Path, address: Address) -> None:
         self._spec = spec
         self._run_id = run_id
-        self._uri = uri
+        self._address = address
+        self._copied = Copied()
         self._ledger = ledger
         self._tail = LedgerTail(ledger)
         self._mirror: Mirror | None = None
@@ -65,18 +100,31 @@ class Tracker:
 
     def finish(
         self, metrics: Mapping[str, float], artifacts: Iterable[str], timeout: float = 60
-    ) -> str | None:
-        """Copy the rest, then the result. Returns None, or what is missing in MLflow and why."""
+    ) -> Copied:
+        """Copy the rest, then the result. Returns what is not in MLflow, or otherwise named."""
         self._end(timeout)
+        copied = self._copied
         if self._thread.is_alive():
-            return f"MLflow at {self._uri} did not answer within {timeout:g} s"
+            copied.missing = f"MLflow at {self._address.shown} did not answer within {timeout:g} s"
+            return copied
         try:
             self._catch_up()
             if self._mirror is not None:
                 self._mirror.log_result(metrics, artifacts)
         except Exception as error:
-            return f"MLflow at {self._uri}: {error}"
-        return None
+            copied.missing, copied.passing = self._explained(error), is_passing(error)
+        self._remember()
+        return copied
+
+    def _explained(self, error: Exception) -> str:
+        text = without_secrets(str(error).strip()) or type(error).__name__
+        return f"MLflow at {self._address.shown}: {text.splitlines()[0].rstrip('.')}"
+
+    def _remember(self) -> None:
+        """Keep what a connection has left out or renamed."""
+        if self._mirror is not None:
+            self._copied.renamed |= self._mirror.writer.renamed
+            self._copied.refused |= self._mirror.writer.refused
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -87,8 +135,10 @@ class Tracker:
             except Exception as error:
                 # Whatever a tracking server or its client raises must not reach the search.
                 if not self._complained:
-                    log.warning("MLflow at %s: %s. Training continues; retrying.", self._uri, error)
+                    what = "retrying" if is_passing(error) else "this does not pass by itself"
+                    log.warning("%s. Training continues; %s.", self._explained(error), what)
                     self._complained = True
+                self._remember()
                 self._mirror = None
                 self._news.set()
                 self._stopping.wait(RETRY_SECONDS)
@@ -97,12 +147,19 @@ class Tracker:
         if self._mirror is None:
             # A new mirror knows nothing of the trials so far; it skips what MLflow has already.
             self._tail = LedgerTail(self._ledger)
-            self._mirror = connect(self._spec, self._run_id, self._uri)
+            self._mirror = connect(self._spec, self._run_id, self._address)
         for event in self._tail.new_events():
             self._mirror.apply(event)
 
 
-def connect(spec: SearchSpec, run_id: str, uri: str) -> Mirror:
+def is_passing(error: Exception) -> bool:
+    """Return whether the same call may succeed later by itself."""
+    from tid_tune.tracking import failures
+
+    return failures.is_passing(error)
+
+
+def connect(spec: SearchSpec, run_id: str, address: Address) -> Mirror:
     """Return a connected Mirror. The first call makes the database, and takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from tid_tune.tracking.database import make_database
@@ -111,7 +168,7 @@ def connect(spec: SearchSpec, run_id: str, uri: str) -> Mirror:
     # After the import, which sets its own levels.
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    make_database(uri)
-    mirror = Mirror(spec, run_id, uri)
+    make_database(address.uri)
+    mirror = Mirror(spec, run_id, address)
     mirror.connect()
     return mirror
