@@ -140,6 +140,14 @@ def test_weights_of_other_names_are_refused_with_a_name_of_each(
         assert f"`{rename.format('first.weight')}`" in text
 
 
+def test_where_weights_are_below_a_name_the_prefix_is_proposed(
+    weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    file = save({f"backbone.{name}": v for name, v in weights.items()}, tmp_path / "a.pth")
+    with pytest.raises(ConfigError, match=r"set prefix='backbone\.' in init_cfg"):
+        load_part(Net(), file)
+
+
 def test_few_matching_names_are_as_good_as_none(
     weights: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
@@ -175,7 +183,7 @@ def test_a_part_of_a_model_may_have_weights(weights: dict[str, torch.Tensor]) ->
     half = {name: value for name, value in weights.items() if name.startswith("first.")}
     match = load_matching(Net(), half, source="a.pth")
     assert (match.kind, match.matched) == ("part", 2)
-    assert "2 of 8 names of the net were loaded from a.pth; 6 not in the file, for example" in (
+    assert "2 of 8 names of the net match a.pth; 6 not in the file, for example" in (
         match.describe("a.pth", "the net")
     )
 
@@ -195,7 +203,7 @@ def test_the_log_says_how_many_names_matched(
     file = save(weights, tmp_path / "a.pth")
     Net({"type": "Pretrained", "checkpoint": file}).init_weights()
     load_checkpoint(Net(), file)
-    assert log.read_text().count("8 of 8 names of Net were loaded from") == 2
+    assert log.read_text().count("8 of 8 names of Net match") == 2
 
 
 def test_classifiers_of_mmcls_give_their_backbone(

@@ -198,8 +198,14 @@ def test_every_searched_file_is_looked_for(
         f"  load_from: {{choice: [{file}, {tmp_path}/gone.pth]}}\n"
     )
     texts = [one.text for one in weights.check_first_weights(Plan.of_search(load(space)))]
-    assert any(f"loaded from {file}" in text for text in texts)
+    assert any(f"match {file}" in text for text in texts)
     assert any("gone.pth" in text for text in texts)
+
+
+def test_a_resume_that_nothing_reads_is_named(shapes_config: Write) -> None:
+    (one,) = found(shapes_config("resume = True\n"))
+    assert one.severity == "warning"
+    assert "resume is not read" in one.text
 
 
 def test_a_model_that_cannot_be_built_is_an_error(shapes_config: Write) -> None:

@@ -13,6 +13,8 @@ from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_weights, save_state
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.models import build_detector
+from tid_tune.preflight import Plan
+from tid_tune.preflight.weights import check_first_weights
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.training import train
 from tid_tune.trial.trial import Trial
@@ -65,10 +67,7 @@ def test_a_detector_starts_from_the_weights_of_either(
             found = getattr(copy, "student", copy).state_dict()
             assert all(torch.equal(found[name], value) for name, value in start.items())
         assert len(averaged) == model.count("EMAHook")
-    assert (
-        f"of the model were loaded from {tmp_path}/{file}"
-        in (tmp_path / "work/trial.log").read_text()
-    )
+    assert f"of the model match {tmp_path}/{file}" in (tmp_path / "work/trial.log").read_text()
 
 
 def test_weights_of_another_model_end_the_trial(
@@ -114,3 +113,38 @@ def test_a_searched_file_is_loaded(
         first = load_weights(tmp_path / "plain.pth")["backbone.conv1.weight"]
         assert torch.equal(trial.model.state_dict()["backbone.conv1.weight"], first)
         assert trial.effective() == {"load_from": str(tmp_path / "plain.pth")}
+
+
+SWIN = """
+_detector['backbone'] = dict(
+    type='SwinTransformer', embed_dims=4, depths=(1, 1), num_heads=(1, 1), strides=(4, 2),
+    window_size=2, out_indices=(0, 1), convert_weights={convert},
+    init_cfg=dict(type='Pretrained', checkpoint='{file}'))
+_detector['neck']['in_channels'] = [4, 8]
+model = _detector
+"""
+
+
+@pytest.mark.parametrize("convert", [True, False])
+def test_a_backbone_that_loads_by_itself_refuses_weights_of_another(
+    convert: bool, shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "swin.pth"
+    config = shapes_config(SWIN.format(file=file, convert=convert))
+    model = load_config(config).model
+    own = {f"backbone.{k}": v for k, v in build_detector(model).backbone.state_dict().items()}
+    if not convert:
+        save_state({"state_dict": own}, file)
+        plan = Plan.of_config(config)
+        assert [one.severity for one in check_first_weights(plan)] == ["note"]
+        with build(config, tmp_path) as trial:
+            name = "backbone.patch_embed.projection.weight"
+            assert torch.equal(trial.model.state_dict()[name], own[name])
+        assert "names of SwinTransformer match" in (tmp_path / "work/trial.log").read_text()
+    other = {f"backbone.net.{k}": v for k, v in own.items() if "relative_position" not in k}
+    save_state({"state_dict": other}, file)
+    (found,) = check_first_weights(Plan.of_config(config))
+    assert found.severity == "error"
+    assert "swin.pth does not fit the SwinTransformer: none of its" in found.text
+    with pytest.raises(ConfigError, match=r"swin\.pth does not fit the SwinTransformer: none"):
+        build(config, tmp_path)

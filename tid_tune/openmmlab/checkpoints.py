@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -77,7 +78,7 @@ def load_contents(address: Path | str, map_location: str | torch.device = "cpu")
         raise ConfigError(
             f"{path} cannot be loaded safely: it holds objects other than tensors, numbers and "
             f"text, or is not a PyTorch checkpoint. Save its weights alone with "
-            f"torch.save({{'state_dict': model.state_dict()}}, path). ({_first_line(error)})"
+            f"torch.save({{'state_dict': model.state_dict()}}, path). ({_refused(error)})"
         ) from error
     except Exception as error:  # bytes that are no checkpoint make the unpickler raise anything
         raise ConfigError(
@@ -178,6 +179,12 @@ def _checked(state: object, path: Path | str) -> Checkpoint:
 
 def _has_weights(state: object) -> TypeGuard[Checkpoint]:
     return isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping)
+
+
+def _refused(error: Exception) -> str:
+    """Return what the file names; torch's own text ends with how to load it all the same."""
+    name = re.search(r"GLOBAL (\S+)", str(error))
+    return f"It names {name[1]}" if name else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

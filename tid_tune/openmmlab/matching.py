@@ -6,7 +6,7 @@ mmengine loads what fits and says nothing of the rest, so a file of other names 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,7 +74,7 @@ class Match:
 
     def describe(self, source: str, target: str) -> str:
         """Return how many names match, and examples of those that do not."""
-        text = f"{self.matched} of {len(self.own)} names of {target} were loaded from {source}"
+        text = f"{self.matched} of {len(self.own)} names of {target} match {source}"
         apart = [
             *_examples(tuple(self.misshapen.values()), "with other shapes"),
             *_examples(self.missing, "not in the file"),
@@ -131,15 +131,16 @@ def fit(model: nn.Module, weights: Mapping[str, Tensor]) -> Match:
         missing = [name for name in found.missing_keys if name not in misfits]
         superfluous = found.unexpected_keys
     return Match(
-        own=_counted(own),
-        given=_counted(weights),
-        missing=_counted(missing),
-        superfluous=_counted(superfluous),
+        own=counted(own),
+        given=counted(weights),
+        missing=counted(missing),
+        superfluous=counted(superfluous),
         misshapen=misshapen,
     )
 
 
-def _counted(names: Mapping[str, object] | list[str]) -> tuple[str, ...]:
+def counted(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names without the counters of batch norm."""
     return tuple(name for name in names if not name.endswith(_COUNTER))
 
 

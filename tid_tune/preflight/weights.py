@@ -17,9 +17,9 @@ from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.distill.teacher import load_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.addresses import is_reachable, locate
-from tid_tune.openmmlab.checkpoints import load_contents, load_matching, load_weights
-from tid_tune.openmmlab.loading import is_pretrained, load_part, loads_by_itself
-from tid_tune.openmmlab.matching import Match
+from tid_tune.openmmlab.checkpoints import load_matching, load_weights
+from tid_tune.openmmlab.loading import is_pretrained, load_first
+from tid_tune.openmmlab.matching import Match, counted
 from tid_tune.openmmlab.models import build_on_meta
 from tid_tune.preflight.findings import Finding, error, note, warning
 from tid_tune.preflight.plan import Plan
@@ -48,8 +48,8 @@ def check_teacher_weights(plan: Plan) -> Iterator[Finding]:
             yield error(f"{TEACHER}: {problem}")
             continue
         if checkpoint is not None:
-            count = sum(1 for _ in detector.parameters())
-            yield note(f"{place}: all {count} parameters of the teacher are in {checkpoint}")
+            count = len(counted(detector.state_dict()))
+            yield note(f"{place}: {count} of {count} names of the teacher match {checkpoint}")
 
 
 def check_first_weights(plan: Plan) -> Iterator[Finding]:
@@ -79,11 +79,8 @@ def _check_init_cfg(
     place = f"{where}.init_cfg"
     searched = f"{place}.checkpoint"
 
-    def load(address: str) -> Match | None:
-        if loads_by_itself(module):  # by names of its own
-            load_contents(address)
-            return None
-        return load_part(module, address, start.get("prefix"))
+    def load(address: str) -> Match:
+        return load_first(module, {**start, "checkpoint": address})
 
     for address in _values(plan, searched, start.get("checkpoint")):
         here = yield from _presence(
@@ -101,6 +98,11 @@ def _check_load_from(plan: Plan, top: str, student: nn.Module) -> Iterator[Findi
             weights = export_student_state(weights)
         return load_matching(student, weights, source=address)
 
+    if plan.config.get("resume"):
+        yield warning(
+            "resume is not read: a training starts at epoch 0, from the weights of load_from. An "
+            "interrupted one goes on by the same command"
+        )
     for address in _values(plan, LOAD_FROM, plan.config.get(LOAD_FROM)):
         if address is not None:
             here = yield from _presence(LOAD_FROM, address, f"set {LOAD_FROM}=None")
@@ -109,16 +111,15 @@ def _check_load_from(plan: Plan, top: str, student: nn.Module) -> Iterator[Findi
 
 
 def _comparison(
-    place: str, address: str, target: str, load: Callable[[str], Match | None]
+    place: str, address: str, target: str, load: Callable[[str], Match]
 ) -> Iterator[Finding]:
     try:
         match = load(address)
     except ConfigError as problem:
         yield error(f"{place}: {problem}")
         return
-    if match is not None:
-        text = f"{place}: {match.describe(address, target)}"
-        yield warning(text) if match.kind == "part" else note(text)
+    text = f"{place}: {match.describe(address, target)}"
+    yield warning(text) if match.kind == "part" else note(text)
 
 
 def _presence(place: str, address: object, otherwise: str) -> Generator[Finding, None, bool]:

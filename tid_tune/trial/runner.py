@@ -26,6 +26,7 @@ from tid_tune.openmmlab.checkpoints import (
 )
 from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.detector_types import Detector
+from tid_tune.openmmlab.loading import watched
 from tid_tune.openmmlab.models import revert_sync_batchnorm
 from tid_tune.openmmlab.named_objects import MMLogger, Visualizer
 from tid_tune.openmmlab.runner import (
@@ -122,6 +123,11 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
         """Call all hooks, but not at the end of `train()`, which for a trial is its start."""
         if fn_name != "after_run":
             super().call_hook(fn_name, **kwargs)
+
+    def _init_model_weights(self) -> None:
+        """Give the model its first weights; refuse files of which little or nothing matches."""
+        with watched(self.detector):
+            super()._init_model_weights()
 
     def load_checkpoint(
         self, filename: str, map_location: object = "cpu", strict: bool = False, **kwargs: object
