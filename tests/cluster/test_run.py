@@ -69,7 +69,7 @@ def test_a_finished_search_is_not_run_again(workplace: Workplace) -> None:
     before = workplace.state()
     code, output = workplace.run("--set", "trials=1")
     assert code == 0
-    assert "nothing left to run" in output
+    assert "nothing left to run; --set trials=N with N above 1 adds trials" in output
     assert values(workplace.state()) == values(before)
 
 

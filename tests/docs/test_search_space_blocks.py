@@ -66,6 +66,8 @@ def test_the_config_of_your_own_wraps_a_student(
     Path("my_teacher.py").write_text(f"{STUDENT}{DATA}model = detector\n")
     for name in ("street_gfl_r101", "my_teacher"):
         Path(f"checkpoints/{name}.pth").touch()
+    Path("runs/street_gfl_r101").mkdir(parents=True)
+    Path("runs/street_gfl_r101/checkpoint.pth").touch()
     (config,) = blocks("python", page)
     Path("configs/street_gfl_r18_tid.py").write_text(config.text)
     Path("search.yaml").write_text(README.text)

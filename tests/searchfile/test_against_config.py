@@ -31,11 +31,18 @@ def edit(file: str, old: str, new: str) -> None:
 
 def test_a_missing_teacher_is_reported_unless_files_are_not_checked(read: Load) -> None:
     Path("teacher.pth").unlink()
-    expected = "search.yaml:2: trial: teacher checkpoint is missing: teacher.pth; train the teacher"
+    expected = "search.yaml:2: trial: teacher checkpoint is missing: teacher.pth; put it there, "
     assert expected in refusal(read)
     Path("teacher.py").unlink()
     assert "teacher config is missing: teacher.py; fix model.teacher.config" in refusal(read)
     assert read(ONE, check_files=False).name == "test"
+
+
+def test_a_missing_teacher_comes_with_the_command_that_trains_it(read: Load) -> None:
+    edit("config.py", "teacher.pth", "runs/big/checkpoint.pth")
+    assert "train the teacher: `tid-tune train teacher.py --work-dir runs/big`" in refusal(read)
+    edit("config.py", "runs/big/checkpoint.pth", "big.pth")
+    assert "`tid-tune train teacher.py` writes checkpoint.pth" in refusal(read)
 
 
 def test_no_teacher_is_needed_when_nothing_is_distilled(read: Load) -> None:

@@ -96,7 +96,7 @@ def _work(
     capacity = Capacity(spec.resources)
     dispatcher = Dispatcher(spec, search, run, root, capacity)
     if not dispatcher.has_work():
-        say(f"{spec.name}: nothing left to run; --fresh starts over")
+        say(_nothing_left(spec, search.state.closed or ""))
         return True
     if not checked:
         require(Plan.of_search(spec))
@@ -112,6 +112,14 @@ def _work(
                 return tune(spec, dispatcher, run)
     finally:
         dispatcher.interrupt_all()
+
+
+def _nothing_left(spec: SearchSpec, closed: str) -> str:
+    """Return what to say of a search that is over: how it goes on, how it starts over."""
+    more = f"--set trials=N with N above {spec.trials} adds trials"
+    if closed.startswith("budget"):
+        more = f"a larger budget, such as --set budget.epochs=N, goes on ({closed})"
+    return f"{spec.name}: nothing left to run; {more}; --fresh starts over"
 
 
 def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tid_tune.data.check import Report, check
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.searchfile.checks.data import LOADERS, leaf_datasets
+from tid_tune.searchfile.checks.data import LOADERS, leaf_datasets, training_command
 from tid_tune.shipped.project import Project
 
 DIGITS = "data/digits"
@@ -84,16 +84,14 @@ def _get_teacher(teacher: Mapping[str, str], trial: Path) -> Iterator[Step]:
     checkpoint = Path(teacher["checkpoint"])
     if checkpoint.is_file():
         return
+    command = training_command(teacher)
     address = re.search(rf"https://\S+/{re.escape(checkpoint.name)}", trial.read_text())
     if address is not None:
         yield Step(
             "download the teacher",
             f"curl --location --create-dirs --output {checkpoint} {address[0]}",
         )
-    elif checkpoint.name == "checkpoint.pth":
-        yield Step(
-            "train the teacher; the same command goes on after an interruption",
-            f"tid-tune train {teacher['config']} --work-dir {checkpoint.parent}",
-        )
+    elif command is not None:
+        yield Step("train the teacher; the same command goes on after an interruption", command)
     else:
         yield Step(f"bring the teacher's weights to {checkpoint}", f"ls {checkpoint}")

@@ -105,13 +105,31 @@ def check_teacher(teacher: Mapping[str, object], where: Where, problems: Problem
     """Note a teacher whose config or checkpoint is not there."""
     for key, fix in (
         ("config", "fix model.teacher.config"),
-        ("checkpoint", "train the teacher first, or fix model.teacher.checkpoint"),
+        ("checkpoint", f"{_how_to_train(teacher)}, or fix model.teacher.checkpoint"),
     ):
         file = teacher.get(key)
         if not isinstance(file, str) or not file:
             problems.add(where, "trial", f"model.teacher.{key} is not a file name; set it")
         elif _local(file) and not Path(file).is_file():
             problems.add(where, "trial", f"teacher {key} is missing: {file}; {fix}")
+
+
+def training_command(teacher: Mapping[str, object]) -> str | None:
+    """Return the command that writes the teacher's checkpoint; None for one of another name."""
+    checkpoint = Path(str(teacher.get("checkpoint")))
+    if checkpoint.name != "checkpoint.pth":
+        return None
+    return f"tid-tune train {teacher.get('config')} --work-dir {checkpoint.parent}"
+
+
+def _how_to_train(teacher: Mapping[str, object]) -> str:
+    command = training_command(teacher)
+    if command is not None:
+        return f"train the teacher: `{command}`"
+    return (
+        f"put it there, train the teacher (`tid-tune train {teacher.get('config')}` writes "
+        "checkpoint.pth below runs/)"
+    )
 
 
 def check_run(folder: Path, where: Where, problems: Problems) -> None:
