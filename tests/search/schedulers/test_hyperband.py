@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from support.search_cases import make_spec, report, start
 
@@ -11,6 +9,7 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Trial
 from tid_tune.search.decision import Continue, Pause
 from tid_tune.search.engine import Search
+from tid_tune.search.schedulers import Continuation
 from tid_tune.search.schedulers.hyperband import Hyperband, HyperbandOptions
 
 
@@ -36,26 +35,44 @@ def wait(search: Search, value: float) -> str:
         search.complete(work.trial)
 
 
-def test_trials_are_dealt_to_brackets_in_the_published_proportions() -> None:
+def trial(number: int, epochs: int) -> Trial:
+    """Return a new search trial."""
+    return Trial(
+        id=f"t{number}",
+        number=number,
+        stage="search",
+        label="",
+        params={},
+        edits={},
+        seed=0,
+        epochs=epochs,
+        origin="random",
+    )
+
+
+def test_one_bracket_is_filled_after_the_other_as_published() -> None:
     hyperband = Hyperband(HyperbandOptions(fidelity="data"), epochs=81)
-    dealt = Counter[int]()
-    for number in range(143):
-        dealt[round(hyperband.first_fraction * 81)] += 1
-        hyperband.suggested(
-            Trial(
-                id=f"t{number}",
-                number=number,
-                stage="search",
-                label="",
-                params={},
-                edits={},
-                seed=0,
-                epochs=81,
-                origin="random",
-            )
-        )
-    # Hyperband for R = 81 and eta = 3: 81, 34, 15, 8 and 5 configurations.
-    assert dealt == {1: 81, 3: 34, 9: 15, 27: 8, 81: 5}
+    dealt = []
+    for number in range(2 * 143):
+        dealt.append(round(hyperband.first_fraction * 81))
+        hyperband.suggested(trial(number, epochs=81))
+    # Hyperband for R = 81 and eta = 3: 81, 34, 15, 8 and 5 configurations, and again.
+    assert dealt == 2 * (81 * [1] + 34 * [3] + 15 * [9] + 8 * [27] + 5 * [81])
+
+
+def test_a_trial_that_an_earlier_version_paused_at_a_rung_of_another_bracket_still_waits() -> None:
+    """That version dealt the trials in turn; here the tenth has its first rung at epoch 3."""
+    hyperband = Hyperband(HyperbandOptions(), epochs=9)
+    trials = [trial(number, epochs=9) for number in range(10)]
+    for one in trials:
+        hyperband.suggested(one)
+    last = trials[-1]
+    last.decision = Pause("waits at epoch 1: rank 1 of 1")
+    hyperband.reported(last, 1.0, 0.5)
+    assert [closing.trial for closing in hyperband.closings()] == [last.id]
+    assert hyperband.next_continuation(more=False, idle=True) == Continuation(last.id)
+    hyperband.started(last)
+    assert hyperband.closings() == []
 
 
 def test_a_waiting_trial_goes_on_as_soon_as_it_is_among_the_best_third() -> None:
@@ -78,7 +95,7 @@ def test_a_trial_that_is_among_the_best_third_when_it_arrives_does_not_wait() ->
 def test_the_best_of_a_rung_that_no_trial_left_goes_on_when_no_other_comes(
     values: tuple[float, float],
 ) -> None:
-    search = opened(trials=3)
+    search = opened(trials=2)
     names = [wait(search, value) for value in values]
     last = start(search)
     assert last.trial == names[values.index(max(values))]

@@ -1,11 +1,13 @@
 """Hyperband with asynchronous promotion: trials wait at rungs, and only the best go on.
 
-Trials are dealt to brackets that differ in their first rung, in the proportions of Li et al.,
-"Hyperband" (2018), so that a parameter whose effect shows late is not lost in every bracket. In
-a bracket, a trial pauses at each rung and goes on as soon as it is among the best 1 in
-`reduction` there: no worker waits for a rung to fill, and no poor trial goes on because it came
-first. Where no more trials come, the best of a rung that no trial has left goes on, so that every
-bracket ends with a trial of full length.
+Trials are dealt to brackets that differ in their first rung, in the numbers of Li et al.,
+"Hyperband" (2018), so that a parameter whose effect shows late is not lost in every bracket. As
+there, one bracket is filled after the other, that with the earliest first rung first, then again
+from the first: many short trials come before few long ones, and the first trial of full length is
+the best of a whole bracket. In a bracket, a trial pauses at each rung and goes on as soon as it is
+among the best 1 in `reduction` there: no worker waits for a rung to fill, and no poor trial goes on
+because it came first. Where no more trials come, the best of a rung that no trial has left goes on,
+so that every bracket ends with a trial of full length.
 """
 
 from __future__ import annotations
@@ -67,7 +69,8 @@ class _Rung:
 
 @dataclass
 class _Bracket:
-    weight: float
+    size: int
+    """The trials that it gets before the next bracket gets any."""
     ladder: Ladder
     rungs: list[_Rung]
     dealt: int = 0
@@ -86,9 +89,9 @@ class Hyperband(Scheduler[HyperbandOptions]):
         self.brackets = []
         for skipped in range(len(levels) + 1):
             own = levels[skipped:]
-            weight = math.ceil((len(levels) + 1) / (len(own) + 1) * reduction ** len(own))
+            size = math.ceil((len(levels) + 1) / (len(own) + 1) * reduction ** len(own))
             ladder = Ladder(own, epochs, by_data=options.fidelity == "data")
-            self.brackets.append(_Bracket(weight, ladder, [_Rung(v) for v in own]))
+            self.brackets.append(_Bracket(size, ladder, [_Rung(v) for v in own]))
         self._bracket_of: dict[str, _Bracket] = {}
 
     @classmethod
@@ -133,9 +136,9 @@ class Hyperband(Scheduler[HyperbandOptions]):
 
     def reported(self, trial: Trial, epoch: float, value: float) -> None:
         """Add the value to the rungs that this report is the first to reach."""
-        bracket = self._bracket_of[trial.id]
-        arrived = bracket.ladder.arriving(trial, epoch)
         paused = isinstance(trial.decision, Pause)
+        bracket = self._paused_in(trial, epoch) if paused else self._bracket_of[trial.id]
+        arrived = bracket.ladder.arriving(trial, epoch)
         for index in arrived:
             bracket.rungs[index].arrive(trial, value, waits=paused and index == arrived[-1])
         bracket.ladder.move(trial, epoch)
@@ -182,4 +185,22 @@ class Hyperband(Scheduler[HyperbandOptions]):
         return trial if rung.better_than((-value, -number)) < quota else None
 
     def _next_bracket(self) -> _Bracket:
-        return min(self.brackets, key=lambda bracket: (bracket.dealt + 1) / bracket.weight)
+        """Return the bracket that is being filled: the first of those that are the least full."""
+        return min(self.brackets, key=lambda bracket: bracket.dealt // bracket.size)
+
+    def _paused_in(self, trial: Trial, epoch: float) -> _Bracket:
+        """Return the bracket of a trial that paused at `epoch`.
+
+        Earlier versions dealt trials in another order: there, a pause shows a bracket with a rung
+        at this length, and the trial is counted in that one.
+        """
+        bracket = self._bracket_of[trial.id]
+        if bracket.ladder.arriving(trial, epoch):
+            return bracket
+        fitting = (b for b in reversed(self.brackets) if b.ladder.arriving(trial, epoch))
+        found = next(fitting, bracket)
+        bracket.ladder.leave(trial)
+        bracket.dealt -= 1
+        found.dealt += 1
+        self._bracket_of[trial.id] = found
+        return found
