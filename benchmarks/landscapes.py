@@ -7,10 +7,13 @@ on), scatter between seeds and scatter between evaluations. Two parameters are c
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+
+from tid_tune.space import Choice, Distribution, LogUniform, Uniform
 
 OBJECTIVE = "coco/bbox_mAP"
 EPOCHS = 12
@@ -30,15 +33,46 @@ RANGES = {
 LINEAR = ("weak_threshold",)
 
 
+class Task(Protocol):
+    """A random objective: `level` is what a training converges to, `value` what it reports."""
+
+    best: float
+    """The highest level."""
+    epochs: ClassVar[int]
+    """Of a full training."""
+    space: ClassVar[Mapping[str, Distribution]]
+
+    def level(self, params: Mapping[str, Any]) -> float: ...
+
+    def value(self, params: Mapping[str, Any], epoch: int, seed: int) -> float: ...
+
+    def seconds(self, params: Mapping[str, Any]) -> float:
+        """Duration of an epoch; not the same for all, so that trials overtake each other."""
+        ...
+
+
+def _space() -> dict[str, Distribution]:
+    when = {"quantile": {"select": ("quantile",)}, "weak_threshold": {"select": ("threshold",)}}
+    space: dict[str, Distribution] = {
+        name: (Uniform if name in LINEAR else LogUniform)(
+            low=low, high=high, when=when.get(name, {})
+        )
+        for name, (low, high) in RANGES.items()
+    }
+    return {**space, "select": Choice(values=("threshold", "quantile"))}
+
+
 @dataclass(frozen=True)
 class Landscape:
-    """A random objective: `level` is what a training converges to, `value` what it reports."""
+    """A `Task` like the tuning of a detector."""
 
     number: int
     centre: dict[str, float]
     weight: dict[str, float]
     twist: float
     best: float = 0.5
+    epochs: ClassVar[int] = EPOCHS
+    space: ClassVar[Mapping[str, Distribution]] = _space()
 
     @classmethod
     def draw(cls, number: int) -> Landscape:
@@ -48,7 +82,7 @@ class Landscape:
         weight = {name: 0.15 * float(rng.lognormal(0, 1)) for name in RANGES}
         return cls(number, centre, weight, float(rng.uniform(-0.2, 0.2)))
 
-    def level(self, params: dict[str, Any]) -> float:
+    def level(self, params: Mapping[str, Any]) -> float:
         off = {
             name: unit(name, params[name]) - self.centre[name] for name in RANGES if name in params
         }
@@ -60,7 +94,7 @@ class Landscape:
             loss += 0.02
         return max(0.02, self.best - loss)
 
-    def value(self, params: dict[str, Any], epoch: int, seed: int) -> float:
+    def value(self, params: Mapping[str, Any], epoch: int, seed: int) -> float:
         key = [self.number, seed, *np.frombuffer(repr(sorted(params.items())).encode(), np.uint8)]
         rng = np.random.default_rng(key)
         level = self.level(params) + rng.normal(0, SEED_SCATTER)
@@ -68,14 +102,12 @@ class Landscape:
         noise = np.random.default_rng([*key, epoch]).normal(0, EVALUATION_SCATTER)
         return float(level * (1 - math.exp(-rate * epoch / EPOCHS)) / (1 - math.exp(-rate)) + noise)
 
+    def seconds(self, params: Mapping[str, Any]) -> float:
+        return 60 + 10 * unit("lr", params["lr"])
+
 
 def unit(name: str, value: float) -> float:
     low, high = RANGES[name]
     if name in LINEAR:
         return (value - low) / (high - low)
     return math.log(value / low) / math.log(high / low)
-
-
-def seconds(params: dict[str, Any]) -> float:
-    """Duration of an epoch; not the same for all, so that trials overtake each other."""
-    return 60 + 10 * unit("lr", params["lr"])

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from landscapes import EPOCHS, LINEAR, OBJECTIVE, RANGES, TRAININGS, WORKERS, Landscape, seconds
+from landscapes import EPOCHS, OBJECTIVE, TRAININGS, WORKERS, Landscape
+from optuna.samplers import GPSampler, RandomSampler, TPESampler
 from rivals import PlainOptuna, RayTune, Strategy, drive
 
 from tid_tune.results.ranking import winning_trial
@@ -31,24 +32,17 @@ from tid_tune.search.decision import Assignment
 from tid_tune.search.simulate import simulate
 from tid_tune.search.stages.verdict import judge
 from tid_tune.searchfile.model import Budget, Confirm, SearchSpec
-from tid_tune.space import Choice, LogUniform, Uniform
 
 
 def tid_tune(
     landscape: Landscape, seed: int, sampler: str, **options: Any
 ) -> tuple[dict[str, Any], float]:
     """The same by this project's engine, as a spec would say it."""
-    space = {
-        name: Uniform(low=low, high=high) if name in LINEAR else LogUniform(low=low, high=high)
-        for name, (low, high) in RANGES.items()
-    }
-    for name, select in (("quantile", "quantile"), ("weak_threshold", "threshold")):
-        space[name] = space[name].model_copy(update={"when": {"select": (select,)}})
     spec = SearchSpec(
         name="quality",
         trial=Path("/none.py"),
         epochs=EPOCHS,
-        space={**space, "select": Choice(values=("threshold", "quantile"))},
+        space=dict(landscape.space),
         trials=10_000,
         sampler={"type": sampler, "seed": seed},
         budget=Budget(x=TRAININGS),
@@ -59,7 +53,9 @@ def tid_tune(
     def objective(assignment: Assignment, epoch: float) -> dict[str, float]:
         return {OBJECTIVE: landscape.value(assignment.params, round(epoch), assignment.seed)}
 
-    search = simulate(spec, objective, workers=WORKERS, seconds=lambda a: seconds(a.params))
+    search = simulate(
+        spec, objective, workers=WORKERS, seconds=lambda a: landscape.seconds(a.params)
+    )
     winner = winning_trial(search.state, spec)
     assert winner is not None
     verdict = judge(search.state, spec)
@@ -68,21 +64,26 @@ def tid_tune(
     return winner.params, winner.value(OBJECTIVE) or 0.0
 
 
-def _rival(make: Callable[[int], Strategy], landscape: Landscape, seed: int) -> Any:
-    return drive(make(seed), landscape)
+def _rival(make: Callable[[Landscape, int], Strategy], landscape: Landscape, seed: int) -> Any:
+    return drive(make(landscape, seed), landscape, TRAININGS, WORKERS)
 
 
-def _optuna(sampler: str, stopping: bool) -> Callable[[Landscape, int], Any]:
+def _optuna(
+    sampler: Callable[..., optuna.samplers.BaseSampler], stopping: bool = False, **options: Any
+) -> Callable[[Landscape, int], Any]:
     halving = optuna.pruners.SuccessiveHalvingPruner(1, reduction_factor=3)
     pruner = halving if stopping else optuna.pruners.NopPruner()
-    return functools.partial(_rival, lambda seed: PlainOptuna(seed, sampler, pruner))
+    return functools.partial(
+        _rival, lambda task, seed: PlainOptuna(task, sampler(seed=seed, **options), pruner)
+    )
 
 
 STRATEGIES: dict[str, Callable[[Landscape, int], tuple[dict[str, Any], float]]] = {
-    "Optuna random": _optuna("random", stopping=False),
-    "Optuna TPE": _optuna("tpe", stopping=False),
-    "Optuna TPE and its SuccessiveHalvingPruner": _optuna("tpe", stopping=True),
-    "Optuna GP": _optuna("gp", stopping=False),
+    "Optuna random": _optuna(RandomSampler),
+    "Optuna TPE": _optuna(TPESampler),
+    "Optuna TPE and its SuccessiveHalvingPruner": _optuna(TPESampler, stopping=True),
+    "Optuna GP": _optuna(GPSampler),
+    "Optuna GP, 5 random points": _optuna(GPSampler, n_startup_trials=5),
     "Ray Tune: OptunaSearch (TPE) and ASHA": functools.partial(_rival, RayTune),
     "tid-tune: random, asha": functools.partial(tid_tune, sampler="random"),
     "tid-tune: tpe, asha": functools.partial(tid_tune, sampler="tpe"),
