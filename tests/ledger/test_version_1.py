@@ -52,9 +52,10 @@ def spec_of(ledger: Path) -> SearchSpec:
 def comparable(events: list[Event]) -> list[dict[str, Any]]:
     """The events without what differs between two runs of the same search.
 
-    The simulator of version 1 did not place its trials.
+    The simulator of version 1 did not place its trials. `text` has the verdict's intervals, which
+    are computed in another way since.
     """
-    own = {"run_id", "config_hash", "version", "spec"}
+    own = {"run_id", "config_hash", "version", "spec", "text"}
     fields = [dataclasses.asdict(event) for event in events if not isinstance(event, Placed)]
     return [{key: value for key, value in one.items() if key not in own} for one in fields]
 

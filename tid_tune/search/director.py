@@ -40,7 +40,7 @@ from tid_tune.search.stages.plan import (
     confirm_stage,
     methods,
 )
-from tid_tune.search.stages.verdict import judge
+from tid_tune.search.stages.verdict import judge, seeds_wanted
 from tid_tune.search.stream import StartPoint, Stream
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.space import config_key, method_edits
@@ -252,7 +252,8 @@ class Director:
         if self.spec.confirm is None:
             return None
         if not self._confirming():
-            planned = confirm_stage(self.state, self.spec)
+            seeds = seeds_wanted(self.state, self.spec)
+            planned = confirm_stage(self.state, self.spec, seeds)
             known = self.state.confirmation
             if known is None or planned != replace(known, time=planned.time):
                 self._journal.record(planned)

@@ -40,6 +40,10 @@ class Confirm(Model):
 
     top: Count = 2
     seeds: Count = 3
+    until: Positive | None = None
+    """Add seeds until the winner's difference to a baseline is known to plus or minus this much."""
+    max_seeds: Count = 10
+    """With `until`, no more seeds than these."""
 
 
 class Budget(Model):

@@ -37,7 +37,7 @@ def stages(spec: SearchSpec) -> list[Stage]:
     counts = {
         "baseline": len(baseline_plan(spec)),
         "search": len(methods(spec)) * spec.trials_per_method,
-        "confirm": confirm_runs(spec),
+        "confirm": confirm_runs(spec, most=True),
     }
     return [
         Stage(name, count, count * longest.get(name, float(spec.epochs)))
@@ -102,22 +102,26 @@ def _default_trial(
     )
 
 
-def confirm_runs(spec: SearchSpec) -> int:
-    """Return how many full-length reruns the confirmation needs."""
+def confirm_runs(spec: SearchSpec, *, most: bool = False) -> int:
+    """Return how many full-length reruns the confirmation needs.
+
+    `most`: with all the seeds that `confirm.until` may add.
+    """
     if spec.confirm is None:
         return 0
-    candidates = spec.confirm.top * len(methods(spec))
-    return candidates * spec.confirm.seeds + len(baseline_reruns(spec))
+    arms = spec.confirm.top * len(methods(spec)) + len(baseline_plan(spec))
+    more = most and spec.confirm.until is not None
+    return arms * (max(spec.confirm.seeds, spec.confirm.max_seeds) if more else spec.confirm.seeds)
 
 
 def baseline_reruns(spec: SearchSpec) -> set[tuple[str, str, int]]:
     """Return the identities of the baseline's reruns: known before any candidate is."""
-    seeds = _confirm_seeds(spec)
+    seeds = _confirm_seeds(spec, 0 if spec.confirm is None else spec.confirm.seeds)
     return {("confirm", planned.label, seed) for planned in baseline_plan(spec) for seed in seeds}
 
 
-def confirm_stage(state: RunState, spec: SearchSpec) -> ConfirmationPlanned:
-    """Return which trials are rerun to confirm them, and with which seeds.
+def confirm_stage(state: RunState, spec: SearchSpec, seeds: int) -> ConfirmationPlanned:
+    """Return which trials are rerun to confirm them, with this many new seeds.
 
     The best of each method by the first objective (with several objectives: of the Pareto front),
     and those that were confirmed before, so that nothing already known is lost.
@@ -139,7 +143,7 @@ def confirm_stage(state: RunState, spec: SearchSpec) -> ConfirmationPlanned:
     return ConfirmationPlanned(
         candidates=(*chosen, *(name for name in before if name not in chosen)),
         baselines=tuple(planned.label for planned in baseline_plan(spec)),
-        seeds=tuple(_confirm_seeds(spec)),
+        seeds=tuple(_confirm_seeds(spec, seeds)),
     )
 
 
@@ -180,6 +184,5 @@ def _fixed(spec: SearchSpec, method: str) -> Params:
     return Space(fixed, given=method_edits(method)).build(lambda name, dist: None)
 
 
-def _confirm_seeds(spec: SearchSpec) -> list[int]:
-    seeds = 0 if spec.confirm is None else spec.confirm.seeds
-    return [(spec.seed + 1 + i) % MAX_SEED for i in range(seeds)]
+def _confirm_seeds(spec: SearchSpec, count: int) -> list[int]:
+    return [(spec.seed + 1 + i) % MAX_SEED for i in range(count)]

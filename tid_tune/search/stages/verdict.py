@@ -2,34 +2,35 @@
 
 The candidates and the baselines were trained again with the same new seeds; the values that made
 the candidates candidates are not used, since the best of many noisy values is too good to be true.
-The winner is the candidate with the best mean. It is compared with each baseline by a t interval,
-from how far the seeds scatter all candidates and baselines together: three seeds of one say little
-about that. With k candidates the level is 1 - 0.05 / k (Bonferroni), because the winner was chosen
-among them by the same values. Where `none` is one of the compared methods, its tuned trials are
-baselines too: they tell what distillation adds from what tuning the other values adds.
+The winner is the candidate with the best mean. Each candidate is compared with each baseline by
+pairs of equal seeds; `paired` explains the intervals, which hold for all candidates together. Where
+`none` is one of the compared methods, its tuned trials are baselines too: they show what
+distillation adds to what tuning the other values adds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+
+import numpy as np
 
 from tid_tune.ledger.events import ConfirmationPlanned
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
-from tid_tune.search.stages.plan import NONE
-from tid_tune.search.stages.statistics import (
-    LEVEL,
-    Estimate,
-    Spread,
-    difference,
-    estimate,
-    pooled_spread,
-)
+from tid_tune.search.stages.paired import margins
+from tid_tune.search.stages.plan import NONE, confirm_plan
+from tid_tune.search.stages.statistics import LEVEL, Estimate, estimate, t_quantile
 from tid_tune.searchfile.model import SearchSpec
 
 REAL_GAIN, UNCLEAR, WORSE = "real gain", "not distinguishable", "worse"
+UNTIL_LEVEL = 0.975
+"""Of the intervals where `until` adds seeds. It stops when an interval is narrow, which it is more
+often where the scatter was underestimated: at this level such intervals keep 95 %, in simulation.
+"""
+MOST_SEEDS = 50
+"""A difference that takes more seeds than these is not worth confirming."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,13 @@ class Verdict:
     """The outcome of the confirmation.
 
     `candidates` are best first, by the seeds that all were rerun with; `winner` is a search
-    trial's id, None where no rerun completed.
-    `level` is that of the comparisons' intervals.
+    trial's id, None where no rerun completed. The intervals of the comparisons with one baseline
+    all hold together with a probability of 95 %.
     """
 
     winner: str | None
     candidates: tuple[Group, ...]
     baselines: tuple[Group, ...]
-    level: float
     text: str
 
     @property
@@ -95,20 +95,65 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     shared = _shared_seeds(plan.candidates, trials)
     groups.sort(key=lambda g: _standing(g, shared, sign), reverse=True)
     tuned = [group for group in groups if group.method == NONE]
-    level = 1 - (1 - LEVEL) / max(1, len(groups) - len(tuned))
-    spread = pooled_spread([list(group.values.values()) for group in (*groups, *baselines)])
-    compare = partial(
-        _compare, references=[*baselines, *tuned], spread=spread, level=level, sign=sign
-    )
-    compared = tuple(map(compare, groups))
+    others = [group for group in groups if group.method != NONE]
+    found: dict[str, list[Comparison]] = {group.name: [] for group in groups}
+    until = spec.confirm is not None and spec.confirm.until is not None
+    level = UNTIL_LEVEL if until else LEVEL
+    for family, references in ((others, [*baselines, *tuned]), (tuned, baselines)):
+        for reference in references:
+            for name, gap in _differences(family, reference, sign, level).items():
+                found[name].append(Comparison(reference.title, gap, _word(gap)))
+    compared = tuple(replace(group, comparisons=tuple(found[group.name])) for group in groups)
     winner = next((group for group in compared[:1] if group.values), None)
     return Verdict(
         winner=None if winner is None else winner.name,
         candidates=compared,
         baselines=baselines,
-        level=level,
         text=_text(winner, spec, plan),
     )
+
+
+def seeds_wanted(state: RunState, spec: SearchSpec) -> int:
+    """Return how many seeds the confirmation takes: with `until`, as many as its interval needs.
+
+    The width is looked at when all planned reruns have ended; their number at most doubles then.
+    """
+    confirm, plan = spec.confirm, state.confirmation
+    if confirm is None or confirm.until is None or plan is None:
+        return 0 if confirm is None else confirm.seeds
+    count = max(len(plan.seeds), confirm.seeds)
+    ended = {t.identity for t in state.trials.values() if t.stage == "confirm" and t.status.final}
+    verdict = judge(state, spec)
+    best = None if verdict is None else verdict.best
+    pending = any(planned.identity not in ended for planned in confirm_plan(state, spec))
+    if pending or best is None or not best.comparisons:
+        return count
+    half = best.comparisons[0].difference.half_width
+    if half is not None and half <= confirm.until:
+        return count
+    needed = count + 1 if half is None else seeds_for(half, count, confirm.until)
+    return max(count, min(needed, 2 * count, confirm.max_seeds))
+
+
+def seeds_for(half: float, count: int, target: float) -> int:
+    """Return about how many seeds make an interval of half width `half` as narrow as `target`.
+
+    Args:
+        half: with `count` seeds, at least 2.
+        count: the seeds so far.
+        target: the half width wanted.
+
+    Returns:
+        More than `count`, at most `MOST_SEEDS` + 1.
+    """
+    now = t_quantile(0.5 + LEVEL / 2, count - 1) / math.sqrt(count)
+    more = range(count + 1, MOST_SEEDS + 1)
+    enough = (
+        seeds
+        for seeds in more
+        if half * t_quantile(0.5 + LEVEL / 2, seeds - 1) / math.sqrt(seeds) <= target * now
+    )
+    return next(enough, MOST_SEEDS + 1)
 
 
 def _group(name: str, method: str, trials: list[Trial], spec: SearchSpec) -> Group:
@@ -139,17 +184,31 @@ def _standing(group: Group, shared: set[int], sign: float) -> tuple[int, float]:
     return len(values), sign * (estimate(values).mean if values else 0.0)
 
 
-def _compare(
-    group: Group, references: list[Group], spread: Spread, level: float, sign: float
-) -> Group:
-    mine = [sign * value for value in group.values.values()]
-    comparisons = []
-    for reference in references:
-        theirs = [sign * value for value in reference.values.values()]
-        if mine and theirs and reference.name != group.name:
-            gap = difference(mine, theirs, spread, level)
-            comparisons.append(Comparison(reference.title, gap, _word(gap)))
-    return replace(group, comparisons=tuple(comparisons))
+def _differences(
+    candidates: Sequence[Group], reference: Group, sign: float, level: float
+) -> dict[str, Estimate]:
+    """Return each candidate's difference to the reference, over the seeds that both have."""
+    return {
+        group.name: _difference(group, candidates, reference, sign, level)
+        for group in candidates
+        if group.values and reference.values
+    }
+
+
+def _difference(
+    group: Group, candidates: Sequence[Group], reference: Group, sign: float, level: float
+) -> Estimate:
+    seeds = sorted(group.values.keys() & reference.values.keys())
+    if len(seeds) < 2:
+        means = [math.fsum(one.values.values()) / len(one.values) for one in (group, reference)]
+        return Estimate(sign * (means[0] - means[1]), None, None, len(seeds))
+    family = [one for one in candidates if one.values.keys() >= set(seeds)]
+    theirs = np.array([reference.values[seed] for seed in seeds])
+    values = np.array([[one.values[seed] for seed in seeds] for one in family])
+    row = family.index(group)
+    gap = sign * float(np.mean(values[row] - theirs))
+    half = float(margins(values, theirs, level)[row])
+    return Estimate(gap, gap - half, gap + half, len(seeds))
 
 
 def _word(gap: Estimate) -> str:
@@ -171,7 +230,18 @@ def _text(winner: Group | None, spec: SearchSpec, plan: ConfirmationPlanned) -> 
         text += f"; {_interval(gap, '+')} against {comparison.baseline}: {comparison.verdict}"
         if gap.low is None:
             text += " (one seed shows no spread)"
+        elif comparison.verdict == UNCLEAR and gap.mean > 0:
+            text += f" ({_advice(gap)})"
     return text
+
+
+def _advice(gap: Estimate) -> str:
+    """Return how many seeds a difference of this size takes."""
+    half = gap.half_width
+    seeds = MOST_SEEDS + 1 if half is None else seeds_for(half, gap.count, gap.mean)
+    if seeds > MOST_SEEDS:
+        return f"a difference of this size takes more than {MOST_SEEDS} seeds"
+    return f"a difference of this size takes about {seeds} seeds: confirm.seeds={seeds}"
 
 
 def seed_count(count: int) -> str:

@@ -18,11 +18,25 @@ def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
         text = "nothing is searched: all have one value, which the baseline tries; "
         text += "give a parameter a range, or set baseline: false"
         _note(tree, "space", None, text, problems)
-    share = spec.trials_per_method
-    if spec.confirm is not None and spec.confirm.top > share:
+    _check_confirm(spec, tree, problems)
+
+
+def _check_confirm(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    confirm, share = spec.confirm, spec.trials_per_method
+    if confirm is None:
+        return
+    if confirm.top > share:
         each = f"the {share} trials of each method" if len(spec.method) > 1 else f"trials = {share}"
-        text = f"{spec.confirm.top} is more than {each}; confirm fewer"
+        text = f"{confirm.top} is more than {each}; confirm fewer"
         _note(tree, "confirm", "top", text, problems)
+    if confirm.until is None:
+        return
+    if not spec.baseline and "none" not in spec.method:
+        text = "there is no baseline to measure a difference to; set baseline: true"
+        _note(tree, "confirm", "until", text, problems)
+    if confirm.max_seeds < confirm.seeds:
+        text = f"{confirm.max_seeds} is less than seeds = {confirm.seeds}"
+        _note(tree, "confirm", "max_seeds", text, problems)
 
 
 def _check_interval(spec: SearchSpec, tree: Node, problems: Problems) -> None:
