@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ __all__ = ["Distiller", "export_student_state"]
 class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
     """Trains `student`; in everything else it is the student.
 
+    Attributes that it has not got itself are the student's, for hooks that reach `model.bbox_head`.
     The state dict has `student.*` and `method.*`; the teacher is not part of it.
 
     Args:
@@ -78,6 +80,27 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
     def teacher(self) -> nn.Module | None:
         """The frozen teacher, or None with the method `none`."""
         return None if self._teacher is None else self._teacher.detector
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the student's attribute where there is no own one."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            student = self.__dict__.get("_modules", {}).get("student")
+            if student is None or name.startswith("__"):
+                raise
+            return getattr(student, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set the student's attribute where it has one of this name and there is no own one."""
+        student = self.__dict__.get("_modules", {}).get("student")
+        owned = (self.__dict__, self._modules, self._parameters, self._buffers) if student else ()
+        if student is None or hasattr(type(self), name) or any(name in own for own in owned):
+            super().__setattr__(name, value)
+        elif hasattr(student, name):
+            setattr(student, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Distiller:
         """Let the teacher follow every move of the student to a device or dtype."""
@@ -159,6 +182,22 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         """Return the student's raw outputs."""
         outputs: Outputs = self.student._forward(batch_inputs, batch_data_samples)
         return outputs
+
+
+def named_as_student(model: nn.Module) -> nn.Module:
+    """Return a module with the parameters of a Distiller under the names a plain student has.
+
+    For what goes by a parameter's name, such as a learning rate per layer of the backbone. The
+    method's own parameters are under `method`. Any other model is returned as it is.
+    """
+    if not isinstance(model, Distiller):
+        return model
+    named = nn.Module()
+    for name, child in [*model.student.named_children(), ("method", model.method)]:
+        named.add_module(name, child)
+    for name, parameter in model.student.named_parameters(recurse=False):
+        named.register_parameter(name, parameter)
+    return named
 
 
 def _idle(method: Method) -> dict[str, Tensor]:

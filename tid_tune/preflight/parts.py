@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from tid_tune.distill.distiller import Distiller
+from tid_tune.distill.distiller import Distiller, named_as_student
 from tid_tune.distill.model_config import is_distiller, student_config
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab import building
@@ -20,7 +20,7 @@ from tid_tune.openmmlab.models import build_model
 from tid_tune.preflight.findings import Finding, error
 from tid_tune.trial.assembly import fast_metrics, runnable
 from tid_tune.trial.data_order import finite_sampler
-from tid_tune.trial.runner import hooks_of
+from tid_tune.trial.hooks import AnyHook, hooks_of, refuse_harmful
 
 Built = TypeVar("Built")
 Preprocessor = Callable[[object, bool], Prepared]
@@ -138,6 +138,7 @@ class Parts:
         if self.model is None:
             return
         model, part = self.model, dict(self.config["optim_wrapper"])
+        model = named_as_student(model) if "constructor" in part else model
         mixed = str(part.get("type", "")).endswith("AmpOptimWrapper")
         if mixed and self._gpus and not torch.cuda.is_available():
             part = {"type": "OptimWrapper", **_without(part, "type", "loss_scale", "dtype")}
@@ -156,8 +157,12 @@ class Parts:
     def try_hooks(self) -> None:
         """Build the hooks that a trial keeps."""
         for keys, hook in hooks_of(self.config):
-            if isinstance(hook, Mapping):
-                self.attempt(keys, hook, partial(building.build_hook, hook))
+            self.attempt(keys, hook, partial(self._try_hook, hook))
+
+    def _try_hook(self, hook: AnyHook) -> None:
+        refuse_harmful(self.config["model"], hook)
+        if isinstance(hook, Mapping):
+            building.build_hook(hook)
 
     def try_maps(self) -> None:
         """Pass an image's shape through the network: no numbers are computed."""

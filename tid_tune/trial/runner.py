@@ -13,10 +13,12 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from tid_tune.distill.distiller import named_as_student
 from tid_tune.distill.student_state import named_for
 from tid_tune.openmmlab.checkpoints import (
     Checkpoint,
@@ -30,15 +32,13 @@ from tid_tune.openmmlab.loading import watched
 from tid_tune.openmmlab.models import revert_sync_batchnorm
 from tid_tune.openmmlab.named_objects import MMLogger, Visualizer
 from tid_tune.openmmlab.runner import (
-    Hook,
     Runner,
     RuntimeInfoHook,
 )
+from tid_tune.trial.hooks import DROPPED, AnyHook, hooks_of, refuse_harmful
 
 LOG_FILE = "trial.log"
 _SERIAL = itertools.count()
-_DROPPED_HOOKS = ("timer", "logger", "checkpoint", "visualization")
-_DROPPED_TYPES = ("LoggerHook", "CheckpointHook", "DetVisualizationHook", "IterTimerHook")
 
 
 class TrialInfoHook(RuntimeInfoHook):  # type: ignore[misc]  # mmengine is untyped
@@ -63,6 +63,8 @@ class TrialInfoHook(RuntimeInfoHook):  # type: ignore[misc]  # mmengine is untyp
 
 class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
     """A Runner that trains on `device`, logs to a file, and does not end with `train()`."""
+
+    model: Any
 
     def __init__(self, cfg: Config, device: torch.device) -> None:
         self.device = device
@@ -129,6 +131,17 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
         with watched(self.detector):
             super()._init_model_weights()
 
+    def build_optim_wrapper(self, optim_wrapper: object) -> object:
+        """Build the optimizer; a constructor of the config's sees the names of a plain student."""
+        if not (isinstance(optim_wrapper, Mapping) and "constructor" in optim_wrapper):
+            return super().build_optim_wrapper(optim_wrapper)
+        model = self.model
+        self.model = named_as_student(model)
+        try:
+            return super().build_optim_wrapper(optim_wrapper)
+        finally:
+            self.model = model
+
     def load_checkpoint(
         self, filename: str, map_location: object = "cpu", strict: bool = False, **kwargs: object
     ) -> Checkpoint:
@@ -162,27 +175,8 @@ _PARTS = (
 )
 
 
-def hooks_of(cfg: Config) -> list[tuple[list[str], Hook | Mapping[str, object]]]:
-    """Return the hooks of a config that a trial keeps, with the keys that lead to them.
-
-    Left out are those that log, draw or save.
-    """
-    named = cfg.get("default_hooks") or {}
-    found = [
-        (["default_hooks", name], hook)
-        for name, hook in named.items()
-        if name not in _DROPPED_HOOKS and hook is not None
-    ]
-    own = [
-        (["custom_hooks", str(index)], hook)
-        for index, hook in enumerate(cfg.get("custom_hooks") or [])
-        if isinstance(hook, Hook) or hook.get("type") not in _DROPPED_TYPES
-    ]
-    return found + own
-
-
 def _default_hooks(cfg: Config) -> dict[str, object]:
-    hooks = {k: v for k, v in (cfg.get("default_hooks") or {}).items() if k not in _DROPPED_HOOKS}
+    hooks = {k: v for k, v in (cfg.get("default_hooks") or {}).items() if k not in DROPPED}
     # None takes a hook out of mmengine's own list.
     return {
         **hooks,
@@ -193,6 +187,9 @@ def _default_hooks(cfg: Config) -> dict[str, object]:
     }
 
 
-def _hooks(cfg: Config) -> list[Hook | Mapping[str, object]]:
+def _hooks(cfg: Config) -> list[AnyHook]:
     """Return the config's own hooks, without those that log, draw or save."""
-    return [copy.deepcopy(hook) for keys, hook in hooks_of(cfg) if keys[0] == "custom_hooks"]
+    hooks = [hook for keys, hook in hooks_of(cfg) if keys[0] == "custom_hooks"]
+    for hook in hooks:
+        refuse_harmful(cfg.model, hook)
+    return copy.deepcopy(hooks)
