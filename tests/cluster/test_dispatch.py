@@ -267,3 +267,18 @@ def test_an_answer_of_another_version_fails_its_trial_and_not_the_search(
     assert (trial.status, trial.cause) == (Status.FAILED, Cause.USER)
     assert "same version" in trial.reason
     assert desk.report("ray-b", other, 1)
+
+
+def test_files_that_a_killed_driver_has_not_recorded_are_deleted(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, capacity=lambda: 1)
+    order = desk.order("one")
+    work_dir = order.work_dir
+    work_dir.mkdir(parents=True)
+    names = ("epoch_1_step_4.pth", "epoch_2_step_8.pth", ".epoch_2_step_8.1a2b.partial.pth")
+    for name in (*names, "trial.log", "mine.pth"):
+        (work_dir / name).touch()
+    checkpoint = f"trials/{order.trial}/{names[0]}"
+    desk.search.report(order.trial, 4, 1.0, {OBJECTIVE: 0.1}, 1.0, 8, checkpoint)
+    desk.search.interrupt(order.trial)
+    desk.dispatch()
+    assert {path.name for path in work_dir.iterdir()} == {names[0], "trial.log", "mine.pth"}

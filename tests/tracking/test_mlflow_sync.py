@@ -365,10 +365,16 @@ def test_the_tracker_copies_in_the_background_and_adds_the_result(
     tracker.notify(STORY[-1], None)
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"png")
-    assert tracker.finish({"best": 0.3}, [str(picture)]).lines() == []
+    best = tmp_path / "best"
+    best.mkdir()
+    (best / "config.py").write_text("model = None")
+    assert tracker.finish({"best": 0.3}, [str(picture), str(best)]).lines() == []
     runs = children(spec, uri)
     assert len(runs) == 4
     assert runs["parent"].data.metrics["best"] == 0.3
+    client, parent = MlflowClient(uri), runs["parent"].info.run_id
+    files = [item.path for place in (None, "best") for item in client.list_artifacts(parent, place)]
+    assert {"picture.png", "best/config.py"} <= set(files)
 
 
 def test_a_dead_server_is_said_in_a_line_and_never_raised(

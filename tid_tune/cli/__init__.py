@@ -42,13 +42,21 @@ app.command("eval")(eval.evaluate)
 app.add_typer(data.app, name="data")
 
 
-@app.callback()
+HELP = (
+    "Search the hyperparameters of Task Integration Distillation for object detectors.\n\n"
+    "A small student learns from a large teacher. The key area of an image is where the teacher is "
+    "sure of an object's class and box; the weak area is where the student is still behind. A "
+    "search tunes how much each area counts, and where it ends."
+)
+
+
+@app.callback(help=HELP)
 def options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True)
     ] = False,
 ) -> None:
-    """Search the hyperparameters of Task Integration Distillation for object detectors."""
+    """Show the version, if asked for; else run a command."""
     if version:
         typer.echo(f"tid-tune {__version__}")
         raise typer.Exit

@@ -141,7 +141,11 @@ def _names(classes: str | None) -> list[str]:
 @app.command()
 def check(
     path: Annotated[
-        Path, typer.Argument(help="A dataset's folder, a COCO json, or a VOC image list.")
+        Path,
+        typer.Argument(
+            help="A folder (annotations/instances_train.json beside train/, or VOCdevkit), a COCO "
+            "json, or a VOC image list."
+        ),
     ],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images, if it is not found automatically.")

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def train(
     config: Annotated[Path, typer.Argument(help="An mmdet config file.")],
     work_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the results. Default: runs/<config's name>.")
+        Path | None,
+        typer.Option(
+            help="Folder of the results, such as checkpoint.pth. Default: runs/<config's name>."
+        ),
     ] = None,
     epochs: Annotated[
         int | None,

@@ -20,6 +20,9 @@ from tid_tune.search.stages.plan import NONE
 from tid_tune.searchfile.checks.objectives import COSTS
 from tid_tune.searchfile.model import SearchSpec
 
+CHECKPOINTS = "*epoch_*_step_*.pth"
+"""Matches the names that workers give to checkpoints, and to their unfinished files."""
+
 
 class Dispatcher:
     """Answers Tune's questions from the engine. All calls come from Tune's control loop."""
@@ -43,6 +46,7 @@ class Dispatcher:
         self._teacher_wanted = True
         # Before any worker writes: a trial begun anew on more data uses the same names again.
         self._delete_unneeded()
+        self._delete_unrecorded()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Dispatcher:
         return self
@@ -130,6 +134,16 @@ class Dispatcher:
         """Delete checkpoints that no resume, donor or result can ask for any more."""
         for checkpoint in self._retention.drain():
             (self._run.path / checkpoint).unlink(missing_ok=True)
+
+    def _delete_unrecorded(self) -> None:
+        """Delete what workers of a killed driver have written, or half written, and not reported.
+
+        Their trials go on from the checkpoints before.
+        """
+        kept = {self._run.path / checkpoint for checkpoint in self._retention.kept()}
+        for path in self._run.trials.glob(f"*/{CHECKPOINTS}"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
     def lost(self, ray_id: str, reason: str) -> None:
         """Record that a worker is gone without an answer: its node, process or memory failed."""

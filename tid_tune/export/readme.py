@@ -10,12 +10,13 @@ from tid_tune.export.origin import VALUES, Origin
 from tid_tune.export.transforms import Preprocessing, Resizing, find_resizing, preprocessing
 from tid_tune.openmmlab.configs import Config
 from tid_tune.searchfile.checks.data import leaf_datasets
+from tid_tune.words import counted
 
 if TYPE_CHECKING:
     from tid_tune.export.onnx import Onnx
 
 _HEAD = """\
-# {model}, {count} classes
+# {model}, {count}
 
 A detector for mmdet; nothing here needs the tool that trained it.
 
@@ -103,9 +104,10 @@ def readme(
         "| `model.onnx` | the network as a graph, see below |\n": graph,
         f"| `{VALUES}` | the searched values |\n": origin,
     }
+    count = len(classes) or int(head.get("num_classes", 0))
     head_text = _HEAD.format(
         model=config.model.type,
-        count=len(classes) or head.get("num_classes", "unnamed"),
+        count=counted(count, "class"),
         classes=names,
         rows="".join(row for row, known in rows.items() if known is not None),
         data=_data_text(config),
