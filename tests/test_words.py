@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tid_tune.words import counted
+from tid_tune.words import counted, shortened
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,18 @@ from tid_tune.words import counted
 )
 def test_a_count_has_its_noun_in_the_right_form(number: float, noun: str, expected: str) -> None:
     assert counted(number, noun) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("out of memory", "out of memory"),
+        ("no file /data/a/long/path/teacher.pth", "no file ..."),
+        ("/data/a/long/path/teacher.pth is missing", "/data/a/long/path/teacher.pth ..."),
+        ("/data/a/long/path/teacher.pth", "/data/a/long/path/teacher.pth"),
+        ("first line\nsecond line", "first line"),
+        ("", ""),
+    ],
+)
+def test_a_text_is_cut_between_words(text: str, expected: str) -> None:
+    assert shortened(text, 20) == expected

@@ -1,12 +1,30 @@
-"""Counts with their nouns, for messages."""
+"""Counts with their nouns, and shortened texts, for messages."""
 
 from __future__ import annotations
+
+import textwrap
 
 
 def counted(number: float, noun: str) -> str:
     """Return `1 trial`, `2 trials`, `0.5 epochs`: the noun in the form that the number asks for."""
     shown = str(number) if isinstance(number, int) else f"{number:g}"
     return f"{shown} {noun if number == 1 else _plural(noun)}"
+
+
+def shortened(text: str, length: int) -> str:
+    """Return the first line of a text, cut between words where it is longer than `length`.
+
+    A first word that is longer, such as a path, stays whole.
+    """
+    line = next(iter(text.strip().splitlines()), "")
+    words = line.split(maxsplit=1)
+    if len(words) > 1 and len(words[0]) > length - 4:
+        return f"{words[0]} ..."
+    if len(words) < 2:
+        return line
+    return textwrap.shorten(
+        line, length, placeholder=" ...", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _plural(noun: str) -> str:

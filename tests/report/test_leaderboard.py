@@ -6,9 +6,11 @@ from typing import Any
 
 from support.search_cases import make_spec, scheduler_of
 
+from tid_tune.ledger.file import Ledger
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.results.ranking import Row, leaderboard
-from tid_tune.search.simulate import simulate
+from tid_tune.search.decision import Assignment
+from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.space import Choice, Fixed, Uniform
 
 
@@ -59,3 +61,33 @@ def test_a_null_that_was_chosen_is_told_from_a_parameter_that_does_not_apply() -
         line = next(line for line in lines if row.trial in line)
         assert line.endswith("null") == (row.params["a.clip"] is None)
     assert any("null" in line for line in lines)
+
+
+def test_a_parameter_that_left_the_space_keeps_its_column() -> None:
+    ledger = Ledger.in_memory(clock=VirtualClock())
+    gone = {"a.lr": Uniform(low=0, high=1), "b.old": Uniform(low=0, high=1)}
+    fields: dict[str, Any] = {"objectives": {"map": "max"}, "epochs": 1, "baseline": False}
+
+    def objective(work: Assignment, epoch: float) -> dict[str, float]:
+        return {"map": work.params["a.lr"]}
+
+    simulate(make_spec(**fields, space=gone, trials=2), objective, ledger=ledger)
+    for later in ({}, {"b.old": Fixed(value=0.5)}):
+        spec = make_spec(**fields, space={"a.lr": gone["a.lr"], **later}, trials=4)
+        state = simulate(spec, objective, ledger=ledger).state
+        lines = to_text(leaderboard_table(leaderboard(state, spec), spec, width=120)).splitlines()
+        assert lines[0].split()[-2:] == ["lr", "old"]
+        first = next(line for line in lines if "t0001" in line)
+        assert first.split()[-1] == f"{state.trials['t0001'].params['b.old']:.3g}"
+
+
+def test_the_reason_of_a_failure_is_cut_between_words() -> None:
+    reason = "no checkpoint runs/teacher-digits-gfl/checkpoint.pth; train the teacher first"
+
+    def broken(work: Assignment, epoch: float) -> dict[str, float]:
+        raise Failure("user", reason)
+
+    spec = make_spec(baseline=False, trials=2, epochs=1)
+    state = simulate(spec, broken).state
+    text = to_text(leaderboard_table(leaderboard(state, spec), spec, width=200))
+    assert "failed (no checkpoint ...)" in text

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from support.search_cases import make_spec, scheduler_of
+from support.search_cases import make_spec, sampler_of, scheduler_of
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
-from tid_tune.report.tables import changes_table, report_table
-from tid_tune.results.one_trial import changes
+from tid_tune.report.tables import changes_table, proof_table, report_table
+from tid_tune.results.one_trial import changes, proof_rows
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.space import Uniform
@@ -24,6 +25,7 @@ def searched(folder: Path, **scheduler: Any) -> RunFolder:
         space={"a.weight": Uniform(low=0, high=1)},
         trials=4,
         baseline=False,
+        sampler=sampler_of("tpe"),
         scheduler=scheduler_of(**scheduler),
     )
     run = RunFolder(folder)
@@ -68,3 +70,18 @@ def test_trials_of_a_killed_driver_do_not_run(tmp_path: Path) -> None:
     with Ledger.open(run.ledger):
         state = RunFolder.open(tmp_path).state
     assert list(state.running) == [last.id]
+
+
+def test_a_trial_that_has_trained_is_not_said_to_be_not_started(tmp_path: Path) -> None:
+    run = searched(tmp_path, type="none")
+    trial = run.trial("t0001")
+    assert trial.reports
+    assert columns(proof_table(trial, proof_rows(trial)))["in effect"] == ["not reported"]
+
+
+def test_every_parameter_that_a_trial_had_in_turn_is_shown(tmp_path: Path) -> None:
+    run = searched(tmp_path, type="pbt", interval_epochs=2, quantile=0.25)
+    trial = next(t for t in run.state.trials.values() if t.origin.startswith("exploit"))
+    first, later = changes(run.ledger, trial)
+    more = replace(later, params={**later.params, "a.other": 3})
+    assert columns(changes_table(trial, [first, more]))["other"] == ["", "3"]

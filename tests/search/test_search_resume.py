@@ -103,7 +103,7 @@ def test_a_new_parameter_makes_old_trials_history(run: Any) -> None:
     run(make_spec(trials=4))
     search = run(make_spec(trials=6, space={**SPACE, "lr": Uniform(low=0, high=1)}))
     assert "space: lr is new" in search.notes
-    assert any("it has no lr" in note for note in search.notes)
+    assert any("no value for lr" in note for note in search.notes)
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,11 @@ def test_a_conditional_parameter_is_there_exactly_when_its_parents_say_so(
 @pytest.mark.parametrize(
     ("params", "why"),
     [
-        ({"mode": "a"}, "it has no epochs"),
+        ({"mode": "a"}, "no value for epochs"),
         ({"mode": "d", "epochs": 3}, "mode: 'd' (text) is not one of 'a' (text), 'b' (text)"),
         ({"mode": "a", "epochs": 3, "old": 1}, "old is no longer searched"),
         ({"mode": "a", "epochs": 3, "kind": "x"}, "kind does not apply"),
-        ({"mode": "b", "epochs": 3}, "it has no kind"),
+        ({"mode": "b", "epochs": 3}, "no value for kind"),
     ],
 )
 def test_a_point_of_another_space_is_refused_with_the_reason(params: Params, why: str) -> None:

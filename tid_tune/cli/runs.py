@@ -77,7 +77,7 @@ def show(
     if len(history) > 1:
         console.show(changes_table(found, history))
         console.say()
-    console.show(proof_table(proof_rows(found)))
+    console.show(proof_table(found, proof_rows(found)))
     console.say()
     console.show(report_table(found, folder.spec))
     console.say()

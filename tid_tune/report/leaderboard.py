@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +13,11 @@ from tid_tune import dotted
 from tid_tune.ledger.records import Status
 from tid_tune.results.ranking import Row
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.words import shortened
 
 STYLES = {Status.FAILED: "red", Status.STOPPED: "dim", Status.INTERRUPTED: "yellow"}
+REASON = 40
+"""Characters of a failure's reason, about."""
 FIXED_WIDTH = 48
 """Columns before the values: rank, trial, what, epochs, gain."""
 
@@ -30,8 +33,7 @@ def leaderboard_table(
         width: of the terminal; too narrow for a column per parameter, they share one.
         top: at most so many rows besides the baseline's; None: all.
     """
-    searched = [path for path, found in spec.space.items() if not found.is_fixed]
-    names = short_names([path for path in searched if any(path in row.params for row in rows)])
+    names = short_names(shown_parameters(rows, spec))
     room = width - FIXED_WIDTH - sum(len(name) + 2 for name in spec.objectives)
     columns = sum(max(len(name), 8) + 2 for name in names.values()) <= room
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -55,6 +57,26 @@ def leaderboard_table(
     return table
 
 
+def shown_parameters(rows: Iterable[Row], spec: SearchSpec) -> list[str]:
+    """Return the paths that get a column: what is searched, or differs between trials.
+
+    A parameter that the space had before, and has no more or as a fixed one, is among them.
+    """
+    values: dict[str, list[object]] = {}
+    for row in rows:
+        for path, value in row.params.items():
+            known = values.setdefault(path, [])
+            if value not in known:
+                known.append(value)
+    searched = [path for path, found in spec.space.items() if not found.is_fixed]
+    earlier = [
+        path
+        for path, known in values.items()
+        if path not in searched and (path not in spec.space or len(known) > 1)
+    ]
+    return [path for path in [*searched, *earlier] if path in values]
+
+
 def _cells(row: Row, spec: SearchSpec) -> list[str]:
     return [
         "" if row.rank is None else str(row.rank),
@@ -69,7 +91,7 @@ def _cells(row: Row, spec: SearchSpec) -> list[str]:
 def _remark(row: Row, spec: SearchSpec) -> str:
     if row.status is Status.COMPLETED:
         return ", Pareto front" if row.front and len(spec.objectives) > 1 else ""
-    kind = f" ({row.reason.splitlines()[0][:40]})" if row.status is Status.FAILED else ""
+    kind = f" ({shortened(row.reason, REASON)})" if row.status is Status.FAILED else ""
     return f", {row.status}{kind}"
 
 

@@ -32,12 +32,14 @@ def best_so_far(
     levels: Mapping[str, float],
     *,
     objective: str,
+    device: str,
     maximize: bool = True,
     title: str = "",
 ) -> None:
     """Draw the best full-length value so far against epochs trained and device hours spent.
 
-    `trials` in the order they ended; `levels` are horizontal reference lines (baseline, teacher).
+    `trials` in the order they ended; `levels` are horizontal reference lines (baseline, teacher);
+    `device` is what the hours are of, `GPU` or `CPU`.
     Trials that were stopped early are drawn pale: their value belongs to a shorter training.
     """
     figure = Figure(figsize=(9.6, 4.0), dpi=120, layout="constrained")
@@ -45,7 +47,7 @@ def best_so_far(
     axes = figure.subplots(1, 2, sharey=True)
     for axis, attribute, label in (
         (axes[0], "epochs", "epochs trained, all trials"),
-        (axes[1], "hours", "device hours, all trials"),
+        (axes[1], "hours", f"{device}-hours, all trials"),
     ):
         _panel(axis, trials, attribute, maximize)
         axis.set_xlabel(label)

@@ -18,7 +18,7 @@ from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
-from tid_tune.results.costs import Cost, devices, run_cost, spent_text, trial_cost
+from tid_tune.results.costs import Cost, device_name, devices, run_cost, spent_text, trial_cost
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.plan import NONE
@@ -154,6 +154,7 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
             ended,
             {LEVEL_NAMES.get(label, label): value for label, value in result.levels.items()},
             objective=objective,
+            device=device_name(spec.resources),
             maximize=spec.sign > 0,
             title=spec.name,
         )

@@ -69,7 +69,8 @@ def running_table(state: RunState, spec: SearchSpec) -> Table:
 def changes_table(trial: Trial, changes: Sequence[Suggested | Changed]) -> Table:
     """Draw the values and data that a trial had in turn."""
     parts = any(event.fraction != 1.0 for event in changes)
-    names = short_names([path for path in trial.params if path in changes[0].params])
+    # Whichever it had at any time: a choice decides which others apply.
+    names = short_names(list(dict.fromkeys(path for event in changes for path in event.params)))
     columns = ("by", *(["data"] if parts else []), *names.values())
     table = plain_table(*columns, right=columns[1:])
     for event in changes:
@@ -80,11 +81,13 @@ def changes_table(trial: Trial, changes: Sequence[Suggested | Changed]) -> Table
     return table
 
 
-def proof_table(rows: Iterable[ProofRow]) -> Table:
+def proof_table(trial: Trial, rows: Iterable[ProofRow]) -> Table:
     """Draw sampled values beside the ones that were read back from the live objects."""
+    # Read back with the first report of a run, and by some trainables not at all.
+    missing = "not started" if trial.segment < 0 else "not reported"
     table = plain_table("value", "sampled", "in effect")
     for row in rows:
-        table.add_row(row.path, repr(row.sampled), row.effective or "not started")
+        table.add_row(row.path, repr(row.sampled), row.effective or missing)
     return table
 
 

@@ -86,7 +86,7 @@ class Space:
         """Return why `params` is no point of this space, or None if it is one."""
         for name in self.parameters:
             if self.is_active(name, params) and name not in params:
-                return f"it has no {name}"
+                return f"no value for {name}"
             why = self.parameters[name].misfit(params[name]) if name in params else None
             if why is not None:
                 return f"{name}: {why}"
