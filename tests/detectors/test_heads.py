@@ -57,6 +57,22 @@ def test_softmax_classes_have_the_probability_that_softmax_gives() -> None:
             assert torch.isclose(found[image, point], classes[label[image, point]], atol=1e-6)
 
 
+@pytest.mark.parametrize("use_sigmoid", [True, False])
+def test_the_highest_class_is_that_of_the_chosen_box_and_no_background(use_sigmoid: bool) -> None:
+    loss = {"type": "FocalLoss" if use_sigmoid else "CrossEntropyLoss", "use_sigmoid": use_sigmoid}
+    head = adapter("retinanet", loss_cls=loss)
+    width = CLASSES if use_sigmoid else CLASSES + 1
+    outputs = [[torch.randn(2, 9 * width, *size) for size in SIZES]]
+    points = sum(height * width for height, width in SIZES)
+    anchor, label = torch.randint(9, (2, points)), torch.randint(CLASSES, (2, points))
+    found = head.predict(outputs).is_highest(anchor, label)
+    for image in range(2):
+        columns = torch.cat([maps[image].flatten(1) for maps in outputs[0]], dim=1).unbind(1)
+        for point, column in enumerate(columns):
+            classes = column.view(9, width)[anchor[image, point], :CLASSES]
+            assert bool(found[image, point]) == (classes.argmax() == label[image, point])
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("kind", HEADS)
 def test_half_precision_outputs_are_judged_in_float32(kind: str, dtype: torch.dtype) -> None:

@@ -209,6 +209,23 @@ class Prediction:
             start = part.stop
         return torch.cat(found, dim=1)
 
+    def is_highest(self, anchor: Tensor, label: Tensor) -> Tensor:
+        """Return whether class `label` (N, P) is the likeliest one at box `anchor` (N, P); bool.
+
+        A background class is not among those compared.
+        """
+        maps = [item.detach().flatten(2) for item in self.adapter.class_logits(self.outputs)]
+        found, start = [], 0
+        for item in maps:
+            part = slice(start, start + item.shape[2])
+            boxes = item.unflatten(1, (self.adapter.boxes_per_point, -1))
+            chosen = anchor[:, None, None, part].expand(-1, 1, boxes.shape[2], -1)
+            rows = boxes.gather(1, chosen).squeeze(1)[:, : self.adapter.num_classes]
+            logit = rows.gather(1, label[:, None, part]).squeeze(1)
+            found.append(logit >= rows.amax(dim=1))
+            start = part.stop
+        return torch.cat(found, dim=1)
+
 
 def _square(stride: int | Sequence[int], head: Any) -> int:
     width, height = (stride, stride) if isinstance(stride, int) else stride

@@ -25,6 +25,9 @@ class Fixed:
     def probability(self, anchor: Tensor, label: Tensor) -> Tensor:
         return self.value
 
+    def is_highest(self, anchor: Tensor, label: Tensor) -> Tensor:
+        return self.value >= 0.5
+
 
 def test_scores_at_the_thresholds_themselves() -> None:
     """An IoU or a probability at the positive threshold is positive, at the negative negative."""
@@ -42,3 +45,15 @@ def test_scores_at_the_thresholds_themselves() -> None:
         settings = TIDSettings(tasks=tasks, cls_pos=0.5, cls_neg=0.125)
         found = evaluate_importance(fixed, truth, rule, settings).score
         assert torch.equal(found, torch.tensor([expected]))
+
+
+def test_by_argmax_the_class_scores_high_or_low() -> None:
+    (sample,) = samples([[[0.0, 0.0, 20.0, 20.0]]], [(32, 32)])
+    truth = GroundTruth.of([sample.gt_instances], torch.device("cpu"))
+    touching, away = [0.0, 0.0, 20.0, 10.0], [25.0, 25.0, 30.0, 30.0]
+    fixed = Fixed(torch.tensor([[[touching], [touching], [away]]]), torch.tensor([[0.5, 0.3, 0.9]]))
+    settings = TIDSettings(tasks="classification", cls_rule="argmax")
+    rule = IoURule.fixed(0.5, 0.25, torch.device("cpu"))
+    found = evaluate_importance(fixed, truth, rule, settings)
+    assert torch.equal(found.score, torch.tensor([[2.0, 0.4, 0.4]]))
+    assert torch.equal(found.evidence, torch.tensor([[0.5, 0.3, 0.0]]))

@@ -7,7 +7,8 @@ one of three discrete scores; their product is the point's importance.
 Sources. The product of discrete scores, the levels 2 / 1.5 / 0.4 of the localization score, and
 the comparison with the class of the overlapped object are taken from published reviews of the
 paper (arXiv 2404.01699); that the thresholds are the detector's own is stated by the paper. Levels
-and cut-offs of the classification score, the score of points without an object and the choice among
+and cut-offs of the classification score, its rule (`cls_rule`: by probability, or whether the
+object's class is the highest one), the score of points without an object and the choice among
 several boxes at a point are [ours].
 """
 
@@ -37,6 +38,9 @@ class DensePrediction(Protocol):
     def probability(self, anchor: Tensor, label: Tensor) -> Tensor:
         """Return the probability (N, P) that box `anchor` shows `label` (N, P); float32."""
 
+    def is_highest(self, anchor: Tensor, label: Tensor) -> Tensor:
+        """Return whether no class is likelier than `label` at box `anchor`; (N, P) bool."""
+
 
 @dataclass(frozen=True)
 class Importance:
@@ -64,7 +68,8 @@ def evaluate_importance(
     overlap, anchor = overlap.view(images, points, anchors).max(dim=2)
     matched = matched.view(images, points, anchors).gather(2, anchor[..., None]).squeeze(2)
 
-    probability = prediction.probability(anchor, truth.labels.gather(1, matched))
+    label = truth.labels.gather(1, matched)
+    probability = prediction.probability(anchor, label)
     touching = overlap > 0
     score = torch.ones_like(overlap)
     evidence = touching.to(overlap.dtype)
@@ -78,9 +83,11 @@ def evaluate_importance(
         )
         evidence = torch.where(touching, evidence * overlap, evidence)
     if settings.tasks != "regression":
-        score = score * _discrete(
-            probability, settings.cls_pos, settings.cls_neg, touching, settings
-        )
+        named = probability
+        if settings.cls_rule == "argmax":  # 1 or 0: high or low, whatever the cut-offs
+            named = prediction.is_highest(anchor, label).to(probability.dtype)
+        cuts = (settings.cls_pos, settings.cls_neg) if named is probability else (1.0, 0.0)
+        score = score * _discrete(named, *cuts, touching, settings)
         evidence = evidence * probability
     return Importance(score, evidence)
 

@@ -62,6 +62,11 @@ class TIDSettings(Settings):
     )
     pos_iou: float = Field(0.5, ge=0, le=1, description="Fixed IoU from which a box scores high.")
     neg_iou: float = Field(0.4, ge=0, le=1, description="Fixed IoU up to which a box scores low.")
+    cls_rule: Literal["probability", "argmax"] = Field(
+        "probability",
+        description="How the class is judged: by the probability of the object's class, between "
+        "`cls_neg` and `cls_pos`; or high if that class is the highest one, else low.",
+    )
     cls_pos: float = Field(
         0.5, ge=0, le=1, description="Probability from which a class scores high."
     )
