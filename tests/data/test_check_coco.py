@@ -141,7 +141,18 @@ BOXES = [
     ("bad-record", drop_first("annotations", "area"), "annotation 1: area is missing"),
     ("bad-record", set_first("annotations", area="12"), "area is '12', not a number"),
     ("bad-record", drop_first("annotations", "id"), "annotation number 1 of the file: id is"),
-    ("bad-record", set_first("annotations", image_id="1"), "image_id is '1', not a whole number"),
+    ("bad-record", set_first("annotations", image_id=None), "not a whole number or a text"),
+    ("bad-record", set_first("annotations", id="x"), "id is 'x', not a whole number"),
+    ("unknown-image", set_first("annotations", image_id="1"), "annotation 1: image_id '1'"),
+    ("unknown-category", set_first("annotations", category_id="5"), "category_id '5'"),
+    ("mixed-ids", set_first("images", id="one"), "image ids 2 and 'one'"),
+    ("odd-flag", set_first("annotations", iscrowd="0"), "annotation 1: iscrowd is '0'"),
+    ("odd-flag", set_first("annotations", iscrowd=2), "annotation 1: iscrowd is 2"),
+    ("odd-flag", set_first("annotations", iscrowd=None), "annotation 1: iscrowd is None"),
+    ("odd-flag", set_first("annotations", ignore="0", iscrowd=1), "ignore is '0'"),
+    ("ignored-box", set_first("annotations", ignore=1), "iscrowd is 0, ignore is 1"),
+    ("annotation-id-0", set_first("annotations", id=0), "[1, 2, 10, 12]"),
+    ("duplicate-file-name", again("images", id=9, file_name="./1.jpg"), "1.jpg: 2 times"),
     ("bad-record", set_first("annotations", category_id=None), "category_id is None"),
     (
         "bad-record",
@@ -153,10 +164,12 @@ BOXES = [
     ("bad-record", set_first("images", file_name=""), "file_name is '', not a text"),
     ("bad-record", set_first("images", file_name="\0.jpg"), "not a text"),
     ("bad-record", set_first("images", file_name="\ud800.jpg"), "not a text"),
-    ("bad-record", set_first("images", id=1.5), "id is 1.5, not a whole number"),
+    ("bad-record", set_first("images", id=None), "id is None, not a whole number or a text"),
+    ("bad-record", set_first("images", width=40.5), "width is 40.5, not a whole number of pix"),
     ("bad-record", lambda data: data.train["images"].append([]), "image number 5 of the file"),
     ("bad-record", set_first("categories", name=3), "category 5: name is 3, not a text"),
-    ("bad-record", set_first("categories", id="5"), "category number 1 of the file: id is '5'"),
+    ("bad-record", set_first("categories", id=[]), "category number 1 of the file: id is []"),
+    ("mixed-ids", set_first("categories", id="5"), "category ids 2 and '5'"),
     ("bad-record", lambda data: data.train["categories"].append(None), "not an object"),
     ("duplicate-image-id", again("images", file_name="2.jpg"), "id 1"),
     ("duplicate-annotation-id", again("annotations", bbox=[0, 0, 5, 5]), "id 1"),
@@ -256,8 +269,14 @@ def test_an_image_broken_inside_is_found_by_decoding(data: Data) -> None:
 @pytest.mark.parametrize(
     ("categories", "example"),
     [
-        ([{"id": 2, "name": "dog"}, {"id": 5, "name": "cat"}], "5 'cat' in train, 2 'dog' in val"),
-        ([{"id": 5, "name": "cat"}, {"id": 2, "name": "Dog"}], "2 'dog' in train, 2 'Dog' in val"),
+        (
+            [{"id": 2, "name": "dog"}, {"id": 5, "name": "cat"}],
+            "number 1 is 'cat' in train, 'dog' in val",
+        ),
+        (
+            [{"id": 5, "name": "cat"}, {"id": 2, "name": "Dog"}],
+            "number 2 is 'dog' in train, 'Dog' in val",
+        ),
         (
             [{"id": i, "name": n} for i, n in ((5, "cat"), (2, "dog"), (7, "cow"))],
             "2 categories in",
@@ -270,6 +289,33 @@ def test_splits_with_other_categories_or_another_order_are_found(
     data.documents["val"]["categories"] = categories
     data.save()
     assert example in found(data)["classes-differ"][1]
+
+
+def test_splits_may_have_other_ids_and_ids_may_be_texts(data: Data) -> None:
+    for record in data.train["categories"]:
+        record["id"] = f"class {record['id']}"
+    for record in data.train["images"]:
+        record["id"] = f"image {record['id']}"
+        record["width"] = float(record["width"])
+    for box in data.train["annotations"]:
+        box["category_id"] = f"class {box['category_id']}"
+        box["image_id"] = f"image {box['image_id']}"
+        box |= {"iscrowd": False, "ignore": None}
+    data.save()
+    assert found(data) == {}
+
+
+def test_a_file_of_the_same_name_with_another_ending_is_mentioned(data: Data) -> None:
+    data.file("2.jpg").rename(data.file("2.JPG"))
+    assert "(there is 2.JPG)" in found(data)["missing-image"][1]
+
+
+def test_names_may_have_spaces_and_folders(data: Data) -> None:
+    data.file("my photos").mkdir()
+    data.file("1.jpg").rename(data.file("my photos/photo 1.jpg"))
+    data.train["images"][0]["file_name"] = "my photos/photo 1.jpg"
+    data.save()
+    assert found(data) == {}
 
 
 def test_a_broken_json_does_not_hide_the_other_split(data: Data) -> None:

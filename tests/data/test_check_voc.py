@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tid_tune.data.check import check
-from tid_tune.data.voc import VOC_CLASSES
+from tid_tune.data.voc import VOC_CLASSES, read_annotation
 from tid_tune.errors import DataError
 
 
@@ -55,6 +55,17 @@ ROWS = [
     ),
     ("annotation-file", edit("Annotations/000002.xml", "</annotation>", ""), "cannot read the xml"),
     ("annotation-file", edit("Annotations/000002.xml", "<xmin>", "<xmin>a"), "xmin of bndbox"),
+    (
+        "annotation-file",
+        edit("Annotations/000002.xml", "<difficult>0", "<difficult>no"),
+        "difficult of object is 'no', not a whole number",
+    ),
+    (
+        "annotation-file",
+        edit("Annotations/000002.xml", ">128<", ">128.0<"),
+        "width of size is '128.0', not a whole number",
+    ),
+    ("image-list", edit("ImageSets/Main/train.txt", "000001", "\ufeff000001"), "byte order mark"),
     ("outside-box", move_box, "VOC2007/JPEGImages/000002.jpg: "),
     ("size-differs", edit("Annotations/000002.xml", ">128<", ">127<"), "annotated 127x128"),
     (
@@ -130,6 +141,52 @@ def test_a_class_that_is_not_among_the_twenty_is_found(home: Path) -> None:
     assert "000001.xml" in example
     named = found(home, classes=tuple("0123456789"))
     assert named["unknown-class"] == (1, "000002.xml: 'dog'")
+
+
+@pytest.mark.parametrize("difficult", ["0", "1", "2", " 1 ", "-1", "", "yes", "1.0", None])
+def test_difficult_is_read_as_mmdet_reads_it(home: Path, difficult: str | None) -> None:
+    from tid_tune.openmmlab.setup import prepare
+
+    prepare()
+    from mmdet.datasets import VOCDataset
+
+    old, new = ("<difficult>0<", f"<difficult>{difficult}<")
+    if difficult is None:
+        old, new = ("<difficult>0</difficult>", "")
+    edit("Annotations/000002.xml", old, new)(home)
+    (home / "one.txt").write_text("000002")
+
+    def flags() -> list[bool]:
+        judge = VOCDataset(
+            data_root=str(home),
+            ann_file="one.txt",
+            data_prefix={"sub_data_root": ""},
+            metainfo={"classes": tuple("0123456789")},
+            pipeline=[],
+        )
+        return [bool(item["ignore_flag"]) for item in judge.get_data_info(0)["instances"]]
+
+    xml = home / "Annotations/000002.xml"
+    try:
+        expected = flags()
+    except (ValueError, TypeError):
+        with pytest.raises(DataError, match="difficult of object"):
+            read_annotation(xml)
+    else:
+        assert [item.difficult for item in read_annotation(xml).objects] == expected
+
+
+def test_names_in_lists_may_have_spaces(home: Path) -> None:
+    for folder, ending in (("Annotations", "xml"), ("JPEGImages", "jpg")):
+        (home / f"{folder}/000002.{ending}").rename(home / f"{folder}/photo 2 1.{ending}")
+    edit("ImageSets/Main/train.txt", "000002", "photo 2 1")(home)
+    edit("ImageSets/Main/trainval.txt", "000002", "photo 2 1")(home)
+    assert found(home) == {}
+
+
+def test_an_image_that_is_not_a_jpg_is_named(home: Path) -> None:
+    (home / "JPEGImages/000002.jpg").rename(home / "JPEGImages/000002.png")
+    assert "(there is 000002.png)" in found(home)["missing-image"][1]
 
 
 def test_two_years_are_checked_as_one_dataset(home: Path) -> None:

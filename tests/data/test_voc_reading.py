@@ -10,10 +10,10 @@ from tid_tune.data.voc import (
     VOC_CLASSES,
     likely_classes,
     read_annotation,
-    read_image_set,
     read_voc,
     to_coco,
 )
+from tid_tune.data.voc_lists import read_image_set
 from tid_tune.errors import DataError
 
 
@@ -105,7 +105,7 @@ def test_own_classes_are_told_from_the_twenty(home: Path) -> None:
         ("<xmin>263</xmin>", "", "bndbox has no xmin"),
         ("<ymax>339</ymax>", "<ymax>low</ymax>", "ymax of bndbox is 'low'"),
         ("<ymax>339</ymax>", "<ymax>nan</ymax>", "ymax of bndbox is 'nan'"),
-        ("<width>500</width>", "", "size has no width"),
+        ("<width>500</width>", "", "width of size is None"),
     ],
 )
 def test_a_wrong_xml_is_named_with_its_fault(home: Path, old: str, new: str, message: str) -> None:
@@ -126,7 +126,7 @@ def test_an_object_without_box_is_named(home: Path) -> None:
     ("text", "message"),
     [
         ("000005\n\n", "line 2: the line is blank"),
-        ("000005 1\n", "line 1: '000005 1' is not just a name"),
+        ("\ufeff000005\n", "line 1: it begins with a byte order mark"),
         ("000005 \n", "line 1: '000005 ' is not just a name"),
         ("000005\n000007\n000005\n", "line 3: 000005 is listed before, in line 1"),
     ],

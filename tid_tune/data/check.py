@@ -14,7 +14,8 @@ from tid_tune.data.coco import Document, load_document, tabulate
 from tid_tune.data.findings import Findings
 from tid_tune.data.layouts import CocoSplit, VocYear, find_dataset
 from tid_tune.data.table import Table
-from tid_tune.data.voc import likely_classes, read_image_set, tabulate_voc
+from tid_tune.data.voc import likely_classes, tabulate_voc
+from tid_tune.data.voc_lists import read_image_set
 from tid_tune.errors import DataError
 from tid_tune.words import counted
 
@@ -215,12 +216,13 @@ def _compare_categories(categories: dict[str, list[object]], findings: Findings)
     """Report splits whose categories differ: label numbers follow the order of the categories."""
     (first, wanted), *others = list(categories.items()) or [("", [])]
     for name, records in others:
-        if _outline(records) != _outline(wanted):
-            pairs = zip(_outline(wanted), _outline(records), strict=False)
+        # mmdet finds categories by name in each file, so the ids may differ.
+        if _names(records) != _names(wanted):
+            pairs = zip(_names(wanted), _names(records), strict=False)
             example = next(
                 (
-                    f"{ours} in {first}, {theirs} in {name}"
-                    for ours, theirs in pairs
+                    f"number {place} is {ours!r} in {first}, {theirs!r} in {name}"
+                    for place, (ours, theirs) in enumerate(pairs, start=1)
                     if ours != theirs
                 ),
                 f"{len(wanted)} categories in {first}, {len(records)} in {name}",
@@ -228,8 +230,5 @@ def _compare_categories(categories: dict[str, list[object]], findings: Findings)
             findings.add("classes-differ", f"{first} and {name}", example)
 
 
-def _outline(records: list[object]) -> list[str]:
-    return [
-        f"{record.get('id')} {record.get('name')!r}" if isinstance(record, dict) else repr(record)
-        for record in records
-    ]
+def _names(records: list[object]) -> list[object]:
+    return [record.get("name") if isinstance(record, dict) else record for record in records]

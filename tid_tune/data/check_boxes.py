@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import numpy as np
@@ -74,7 +75,8 @@ def _check_counts(table: Table, findings: Findings, split: str) -> None:
     filled = np.bincount(table.box_image, minlength=len(table.files))
     empty = np.flatnonzero(filled == 0).tolist()
     findings.add_many("empty-image", split, len(empty), (table.files[row] for row in empty))
-    listed = Counter(table.files)
+    # ./a.jpg and a.jpg are one file.
+    listed = Counter(map(os.path.normpath, table.files))
     if len(listed) < len(table.files):
         often = [f"{name}: {count} times" for name, count in listed.items() if count > 1]
         findings.add_many("duplicate-file-name", split, len(often), often)

@@ -19,6 +19,7 @@ from tid_tune.data.table import Table
 from tid_tune.errors import DataError
 
 _BATCH = 256
+_ENDINGS = (".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".bmp", ".tif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _examine(root: Path, name: str, size: Size, deep: bool) -> Result:
         decoded = deep and header.complete and header.width * header.height <= LARGE
         pixels = _pixels(path) if decoded else None
     except FileNotFoundError:
-        return None, [("missing-image", path)]
+        return None, [("missing-image", path + _beside(path))]
     except DataError as error:
         return None, [("unreadable-image", str(error))]
     faults: list[tuple[str, str]] = []
@@ -101,6 +102,15 @@ def _examine(root: Path, name: str, size: Size, deep: bool) -> Result:
         # Else the annotated size, which is that of the turned image, says that the boxes are, too.
         faults.append(("turned-image", f"{name}: {turned}"))
     return ImageFile(name, path, header, pixels), faults
+
+
+def _beside(path: str) -> str:
+    """Return a hint at a file of the same name with another ending, if there is one."""
+    stem, ending = os.path.splitext(path)
+    for other in _ENDINGS:
+        if other != ending and os.path.exists(stem + other):
+            return f" (there is {os.path.basename(stem)}{other})"
+    return ""
 
 
 def _pixels(path: str) -> bytes | None:

@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 
 from tid_tune.data.findings import Findings
 from tid_tune.data.records import (
+    Id,
     box_fault,
     category_fault,
+    check_flags,
+    check_ids,
     first_of_id,
     image_fault,
     known,
@@ -202,12 +205,12 @@ def tabulate(document: Document, findings: Findings, split: str) -> Table:
     images = first_of_id(images, "duplicate-image-id", findings, split)
     boxes = well_formed(document["annotations"], box_fault, "annotation", findings, split)
     boxes = first_of_id(boxes, "duplicate-annotation-id", findings, split)
+    check_ids(images, "image", findings, split)
     image_index = {image["id"]: index for index, image in enumerate(images)}
     class_index = {identity: index for index, identity in enumerate(categories)}
     boxes = known(boxes, "image_id", image_index, "unknown-image", findings, split)
     boxes = known(boxes, "category_id", class_index, "unknown-category", findings, split)
-    flagless = [box["id"] for box in boxes if "iscrowd" not in box]
-    findings.add_many("no-crowd-flag", split, len(flagless), map("annotation {}".format, flagless))
+    check_flags(boxes, findings, split)
     xywh = np.fromiter(
         chain.from_iterable(box["bbox"] for box in boxes), np.float64, 4 * len(boxes)
     )
@@ -233,10 +236,11 @@ def _column(
     return np.fromiter((value(record) for record in records), dtype, len(records))
 
 
-def _categories(records: Sequence[object], findings: Findings, split: str) -> dict[int, str]:
+def _categories(records: Sequence[object], findings: Findings, split: str) -> dict[Id, str]:
     """Names by id, in the order of the file."""
     kept = well_formed(records, category_fault, "category", findings, split)
-    names: dict[int, str] = {}
+    check_ids(kept, "category", findings, split)
+    names: dict[Id, str] = {}
     for record in first_of_id(kept, "duplicate-category-id", findings, split):
         if record["name"] in names.values():
             example = f"category {record['id']}: {record['name']!r}"

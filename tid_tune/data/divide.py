@@ -13,7 +13,8 @@ from tid_tune.data.coco import Document, load_document, strict_table
 from tid_tune.data.files import is_new, write_file
 from tid_tune.data.stratify import choose, choose_nested
 from tid_tune.data.table import Table
-from tid_tune.data.voc import read_image_set, read_voc
+from tid_tune.data.voc import read_voc
+from tid_tune.data.voc_lists import read_image_set
 from tid_tune.errors import DataError
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tid_tune.data.voc import LISTS
+from tid_tune.data.voc_lists import LISTS
 from tid_tune.errors import DataError
 
 

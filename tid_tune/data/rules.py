@@ -63,6 +63,19 @@ _ALL = (
         "merge the entries: as they are, each one lacks the other's boxes",
     ),
     Rule(
+        "mixed-ids",
+        "error",
+        "ids that are partly numbers and partly texts",
+        "use one kind: pycocotools sorts the ids, and stops where they cannot be compared",
+    ),
+    Rule(
+        "odd-flag",
+        "error",
+        "annotations whose iscrowd or ignore is neither 0 nor 1",
+        "write 0 or 1: readers take any other value but an empty one for 1, also the text '0', and "
+        "pycocotools stops at null",
+    ),
+    Rule(
         "unknown-image",
         "error",
         "boxes of image ids that are not listed",
@@ -84,14 +97,14 @@ _ALL = (
     Rule(
         "classes-differ",
         "error",
-        "splits whose categories differ in id, name or order",
+        "splits whose categories differ in name or order",
         "use the same list of categories in every file: label numbers follow its order",
     ),
     Rule(
         "image-list",
         "error",
         "lines of image lists that are blank, repeated or hold more than a name, and empty lists",
-        "write one image name a line, without its ending",
+        "write one image name a line, without its ending and without a class's 1, 0 or -1",
     ),
     Rule(
         "missing-annotation",
@@ -103,19 +116,20 @@ _ALL = (
         "missing-image",
         "error",
         "image files that are missing",
-        "complete the download, correct file_name, or name the folder with --images",
+        "complete the download, correct file_name, or name the folder with --images; of a VOC "
+        "image, mmdet reads JPEGImages/NAME.jpg alone",
     ),
     Rule(
         "unreadable-image",
         "error",
         "image files that are empty or not an image",
-        "download these files again",
+        "download these files again, or write them as 8-bit JPEG or PNG",
     ),
     Rule(
         "truncated-image",
         "error",
         "image files that end early",
-        "download these files again: readers fill the missing part with gray",
+        "download these files again: mmdet gets no image, or the missing part in gray",
     ),
     Rule(
         "size-differs",
@@ -179,6 +193,20 @@ _ALL = (
         "warning",
         "annotations without iscrowd",
         "add iscrowd: 0; pycocotools, and so mmdet's own evaluation, stops at an image without it",
+    ),
+    Rule(
+        "ignored-box",
+        "warning",
+        "boxes with ignore that are not crowd",
+        "set iscrowd: 1 too, or ignore: 0: mmdet does not train on these boxes, but pycocotools "
+        "reads iscrowd alone and counts them as missed",
+    ),
+    Rule(
+        "annotation-id-0",
+        "warning",
+        "annotations with the id 0",
+        "number annotations from 1: pycocotools takes 0 for 'no match' and counts a right "
+        "detection of this box as false",
     ),
     Rule(
         "duplicate-box",

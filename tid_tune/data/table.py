@@ -30,7 +30,7 @@ class Table:
     classes: tuple[str, ...]
     files: Sequence[str]
     sizes: NDArray[np.int64]
-    box_ids: Sequence[int]
+    box_ids: Sequence[float]
     box_image: NDArray[np.int64]
     box_class: NDArray[np.int64]
     boxes: NDArray[np.float64]

@@ -19,6 +19,7 @@ from tid_tune.data.coco import Document
 from tid_tune.data.findings import Findings
 from tid_tune.data.headers import read_header
 from tid_tune.data.table import Table
+from tid_tune.data.voc_lists import FLAGGED, read_image_set
 from tid_tune.errors import DataError
 
 VOC_CLASSES = (
@@ -27,9 +28,6 @@ VOC_CLASSES = (
     *("train", "tvmonitor"),
 )
 """The 20 classes in the order of mmdet's VOCDataset."""
-
-LISTS = ("train", "val", "trainval", "test")
-"""The image lists of a year; the others in the same folder are of one class each."""
 
 Classes = Sequence[str] | Callable[[Iterable[str]], Sequence[str]]
 """Class names in order, or a function of the names found, such as `sorted`."""
@@ -54,77 +52,6 @@ class VocAnnotation:
     objects: tuple[VocObject, ...]
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """An image list inside a VOCdevkit.
-
-    Attributes:
-        path: VOCdevkit/VOC2007/ImageSets/Main/train.txt, for example.
-        names: the images it lists, without ending.
-    """
-
-    path: Path
-    names: tuple[str, ...]
-
-    @property
-    def home(self) -> Path:
-        """The folder of the year, VOCdevkit/VOC2007, which holds Annotations and JPEGImages."""
-        return self.path.parents[2]
-
-
-def read_image_set(path: Path, findings: Findings | None = None) -> ImageSet:
-    """Read an image list: one name a line.
-
-    Args:
-        path: the list, in ImageSets/Main of its year.
-        findings: where to put blank, repeated and overfull lines, which are left out; without
-            it, they raise.
-
-    Raises:
-        DataError: the file is missing or not in its place, or lines are wrong.
-    """
-    path = path.absolute()
-    names = read_names(path, findings)
-    if path.parent.name != "Main" or path.parents[1].name != "ImageSets":
-        raise DataError(
-            f"{path}: an image list is expected in a folder like VOC2007/ImageSets/Main"
-        )
-    return ImageSet(path, names)
-
-
-def read_names(path: Path, findings: Findings | None = None) -> tuple[str, ...]:
-    """Read an image list that may lie anywhere; otherwise as `read_image_set`."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image list") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the image list: {error}") from None
-    names: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        fault = _line_fault(line, names)
-        if fault is None:
-            names[line] = number
-        elif findings is None:
-            raise DataError(f"{path}, line {number}: {fault}; write one image name a line")
-        else:
-            findings.add("image-list", path.stem, f"{path.name} line {number}: {fault}")
-    return tuple(names)
-
-
-def _line_fault(line: str, names: dict[str, int]) -> str | None:
-    if not line.strip():
-        return "the line is blank"
-    if line.startswith("\ufeff"):
-        return "it begins with a byte order mark, which mmdet takes for a part of the name"
-    if line.strip() != line or " " in line:
-        # mmdet takes the whole line for the name, trailing space included.
-        return f"{line!r} is not just a name"
-    if line in names:
-        return f"{line} is listed before, in line {names[line]}"
-    return None
-
-
 def read_annotation(path: Path) -> VocAnnotation:
     """Read one xml file of an Annotations folder.
 
@@ -140,9 +67,7 @@ def read_annotation(path: Path) -> VocAnnotation:
         raise DataError(f"{path}: cannot read the xml: {error}") from None
     try:
         size = root.find("size")
-        shape = (
-            None if size is None else (int(_number(size, "width")), int(_number(size, "height")))
-        )
+        shape = None if size is None else (_whole(size, "width"), _whole(size, "height"))
         return VocAnnotation(shape, tuple(_object(item) for item in root.iterfind("object")))
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None
@@ -156,8 +81,17 @@ def _object(item: ElementTree.Element) -> VocObject:
     if corners is None:
         raise ValueError(f"an object of class {name} has no bndbox")
     xmin, ymin, xmax, ymax = (_number(corners, edge) for edge in _EDGES)
-    difficult = (item.findtext("difficult") or "0").strip()
-    return VocObject(name, (xmin, ymin, xmax, ymax), difficult == "1")
+    difficult = item.find("difficult") is not None and _whole(item, "difficult") != 0
+    return VocObject(name, (xmin, ymin, xmax, ymax), difficult)
+
+
+def _whole(parent: ElementTree.Element, key: str) -> int:
+    """Return what mmdet reads by `int`, which takes no point."""
+    text = parent.findtext(key)
+    try:
+        return int(text or "")
+    except ValueError:
+        raise ValueError(f"{key} of {parent.tag} is {text!r}, not a whole number") from None
 
 
 def _number(parent: ElementTree.Element, key: str) -> float:
@@ -240,7 +174,10 @@ def _read_members(
     for home, name in members:
         path = home / "Annotations" / f"{name}.xml"
         if not path.is_file():
-            findings.add("missing-annotation", split, f"{home.name}/Annotations/{name}.xml")
+            fault = ("missing-annotation", f"{home.name}/Annotations/{name}.xml")
+            if FLAGGED.fullmatch(name):
+                fault = ("image-list", f"{name!r} is not just a name")
+            findings.add(fault[0], split, fault[1])
             continue
         try:
             annotation = read_annotation(path)

@@ -15,7 +15,8 @@ from tid_tune.data.coco import load_document, tabulate
 from tid_tune.data.findings import Finding as DataFinding
 from tid_tune.data.findings import Findings
 from tid_tune.data.table import Table
-from tid_tune.data.voc import read_names, tabulate_voc
+from tid_tune.data.voc import tabulate_voc
+from tid_tune.data.voc_lists import read_names
 from tid_tune.errors import ConfigError, DataError
 from tid_tune.preflight.filters import kept_images, usable_boxes
 from tid_tune.preflight.findings import Finding, error, warning
