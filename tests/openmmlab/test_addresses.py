@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 import urllib.request
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ import torch
 
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.addresses import is_reachable, locate
+from tid_tune.openmmlab.checkpoints import load_weights
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +95,35 @@ def test_a_file_that_is_in_the_cache_is_not_downloaded(
     (cache / "resnet18-f37072fd.pth").touch()
     monkeypatch.delattr(torch.hub, "download_url_to_file")
     assert locate("torchvision://resnet18").fetch() == cache / "resnet18-f37072fd.pth"
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server of the folder `web`."""
+    (tmp_path / "web").mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "web"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+def test_a_file_of_a_server_is_found_downloaded_and_kept(
+    server: str, tmp_path: Path, cache: Path
+) -> None:
+    torch.save({"w": torch.ones(2)}, tmp_path / "web/a.pth")
+    assert is_reachable(f"{server}/a.pth")
+    assert not is_reachable(f"{server}/b.pth")
+    assert load_weights(f"{server}/a.pth")["w"].tolist() == [1, 1]
+    (tmp_path / "web/a.pth").unlink()
+    assert load_weights(f"{server}/a.pth")["w"].tolist() == [1, 1]
+    assert (cache / "a.pth").is_file()
+    with pytest.raises(ConfigError, match=r"b\.pth are not on this machine"):
+        load_weights(f"{server}/b.pth")
 
 
 def test_a_server_is_asked_and_may_be_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,8 +31,8 @@ def validate(
 ) -> None:
     """Check a search space, its data and its models, before any GPU is touched.
 
-    A config is Python code and runs at `validate`, its custom_imports included: use configs that
-    you trust. Files of weights cannot run code.
+    A config is Python code and runs at `validate`: use those you trust.
+    Files of weights cannot run code.
     """
     from tid_tune.search.stream import check_points
     from tid_tune.searchfile import load

@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import torch
@@ -111,10 +110,10 @@ def is_reachable(url: str) -> bool:
     answers: list[int] = []
 
     def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")
+        # Not HEAD, which some servers refuse. The content is not read.
         with (
-            contextlib.suppress(OSError, ValueError, HTTPError),
-            urllib.request.urlopen(request, timeout=_ASK_SECONDS) as answer,
+            contextlib.suppress(OSError, ValueError),
+            urllib.request.urlopen(url, timeout=_ASK_SECONDS) as answer,
         ):
             answers.append(answer.status)
 
