@@ -37,6 +37,16 @@ def test_validate_shows_the_space_and_the_stages() -> None:
     assert "sampler gp (the default up to 300 trials); scheduler asha; budget x 3" in lines[-1]
 
 
+def test_validate_names_the_sampler_and_whether_it_is_the_default() -> None:
+    for lines, shown in (
+        ("trials: 1000", "sampler tpe (the default beyond 300 trials);"),
+        ("sampler: tpe", "sampler tpe;"),
+    ):
+        Path("search.yaml").write_text(with_line(lines))
+        result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
+        assert shown in " ".join(result.output.split())
+
+
 def test_validate_tells_that_nobody_is_stopped_where_objectives_are_several() -> None:
     Path("search.yaml").write_text(with_line("objectives: {coco/bbox_mAP: max, gflops: min}"))
     result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
