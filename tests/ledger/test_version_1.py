@@ -25,6 +25,8 @@ from tid_tune.searchfile.model import SearchSpec
 
 RECORDED = sorted((Path(__file__).parents[1] / "fixtures" / "simulated_ledgers").glob("*.jsonl"))
 """Each is a whole search on two simulated workers, with the objective of `curve`."""
+REPRODUCED = [path for path in RECORDED if path.stem != "random_hyperband"]
+"""Hyperband deals its trials in another order now: see the test of its brackets."""
 DIGITS = Path(__file__).parents[1] / "fixtures" / "recorded_ledgers" / "digits_gfl_tid.jsonl"
 """A real search on the digits, one trial at a time, recorded by version 0.1.0 before the change."""
 VERSION_1 = {"open", "suggest", "start", "place", "proof", "report", "end", "stage", "close"}
@@ -76,7 +78,7 @@ def test_every_event_survives_being_written_in_this_version(path: Path) -> None:
     assert [parse(to_line(event)) for event in events] == events
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", REPRODUCED, ids=lambda path: path.stem)
 def test_the_same_search_today_records_the_same_events(path: Path) -> None:
     ledger = Ledger.in_memory(clock=VirtualClock())
     simulate(spec_of(path), curve, ledger=ledger, workers=2)
