@@ -11,17 +11,22 @@ from pathlib import Path
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.session import Capacity, check_resources, ray_session
 from tid_tune.console import say, shown_path
+from tid_tune.distill.equal_edits import effective_edits
+from tid_tune.errors import ConfigError
 from tid_tune.ledger.file import Ledger
+from tid_tune.openmmlab.configs import load_config
 from tid_tune.preflight import Plan, require
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
 from tid_tune.results.costs import Cost
 from tid_tune.results.run_folder import RunFolder
+from tid_tune.search.director import Effective, same_edits
 from tid_tune.search.engine import Search
 from tid_tune.search.journal import Follower
 from tid_tune.search.stages.budget import BudgetGuard
 from tid_tune.search.stages.plan import stages
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 from tid_tune.tracking.address import address_of
 from tid_tune.tracking.tracker import Tracker
 from tid_tune.words import counted
@@ -66,7 +71,7 @@ def run_search(
     if new:  # before there is a run folder
         require(Plan.of_search(spec))
     with Ledger.open(run.ledger) as ledger:
-        search = Search.open(spec, ledger)
+        search = Search.open(spec, ledger, _effective(spec))
         if observer is not None:
             search.observe(observer)
         for note in search.notes:
@@ -120,6 +125,17 @@ def _nothing_left(spec: SearchSpec, closed: str) -> str:
     if closed.startswith("budget"):
         more = f"a larger budget, such as --set budget.epochs=N, goes on ({closed})"
     return f"{spec.name}: nothing left to run; {more}; --fresh starts over"
+
+
+def _effective(spec: SearchSpec) -> Effective:
+    """Return what tells that two trials of the search's config train the same."""
+    if spec.trainable != DEFAULT_TRAINABLE:
+        return same_edits
+    try:
+        model = load_config(spec.trial, imports=False).get("model") or {}
+    except ConfigError:  # it is reported where the config is needed
+        return same_edits
+    return effective_edits(model.get("distillation") or {})
 
 
 def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:

@@ -7,7 +7,7 @@ then new ones. Baseline and search overlap. 4. When all of these have ended: the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tid_tune.ledger.decisions import CONTINUE, Cause, Decision, Suspend
@@ -43,17 +43,30 @@ from tid_tune.search.stages.plan import (
 from tid_tune.search.stages.verdict import judge, seeds_wanted
 from tid_tune.search.stream import StartPoint, Stream
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space import Params
 from tid_tune.space.space import config_key, method_edits
 from tid_tune.words import counted
+
+Effective = Callable[[Params], Params]
+
+
+def same_edits(edits: Params) -> Params:
+    """Return edits as they are: only equal ones have the same effect."""
+    return edits
 
 
 class Director:
     """Chooses the next piece of work. Everything it knows comes from events, through `apply`."""
 
     def __init__(
-        self, spec: SearchSpec, journal: Journal, start: Mapping[str, Sequence[StartPoint]]
+        self,
+        spec: SearchSpec,
+        journal: Journal,
+        start: Mapping[str, Sequence[StartPoint]],
+        effective: Effective = same_edits,
     ) -> None:
         self.spec = spec
+        self._effective = effective
         self.state = journal.state
         self._journal = journal
         share = spec.trials_per_method
@@ -78,7 +91,7 @@ class Director:
         match event:
             case Suggested():
                 self._planned.add(trial.identity)
-                self._keys.setdefault(config_key(trial.edits, trial.seed), trial.id)
+                self._keys.setdefault(self._key(trial.edits, trial.seed), trial.id)
             case Started():
                 self._workers = max(self._workers, len(self.state.running))
             case Ended():
@@ -95,7 +108,7 @@ class Director:
     def _ended(self, trial: Trial) -> None:
         if trial.status is Status.FAILED and trial.cause is Cause.LOST:
             # Nothing is known about these values: they may be tried again.
-            self._keys.pop(config_key(trial.edits, trial.seed), None)
+            self._keys.pop(self._key(trial.edits, trial.seed), None)
         if trial.status is Status.COMPLETED and trial.stage == "search":
             self._any_completed = True
         if trial.status.final and trial.identity in self._baseline_reruns:
@@ -210,7 +223,7 @@ class Director:
 
     def _propose(self, stream: Stream) -> Trial | None:
         seed, extra = self.spec.seed, method_edits(stream.method)
-        proposal = stream.propose(lambda p: config_key({**p, **extra}, seed) in self._keys)
+        proposal = stream.propose(lambda p: self._key({**p, **extra}, seed) in self._keys)
         if proposal is None:
             return None
         planned = Planned(
@@ -225,16 +238,21 @@ class Director:
         )
         return self._suggest(planned, stream.scheduler.first_fraction)
 
+    def _key(self, edits: Params, seed: int) -> str:
+        return config_key(self._effective(edits), seed)
+
     def _suggest_first(self, plan: list[Planned]) -> Trial | None:
         return next((t for planned in plan if (t := self._suggest(planned)) is not None), None)
 
     def _suggest(self, planned: Planned, fraction: float = 1.0) -> Trial | None:
         """Record a new trial; None if an earlier one with the same values and seed answers it."""
-        twin = self._keys.get(config_key(planned.edits, planned.seed))
+        twin = self._keys.get(self._key(planned.edits, planned.seed))
         trial = self._journal.suggest(planned, self.spec.epochs, fraction)
         if twin is None:
             return trial
-        reason = f"the same values and seed as {twin}"
+        same = config_key(self.state.trials[twin].edits, 0) == config_key(planned.edits, 0)
+        what = "values" if same else "effective values"
+        reason = f"the same {what} and seed as {twin}"
         self._journal.end(trial, Status.DUPLICATE, reason, of=twin)
         return None
 

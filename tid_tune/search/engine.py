@@ -36,7 +36,7 @@ from tid_tune.search.decision import (
     Stop,
     Suspend,
 )
-from tid_tune.search.director import Director
+from tid_tune.search.director import Director, Effective, same_edits
 from tid_tune.search.journal import Follower, Journal
 from tid_tune.search.resume import (
     check_resumable,
@@ -68,7 +68,13 @@ class Search:
         notes: what resuming or transferring does with which trial, for the user.
     """
 
-    def __init__(self, spec: SearchSpec, ledger: Ledger, transfer: Transferred | None) -> None:
+    def __init__(
+        self,
+        spec: SearchSpec,
+        ledger: Ledger,
+        transfer: Transferred | None,
+        effective: Effective = same_edits,
+    ) -> None:
         self.notes: list[str] = []
         start: dict[str, list[StartPoint]] = {}
         if transfer is not None and spec.transfer is not None:
@@ -80,12 +86,18 @@ class Search:
         self.ledger = ledger
         self.state = RunState()
         self._journal = Journal(ledger, self.state)
-        self._director = Director(spec, self._journal, start)
+        self._director = Director(spec, self._journal, start, effective)
         self._journal.follow([self._director.apply])
 
     @classmethod
-    def open(cls, spec: SearchSpec, ledger: Ledger) -> Search:
+    def open(cls, spec: SearchSpec, ledger: Ledger, effective: Effective = same_edits) -> Search:
         """Start a search on an empty ledger, or resume the one it holds.
+
+        Args:
+            spec: the search.
+            ledger: where it is recorded.
+            effective: brings edits with the same effect to the same form: such trials are
+                duplicates.
 
         Raises:
             UsageError: the spec has changed so that it cannot continue this ledger, the run it
@@ -102,7 +114,7 @@ class Search:
         stale = not before.trials or not is_current(before.transfer, spec)
         if spec.transfer is not None and stale:
             fresh = read_transfer(spec)
-        search = cls(spec, ledger, fresh or before.transfer)
+        search = cls(spec, ledger, fresh or before.transfer, effective)
         check_points(search.spec)
         search.notes = [*notes, *search.notes]
         for event in ledger.events():

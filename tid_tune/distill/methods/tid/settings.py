@@ -95,6 +95,14 @@ class TIDSettings(Settings):
         return self
 
     @property
+    def importances(self) -> list[float]:
+        """The values that the importance of a point can have, ascending."""
+        levels = (self.score_low, self.score_middle, self.score_high)
+        if self.tasks != "both":
+            return sorted(set(levels))
+        return sorted({round(a * b, 9) for a in levels for b in levels})
+
+    @property
     def highest_importance(self) -> float:
         """The largest importance a point can have; a higher `key_threshold` selects nothing."""
         return self.score_high**2 if self.tasks == "both" else self.score_high
