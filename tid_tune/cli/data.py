@@ -124,9 +124,11 @@ def voc_to_coco(
     import json
 
     from tid_tune.data.files import is_new, write_file
+    from tid_tune.data.verify import verify
     from tid_tune.data.voc import likely_classes, read_voc, to_coco
 
     table = read_voc(lists, _names(classes) or likely_classes)
+    verify(table, lists[0].absolute().parents[3], ", ".join(map(str, lists)))
     text = json.dumps(to_coco(table)) + "\n"
     if is_new(out, text):
         write_file(out, text)

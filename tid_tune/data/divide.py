@@ -13,6 +13,7 @@ from tid_tune.data.coco import Document, load_document, strict_table
 from tid_tune.data.files import is_new, write_file
 from tid_tune.data.stratify import choose, choose_nested
 from tid_tune.data.table import Table
+from tid_tune.data.verify import coco_images, verify
 from tid_tune.data.voc import read_voc
 from tid_tune.data.voc_lists import read_image_set
 from tid_tune.errors import DataError
@@ -161,6 +162,7 @@ class _Coco(_Source):
         self._document = load_document(path, polygons=not boxes_only)
         self._boxes_only = boxes_only
         super().__init__(path, strict_table(self._document, path))
+        verify(self.table, coco_images(path, list(self.table.files)), str(path))
 
     def text(self, indices: Sequence[int], origin: Mapping[str, object]) -> str:
         images = [self._document["images"][index] for index in indices]
@@ -191,6 +193,7 @@ class _Voc(_Source):
     def __init__(self, path: Path) -> None:
         self._names = read_image_set(path).names
         super().__init__(path, read_voc([path], classes=sorted))
+        verify(self.table, path.absolute().parents[3], str(path))
 
     def text(self, indices: Sequence[int], origin: Mapping[str, object]) -> str:
         return "".join(f"{self._names[index]}\n" for index in indices)

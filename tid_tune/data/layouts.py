@@ -37,7 +37,7 @@ class CocoSplit:
         root = parent.parent if parent.name == "annotations" else parent
         names = _folder_names(self.name)
         if source is not None:
-            names += _folder_names(_split_name(source))
+            names += _folder_names(split_name(source))
         if images is not None:
             return [images, *(images / name for name in names)]
         return [
@@ -55,7 +55,8 @@ def _folder_names(split: str) -> list[str]:
     return ["_".join(words[:count]) for count in range(len(words), 0, -1)]
 
 
-def _split_name(file: str) -> str:
+def split_name(file: str) -> str:
+    """Return the name of the split that an annotation file is of."""
     return Path(file).stem.removeprefix("instances_")
 
 
@@ -107,7 +108,7 @@ def _find_coco(path: Path) -> list[Path]:
 def _coco_split(path: Path) -> CocoSplit:
     if path.name == "_annotations.coco.json":
         return CocoSplit(path.absolute().parent.name, path)
-    return CocoSplit(_split_name(path.name), path)
+    return CocoSplit(split_name(path.name), path)
 
 
 def _find_years(path: Path) -> list[Path]:
