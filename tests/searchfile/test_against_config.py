@@ -196,3 +196,12 @@ def test_images_that_lie_elsewhere_are_missed_before_anything_is_trained(read: L
     assert "fix val_dataloader.dataset.data_prefix" in text
     Path("data/val/3\u00e9.png").touch()
     assert read(ONE)
+
+
+def test_a_two_stage_teacher_is_called_one(read: Load) -> None:
+    edit("teacher.py", "type='GFL',", "type='FasterRCNN', roi_head=dict(type='StandardRoIHead'),")
+    edit("teacher.py", "strides=[8,", "strides=[4,")
+    text = refusal(read)
+    assert "FasterRCNN" in text
+    assert "two-stage" in text
+    assert "strides" not in text

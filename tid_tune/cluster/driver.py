@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune.cluster.dispatch import Dispatcher
-from tid_tune.cluster.session import Capacity, check_resources, ray_session
+from tid_tune.cluster.session import Capacity, check_resources, is_local, ray_session
 from tid_tune.console import say, shown_path
 from tid_tune.distill.equal_edits import effective_edits
 from tid_tune.errors import ConfigError
 from tid_tune.ledger.file import Ledger
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.preflight import Plan, require
+from tid_tune.preflight.resources import require_here
 from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
 from tid_tune.results.costs import Cost
@@ -65,11 +66,12 @@ def run_search(
     """
     started = time.monotonic()
     run = RunFolder((runs / spec.name).resolve())
+    new = fresh or not run.exists
+    if new:  # before there is a run folder
+        _require_resources(spec, address)
+        require(Plan.of_search(spec))
     if fresh and (aside := run.move_aside()) is not None:
         say(f"the earlier run is kept in {shown_path(aside)}")
-    new = not run.exists
-    if new:  # before there is a run folder
-        require(Plan.of_search(spec))
     with Ledger.open(run.ledger) as ledger:
         search = Search.open(spec, ledger, _effective(spec))
         if observer is not None:
@@ -104,6 +106,8 @@ def _work(
         say(_nothing_left(spec, search.state.closed or ""))
         return True
     if not checked:
+        if is_local(address):
+            require_here(spec.resources)
         require(Plan.of_search(spec))
     from tid_tune.cluster.tuner import tune
 
@@ -136,6 +140,15 @@ def _effective(spec: SearchSpec) -> Effective:
     except ConfigError:  # it is reported where the config is needed
         return same_edits
     return effective_edits(model.get("distillation") or {})
+
+
+def _require_resources(spec: SearchSpec, address: str | None) -> None:
+    """Check that a trial fits on this machine, or on a node of the cluster that is named."""
+    if is_local(address):
+        require_here(spec.resources)
+        return
+    with ray_session(address):
+        check_resources(spec.resources)
 
 
 def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:

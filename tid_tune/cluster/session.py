@@ -15,6 +15,7 @@ from tid_tune.searchfile.model import Resources
 OBJECT_STORE_BYTES = 128 * 2**20
 """Trials exchange a few kilobytes; Ray's default would reserve a third of the memory."""
 CAPACITY_SECONDS = 5.0
+LOCAL = "local"
 
 ENVIRONMENT = {
     # OpenMP threads that wait would spin: beside any other process, a training slows down tenfold.
@@ -42,9 +43,9 @@ def ray_session(address: str | None) -> Iterator[None]:
         os.environ.setdefault(name, value)
     import ray
 
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    address = _address(address)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address == "local":
+    if is_local(address):
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
         ray.init(address, **options)
@@ -64,6 +65,15 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def is_local(address: str | None) -> bool:
+    """Return whether Ray is started on this machine, for this search alone."""
+    return _address(address) == LOCAL
+
+
+def _address(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or LOCAL
 
 
 def check_resources(resources: Resources) -> None:

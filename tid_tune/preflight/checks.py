@@ -10,12 +10,13 @@ from tid_tune.preflight.build import check_build
 from tid_tune.preflight.data import check_data
 from tid_tune.preflight.findings import Finding
 from tid_tune.preflight.plan import Plan
+from tid_tune.preflight.resources import check_resources
 from tid_tune.preflight.tracking import check_tracking
 from tid_tune.preflight.weights import check_first_weights, check_teacher_weights
 
 Check = Callable[[Plan], Iterable[Finding]]
 
-OF_ALL: tuple[Check, ...] = (check_tracking,)
+OF_ALL: tuple[Check, ...] = (check_resources, check_tracking)
 """Checks of every search, also of one whose trainable is the user's own."""
 OF_DETECTORS: tuple[Check, ...] = (
     check_data,

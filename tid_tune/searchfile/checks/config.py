@@ -10,7 +10,12 @@ from tid_tune.distill.model_config import is_distiller, student_config
 from tid_tune.distill.registry import methods_without_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.searchfile.checks.data import check_data, check_teacher, leaf_datasets
-from tid_tune.searchfile.checks.detectors import dataset_classes, detector_facts, incomparable
+from tid_tune.searchfile.checks.detectors import (
+    dataset_classes,
+    detector_facts,
+    incomparable,
+    two_stage,
+)
 from tid_tune.searchfile.checks.methods import (
     check_configured,
     check_distillation,
@@ -138,5 +143,10 @@ def _check_teacher(
     if isinstance(body, Mapping) and isinstance(student, Mapping):
         other = student_config(body)
         if isinstance(other, Mapping):
+            found = [two_stage(other, "teacher"), two_stage(student, "student")]
+            if any(found):
+                for text in filter(None, found):
+                    problems.add(where, "trial", text)
+                return
             for text in incomparable(detector_facts(other), detector_facts(student)):
                 problems.add(where, "trial", text)

@@ -37,6 +37,16 @@ def declared_classes(model: object) -> int | None:
     return detector_facts(student).classes if isinstance(student, Mapping) else None
 
 
+def two_stage(model: Mapping[str, object], role: str) -> str | None:
+    """Return why a two-stage detector's dict cannot be the teacher or student, or None."""
+    if not isinstance(model.get("roi_head"), Mapping):
+        return None
+    return (
+        f"the {role}, a {model.get('type')}, is a two-stage detector, whose head is not supported; "
+        "use a single-stage detector with a GFL, ATSS, RetinaNet or FCOS head"
+    )
+
+
 def incomparable(teacher: Detector, student: Detector) -> list[str]:
     """Return what keeps teacher and student from being compared level by level."""
     found = []

@@ -1,0 +1,53 @@
+"""Whether this machine has what a trial asks for; a cluster may have it where this has not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from tid_tune.errors import UsageError
+from tid_tune.preflight.findings import Finding, note
+from tid_tune.preflight.plan import Plan
+from tid_tune.searchfile.model import Resources
+
+
+def check_resources(plan: Plan) -> Iterator[Finding]:
+    """Yield a note where this machine cannot run a trial and no cluster is named."""
+    if plan.spec is None or os.environ.get("RAY_ADDRESS"):
+        return
+    text = _missing_here(plan.spec.resources)
+    if text:
+        yield note(
+            f"{text}; `tid-tune run` needs --address HOST:PORT of a Ray cluster that has them"
+        )
+
+
+def require_here(resources: Resources) -> None:
+    """Check that one trial fits on this machine, before Ray is started and anything recorded.
+
+    Raises:
+        UsageError: it does not.
+    """
+    text = _missing_here(resources)
+    if text:
+        raise UsageError(
+            f"{text}. Lower them, for example with --set resources.gpus=0, or name a Ray cluster "
+            "that has them with --address HOST:PORT"
+        )
+
+
+def _missing_here(resources: Resources) -> str:
+    cpus = os.cpu_count() or 1
+    gpus = _gpus() if resources.gpus else 0
+    if resources.cpus <= cpus and resources.gpus <= gpus:
+        return ""
+    return (
+        f"resources: a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs; "
+        f"this machine has {cpus} CPUs and {gpus} GPUs"
+    )
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
