@@ -53,6 +53,9 @@ def test_the_student_that_is_there_is_not_written_again(run_folder: Path) -> Non
     (run_folder / "best" / "README.md").unlink()  # as after a driver that was killed
     best_of(run_folder)
     assert checkpoint.stat().st_mtime > 1
+    checkpoint.unlink()
+    best_of(run_folder)
+    assert checkpoint.is_file()
 
 
 def test_the_card_has_gain_seed_values_and_the_confirmation() -> None:

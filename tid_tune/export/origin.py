@@ -107,8 +107,10 @@ def origin_of(state: RunState, spec: SearchSpec, trial: Trial) -> Origin:
 
 def is_written(folder: Path, origin: Origin) -> bool:
     """Return whether `folder` holds the student of `origin`: its README is written last."""
-    readme = folder / README
-    return readme.is_file() and origin.card() in readme.read_text(encoding="utf-8")
+    readme, files = folder / README, ("config.py", "checkpoint.pth", README)
+    if not all((folder / name).is_file() for name in files):
+        return False
+    return origin.card() in readme.read_text(encoding="utf-8")
 
 
 def _confirmed(state: RunState, spec: SearchSpec, trial: Trial) -> str:

@@ -39,7 +39,8 @@ COMMENTS = {
     "stopped before grace_epochs; one of `reduction` goes on.",
     "trials": "How many points are tried. With a larger number, a finished search goes on.",
     "start_from": "Points to try first; what a point leaves out is sampled. "
-    "{{run: runs/NAME, top: 5}} takes the best of an earlier search.",
+    "runs/NAME/best/values.yaml takes the best point of an earlier search, "
+    "{{run: runs/NAME, top: 5}} its best five.",
     "baseline": "Whether the student alone and the method's defaults run first. Gains are against "
     "these.",
     "confirm": "Trains the best `top` trials and the baseline again, with `seeds` new seeds each, "
