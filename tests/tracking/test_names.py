@@ -21,6 +21,7 @@ from tid_tune.tracking.names import LENGTH, Names
         ("coco/Straße_precision", "coco/Straße_precision"),
         ("coco/n//a_precision", "coco/n/_/a_precision"),
         ("/coco", "_/coco"),
+        ("...a", "_..a"),
     ],
 )
 def test_what_mlflow_takes_is_kept_and_the_rest_is_replaced(name: str, given_name: str) -> None:

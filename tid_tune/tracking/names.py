@@ -47,6 +47,8 @@ def allowed(name: str) -> str:
     """Return a name that MLflow takes; `name` itself if it does."""
     replaced = _REFUSED.sub(lambda found: _WORDS.get(found[0], "_"), name)
     replaced = "/".join(_STEPS.get(step, step) for step in replaced.split("/"))
+    if replaced.startswith(".."):
+        replaced = f"_{replaced[1:]}"
     if len(replaced) <= LENGTH - 10:  # room for a number
         return replaced
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
