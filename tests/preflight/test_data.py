@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from support.small_data import NAMES, Document, config, document, write_data
 from typer.testing import CliRunner
 
 from tid_tune.cli import app
 from tid_tune.data.coco import read_coco
 from tid_tune.data.headers import Header, read_header
-from tid_tune.errors import ConfigError
+from tid_tune.errors import ConfigError, DataError
 from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.preflight.checks import require
@@ -22,6 +23,7 @@ from tid_tune.preflight.data import check_data, require_readable
 from tid_tune.preflight.filters import kept_images, usable_boxes
 from tid_tune.preflight.findings import Finding
 from tid_tune.preflight.plan import Plan
+from tid_tune.trial.assembly import assemble
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,23 @@ def test_an_encoding_that_mmdet_cannot_read_is_named_with_the_fix(encoding: str)
     (text,) = errors(config(Path("data")))
     assert "data/train.json" in text
     assert "UTF-8 without a byte order mark" in text
+
+
+def test_a_trial_that_meets_such_a_file_names_it(tmp_path: Path) -> None:
+    path = Path("data/train.json")
+    path.write_text(path.read_text(), encoding="utf-16")
+    settings = config(Path("data"))
+    settings.optim_wrapper = {"type": "OptimWrapper"}
+    settings.train_cfg = {"by_epoch": True, "max_epochs": 1}
+    with pytest.raises(DataError, match=r"data/train.json: .*byte order mark"):
+        assemble(
+            settings,
+            seed=0,
+            epochs=1,
+            work_dir=tmp_path / "work",
+            device=torch.device("cpu"),
+            fresh=True,
+        )
 
 
 def test_eval_gives_the_same_message_and_no_traceback() -> None:

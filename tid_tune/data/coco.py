@@ -57,7 +57,7 @@ def load_document(path: Path, *, polygons: bool = True) -> Document:
         raise DataError(f"{path}: no such annotation file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot read the annotation file: {error}") from None
-    _check_encoding(path, data)
+    check_encoding(path, data)
     document = _parse(path, data if polygons else _POLYGONS.sub(b'"segmentation":0', data), data)
     if not isinstance(document, dict):
         kind = "a list" if isinstance(document, list) else f"a {type(document).__name__}"
@@ -70,8 +70,12 @@ def load_document(path: Path, *, polygons: bool = True) -> Document:
     return document
 
 
-def _check_encoding(path: Path, data: bytes) -> None:
-    """Refuse what Python's json can read from bytes, but pycocotools and mmdet cannot."""
+def check_encoding(path: Path, data: bytes) -> None:
+    """Check that pycocotools and mmdet can read a text; its first four bytes tell.
+
+    Raises:
+        DataError: it has a byte order mark, or is in UTF-16 or UTF-32.
+    """
     encoding = json.detect_encoding(data)
     if encoding != "utf-8":
         found = "begins with a byte order mark" if encoding == "utf-8-sig" else f"is {encoding}"

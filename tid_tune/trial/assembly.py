@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
+from tid_tune.data.coco import check_encoding
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.coco_metric import CocoMetric, FastCocoMetric
 from tid_tune.openmmlab.configs import Config
+from tid_tune.searchfile.checks.data import LOADERS, leaf_datasets, local_paths
 from tid_tune.trial.data_order import finite_sampler, reduced, resumable
 from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.runner import TrialRunner
@@ -59,6 +61,7 @@ def assemble(
     cfg.val_evaluator = fast_metrics(cfg.val_evaluator)
     if not fresh:
         cfg.load_from = None
+    _check_encodings(cfg)
     runner = TrialRunner(cfg, device)
     if fraction < 1:
         cfg.train_dataloader["dataset"] = reduced(cfg.train_dataloader["dataset"], fraction, seed)
@@ -84,3 +87,13 @@ def fast_metrics(evaluator: object) -> object:
     if isinstance(evaluator, Mapping) and evaluator.get("type") in ("CocoMetric", CocoMetric):
         return {**evaluator, "type": FastCocoMetric}
     return evaluator
+
+
+def _check_encodings(cfg: Config) -> None:
+    """Refuse an annotation file that mmdet cannot read: its own error does not name the file."""
+    for loader in LOADERS:
+        for dataset in leaf_datasets(cfg[loader]):
+            for what, path in local_paths(dataset):
+                if what == "annotation file" and path.suffix == ".json" and path.is_file():
+                    with path.open("rb") as file:
+                        check_encoding(path, file.read(4))
