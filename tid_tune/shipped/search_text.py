@@ -103,7 +103,12 @@ def _space_lines(space: Mapping[str, object]) -> list[str]:
     lines: list[str] = []
     for path, values in space.items():
         lines += _comment(_meaning(path), indent="  ")
-        lines.append(f"  {flow(path)}: {flow(values)}")
+        line = f"  {flow(path)}: {flow(values)}"
+        if len(line) > WIDTH and isinstance(values, Mapping):
+            lines.append(f"  {flow(path)}:")
+            lines += [f"    {flow(key)}: {flow(value)}" for key, value in values.items()]
+        else:
+            lines.append(line)
     return lines
 
 
