@@ -35,6 +35,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "neg_iou": 0.4,
         "cls_pos": 0.5,
         "cls_neg": 0.1,
+        "cls_rule": "probability",
         "score_high": 2.0,
         "score_middle": 1.5,
         "score_low": 0.4,

@@ -6,25 +6,24 @@ from collections.abc import Callable, Iterable
 
 from tid_tune.console import say, shown_path
 from tid_tune.errors import ConfigError
-from tid_tune.preflight.build import check_build
-from tid_tune.preflight.data import check_data
 from tid_tune.preflight.findings import Finding
 from tid_tune.preflight.plan import Plan
-from tid_tune.preflight.resources import check_resources
 from tid_tune.preflight.tracking import check_tracking
-from tid_tune.preflight.weights import check_first_weights, check_teacher_weights
 
 Check = Callable[[Plan], Iterable[Finding]]
 
-OF_ALL: tuple[Check, ...] = (check_resources, check_tracking)
+OF_ALL: tuple[Check, ...] = (check_tracking,)
 """Checks of every search, also of one whose trainable is the user's own."""
-OF_DETECTORS: tuple[Check, ...] = (
-    check_data,
-    check_build,
-    check_teacher_weights,
-    check_first_weights,
-)
-"""Checks of configs that our trial trains."""
+
+
+def of_detectors() -> tuple[Check, ...]:
+    """Return the checks of configs that our trial trains."""
+    # Here, not above: they import torch and mmdet, which takes ten seconds and more.
+    from tid_tune.preflight.build import check_build
+    from tid_tune.preflight.data import check_data
+    from tid_tune.preflight.weights import check_first_weights, check_teacher_weights
+
+    return (check_data, check_build, check_teacher_weights, check_first_weights)
 
 
 def check(plan: Plan) -> list[Finding]:
@@ -33,7 +32,7 @@ def check(plan: Plan) -> list[Finding]:
     Later checks would report the same fault again, in other words.
     """
     found: list[Finding] = []
-    for one in (*OF_ALL, *(OF_DETECTORS if plan.detects else ())):
+    for one in (*OF_ALL, *(of_detectors() if plan.detects else ())):
         found += one(plan)
         if any(finding.severity == "error" for finding in found):
             break
