@@ -9,13 +9,11 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Callable, Mapping
 
-from tid_tune.distill.methods.tid.settings import TIDSettings
+from tid_tune.distill.methods.tid.settings import ROUNDING, TIDSettings
 from tid_tune.errors import ConfigError
 from tid_tune.space.values import Params, Value
 
 PREFIX = "model.distillation."
-ROUNDING = 1e-5
-"""As in the comparison with a threshold: a score that it equals reaches it."""
 
 
 def effective_edits(distillation: Mapping[str, object]) -> Callable[[Params], Params]:

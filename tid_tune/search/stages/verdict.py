@@ -123,10 +123,11 @@ def seeds_wanted(state: RunState, spec: SearchSpec) -> int:
         return 0 if confirm is None else confirm.seeds
     count = max(len(plan.seeds), confirm.seeds)
     ended = {t.identity for t in state.trials.values() if t.stage == "confirm" and t.status.final}
+    if any(planned.identity not in ended for planned in confirm_plan(state, spec)):
+        return count
     verdict = judge(state, spec)
     best = None if verdict is None else verdict.best
-    pending = any(planned.identity not in ended for planned in confirm_plan(state, spec))
-    if pending or best is None or not best.comparisons:
+    if best is None or not best.comparisons:
         return count
     half = best.comparisons[0].difference.half_width
     if half is not None and half <= confirm.until:

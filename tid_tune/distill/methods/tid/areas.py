@@ -17,10 +17,7 @@ import torch
 from torch import Tensor
 
 from tid_tune.distill.methods.tid.importance import Importance
-from tid_tune.distill.methods.tid.settings import TIDSettings
-
-ROUNDING = 1e-5
-"""Far below any difference of scores that means something, far above float32's rounding."""
+from tid_tune.distill.methods.tid.settings import ROUNDING, TIDSettings
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,10 @@ from pydantic import Field, model_validator
 from tid_tune.distill.registry import register_method
 from tid_tune.distill.settings import Adapt, LossWeight, Normalize, Settings, require_order
 
+ROUNDING = 1e-5
+"""Tolerance of a comparison with a threshold: a score that equals it reaches it. Far below any
+difference of scores that means something, far above float32's rounding."""
+
 
 @register_method
 class TIDSettings(Settings):
