@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from support.small_trials import CONFIGS, ROOT, dataset_of, small_edits
-from support.standard_layouts import write_coco, write_voc
+from support.standard_layouts import write_all
 
-from tid_tune.data.digits import write_digits
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
@@ -30,11 +29,7 @@ def _project_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def data_roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    home = tmp_path_factory.mktemp("data")
-    write_coco(home / "coco")
-    write_voc(home / "voc")
-    write_digits(home / "digits", images=4, val_images=2)
-    return {"coco": home / "coco", "voc": home / "voc" / "VOCdevkit", "digits": home / "digits"}
+    return write_all(tmp_path_factory.mktemp("data"))
 
 
 def first_report(path: Path, edits: dict[str, Any], tmp_path: Path) -> dict[str, float]:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from support.small_trials import CONFIGS, ROOT, dataset_of, small_edits
-from support.standard_layouts import write_coco, write_voc
+from support.standard_layouts import write_all
 
-from tid_tune.data.digits import write_digits
 from tid_tune.openmmlab.configs import set_value
 from tid_tune.preflight.build import check_build
 from tid_tune.preflight.plan import Plan
@@ -16,11 +15,7 @@ from tid_tune.preflight.plan import Plan
 
 @pytest.fixture(scope="module")
 def data_roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    home = tmp_path_factory.mktemp("data")
-    write_coco(home / "coco")
-    write_voc(home / "voc")
-    write_digits(home / "digits", images=4, val_images=2)
-    return {"coco": home / "coco", "voc": home / "voc" / "VOCdevkit", "digits": home / "digits"}
+    return write_all(tmp_path_factory.mktemp("data"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{dataset_of(path)}/{path.stem}")

@@ -9,29 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from support.data_findings import errors, found
 from support.small_data import NAMES, config, document, write_data
 
 from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.setup import prepare
-from tid_tune.preflight.data import check_data
-from tid_tune.preflight.findings import Finding
-from tid_tune.preflight.plan import Plan
 
-
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a dataset in `data`."""
-    monkeypatch.chdir(tmp_path)
-    write_data(tmp_path / "data", document(), document())
-    return tmp_path
-
-
-def found(settings: Config) -> list[Finding]:
-    return list(check_data(Plan(settings, Path("config.py"))))
-
-
-def errors(settings: Config) -> list[str]:
-    return [finding.text for finding in found(settings) if finding.severity == "error"]
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def warnings(settings: Config) -> list[str]:

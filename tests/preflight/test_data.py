@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.data_findings import errors, found
 from support.small_data import NAMES, Document, config, document, write_data
 from typer.testing import CliRunner
 
@@ -16,30 +17,14 @@ from tid_tune.cli import app
 from tid_tune.data.coco import read_coco
 from tid_tune.data.headers import Header, read_header
 from tid_tune.errors import ConfigError, DataError
-from tid_tune.openmmlab.configs import Config
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.preflight.checks import require
 from tid_tune.preflight.data import check_data, require_readable
 from tid_tune.preflight.filters import kept_images, usable_boxes
-from tid_tune.preflight.findings import Finding
 from tid_tune.preflight.plan import Plan
 from tid_tune.trial.assembly import assemble
 
-
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a dataset in `data`."""
-    monkeypatch.chdir(tmp_path)
-    write_data(tmp_path / "data", document(), document())
-    return tmp_path
-
-
-def found(settings: Config) -> list[Finding]:
-    return list(check_data(Plan(settings, Path("config.py"))))
-
-
-def errors(settings: Config) -> list[str]:
-    return [finding.text for finding in found(settings) if finding.severity == "error"]
+pytestmark = pytest.mark.usefixtures("place")
 
 
 ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32")

@@ -204,8 +204,8 @@ def test_a_search_whose_first_five_trials_all_fail_is_stopped_with_the_reason(
     assert "the first 5 trials all failed" in search.state.closed
     assert "teacher.pth" in search.state.closed
     with Ledger.open(path, clock=VirtualClock()) as ledger:
-        mended = simulate(spec, learning_curve, ledger=ledger)
-    assert sum(t.stage == "search" for t in mended.state.trials.values()) == 30
+        repaired = simulate(spec, learning_curve, ledger=ledger)
+    assert sum(t.stage == "search" for t in repaired.state.trials.values()) == 30
 
 
 def test_running_trials_are_held_when_the_search_is_stopped_for_its_failures() -> None:

@@ -61,6 +61,14 @@ def write_voc(root: Path) -> None:
     shutil.copytree(home, home.with_name("VOC2012"))
 
 
+def write_all(home: Path) -> dict[str, Path]:
+    """Write all three layouts below `home`; return their data roots by name."""
+    write_coco(home / "coco")
+    write_voc(home / "voc")
+    write_digits(home / "digits", images=4, val_images=2)
+    return {"coco": home / "coco", "voc": home / "voc" / "VOCdevkit", "digits": home / "digits"}
+
+
 def _enlarge(item: ET.Element) -> None:
     """Enlarge a length, or the corners of a box: VOC counts pixels from 1, the last included."""
     for node in list(item) or [item]:
