@@ -7,13 +7,21 @@ from collections.abc import Iterable
 
 
 class TidTuneError(Exception):
-    """A failure that is shown to the user as one message, without a traceback.
+    """A failure that is shown to the user without a traceback; each argument is one message.
 
     `exit_code` is the process's exit code when the error reaches the command line:
     1 for work that failed, 2 for a wrong command or wrong input.
     """
 
     exit_code = 1
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What is wrong: one message a fault."""
+        return tuple(map(str, self.args))
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages)
 
 
 class UsageError(TidTuneError):

@@ -6,13 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.table import Table
 from support.search_cases import make_spec, sampler_of, scheduler_of
 
+from tid_tune import cli
+from tid_tune.cli import runs
+from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
 from tid_tune.report.tables import changes_table, proof_table, report_table
-from tid_tune.results.one_trial import changes, proof_rows
+from tid_tune.results.one_trial import ProofRow, changes, proof_rows
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.space import Uniform
@@ -85,3 +89,59 @@ def test_every_parameter_that_a_trial_had_in_turn_is_shown(tmp_path: Path) -> No
     first, later = changes(run.ledger, trial)
     more = replace(later, params={**later.params, "a.other": 3})
     assert columns(changes_table(trial, [first, more]))["other"] == ["", "3"]
+
+
+def test_values_that_are_in_effect_as_sampled_share_a_column_of_six_digits(tmp_path: Path) -> None:
+    trial = searched(tmp_path, type="none").trial("t0001")
+    trial.effective = dict(trial.edits)
+    (value,) = trial.edits.values()
+    assert isinstance(value, float)
+    shown = columns(proof_table(trial, proof_rows(trial)))
+    assert list(shown) == ["parameter", "sampled and in effect"]
+    assert shown["sampled and in effect"] == [f"{float(f'{value:.6g}')}"]
+    rows = [ProofRow("a", 0.12345678, "0.123457"), ProofRow("b", [1, 0.5], "[1, 0.25]")]
+    shown = columns(proof_table(trial, rows))
+    assert (shown["sampled"], shown["in effect"]) == (
+        ["0.123457", "[1, 0.5]"],
+        ["0.123457", "[1, 0.25]"],
+    )
+
+
+def test_status_shows_the_best_trial_and_what_to_open_next_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = searched(tmp_path / "run", type="none")
+    assert run.winner is not None
+    runs.status(tmp_path / "run")
+    shown = capsys.readouterr().out
+    assert f"best: {run.winner.id} with map " in shown
+    assert f"tid-tune export {tmp_path / 'run'}" in shown
+    assert "teacher" not in shown
+
+
+@pytest.mark.parametrize("command", [runs.status, runs.show, runs.leaderboard, runs.stop])
+def test_a_command_without_a_run_names_the_command_that_lists_them(command: Any) -> None:
+    with pytest.raises(UsageError, match="tid-tune list"):
+        command()
+
+
+@pytest.mark.parametrize("name", ["best", "t0007"])
+def test_a_trial_in_the_place_of_its_run_is_called_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"tid-tune show RUN {name}"):
+        runs.show(Path(name))
+
+
+def test_each_of_several_errors_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise UsageError("the first", "the second")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.splitlines() == ["error: the first", "error: the second"]

@@ -69,5 +69,6 @@ def main() -> None:
     except TidTuneError as error:
         from tid_tune.console import complain
 
-        complain(str(error))
+        for message in error.messages:
+            complain(message)
         sys.exit(error.exit_code)

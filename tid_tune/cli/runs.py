@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,13 @@ from tid_tune import console
 from tid_tune.errors import UsageError
 from tid_tune.words import counted
 
-RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/NAME.")]
+if TYPE_CHECKING:
+    from tid_tune.results.run_folder import RunFolder
+
+RunDir = Annotated[
+    Path | None, typer.Argument(metavar="RUN", help="A run folder, such as runs/NAME.")
+]
+_TRIAL = re.compile(r"best|t\d{4,}")
 
 
 def list_runs(
@@ -31,15 +38,14 @@ def list_runs(
     console.show(list_table(map(run_row, found)))
 
 
-def status(run: RunDir) -> None:
-    """Show the state of a run, what runs now, its cost by stage and outcome, its size on disk."""
-    from tid_tune.report.confirmation import confirmation_table, verdict_text
+def status(run: RunDir = None) -> None:
+    """Show the state of a run, its cost, its size on disk, its best trial and what to open next."""
+    from tid_tune.report.result import result_of
     from tid_tune.report.tables import cost_table, running_table
     from tid_tune.results.costs import cost_rows
     from tid_tune.results.disk import disk_sizes, size_text
-    from tid_tune.results.run_folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = _opened(run)
     state, spec = folder.state, folder.spec
     console.say(f"{spec.name}: {folder.standing()}")
     if state.running:
@@ -52,23 +58,21 @@ def status(run: RunDir) -> None:
         f"on disk: {size_text(sizes.run)}, of it {counted(sizes.count, 'checkpoint')} "
         f"{size_text(sizes.checkpoints)}, best/ {size_text(sizes.best)}"
     )
-    confirmed = confirmation_table(state, spec)
-    if confirmed is not None:
-        console.say()
-        console.show(confirmed)
-        console.say(verdict_text(state, spec))
+    console.say()
+    result = result_of(state, spec, folder)
+    result.show_teacher()
+    result.show_outcome()
 
 
 def show(
-    run: RunDir,
+    run: RunDir = None,
     trial: Annotated[str, typer.Argument(help="A trial, such as t0007, or best.")] = "best",
 ) -> None:
     """Show one trial: sampled and effective values, its epochs, its config as a diff."""
     from tid_tune.report.tables import changes_table, proof_table, report_table
     from tid_tune.results.one_trial import changes, config_diff, proof_rows
-    from tid_tune.results.run_folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = _opened(run)
     found = folder.trial(trial)
     reason = f": {found.reason}" if found.reason else ""
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
@@ -86,26 +90,24 @@ def show(
 
 
 def leaderboard(
-    run: RunDir,
+    run: RunDir = None,
     top: Annotated[int, typer.Option(help="Rows to show.")] = 20,
 ) -> None:
     """Show the ranked trials of a run, also while it is running."""
     from tid_tune.report.leaderboard import leaderboard_table
-    from tid_tune.results.run_folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = _opened(run)
     rows, width = folder.leaderboard(), console.out.width
     console.show(leaderboard_table(rows, folder.spec, width=width, top=top))
 
 
-def stop(run: RunDir) -> None:
+def stop(run: RunDir = None) -> None:
     """End a running search cleanly; `tid-tune run` resumes it later."""
     import os
     import signal
 
-    from tid_tune.results.run_folder import RunFolder
-
-    holder = RunFolder.open(run).holder()
+    folder = _opened(run)
+    run, holder = folder.path, folder.holder()
     if holder is None:
         console.say(f"{run} is not running")
         return
@@ -119,15 +121,14 @@ def stop(run: RunDir) -> None:
 
 
 def table(
-    run: RunDir,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/NAME.")],
     out: Annotated[Path, typer.Argument(help="FILE.csv, or FILE.db for optuna-dashboard.")],
 ) -> None:
     """Write the trials for other tools: a CSV table, or an Optuna study in sqlite."""
     from tid_tune.results.optuna_study import write_optuna
-    from tid_tune.results.run_folder import RunFolder
     from tid_tune.results.table import write_csv
 
-    folder = RunFolder.open(run)
+    folder = _opened(run)
     if not out.parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.parent}; make it, or write elsewhere")
     if out.suffix == ".csv":
@@ -137,3 +138,23 @@ def table(
     else:
         raise UsageError(f"{out}: the ending selects the form; use .csv, .db or .sqlite")
     console.say(f"wrote {out}")
+
+
+def _opened(run: Path | None) -> RunFolder:
+    """Return the run folder that a command names.
+
+    Raises:
+        UsageError: it names none, or a trial in its place; the message says what to write.
+    """
+    from tid_tune.results.run_folder import RunFolder
+
+    if run is None:
+        raise UsageError(
+            "no run is named; write its folder, such as runs/NAME. `tid-tune list` shows the runs"
+        )
+    if not run.exists() and _TRIAL.fullmatch(run.as_posix()):
+        raise UsageError(
+            f"{run} is a trial and not a run; name the run first: `tid-tune show RUN {run}`. "
+            "`tid-tune list` shows the runs"
+        )
+    return RunFolder.open(run)

@@ -52,4 +52,4 @@ def require(plan: Plan) -> None:
     errors = [finding.text for finding in found if finding.severity == "error"]
     if errors:
         where = shown_path(plan.source)
-        raise ConfigError("\n".join(f"{where}: {text}" for text in errors))
+        raise ConfigError(*(f"{where}: {text}" for text in errors))

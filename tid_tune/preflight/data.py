@@ -71,7 +71,7 @@ def require_readable(config: Mapping[str, object], part: Part) -> None:
     """
     errors = [found.text for found in _check_readable(config, part) if found.severity == "error"]
     if errors:
-        raise ConfigError("\n".join(errors))
+        raise ConfigError(*errors)
 
 
 def _check_readable(config: Mapping[str, object], part: Part) -> Iterator[Finding]:

@@ -76,16 +76,24 @@ class Result:
         return [str(path) for path in paths if path.exists()]
 
     def show(self, seconds: float) -> None:
-        """Print the leaderboard and what to open next."""
+        """Print the leaderboard, the cost, the outcome and what to open next."""
         console.show(leaderboard_table(self.rows, self.spec, width=console.out.width, top=SHOWN))
-        teacher = self.levels.get("teacher")
-        if teacher is not None:
-            console.say(f"teacher: {teacher:.3f}")
+        self.show_teacher()
         spent = spent_text(self.cost, self.spec.resources)
         trials = counted(self.cost.trials, "trial")
         console.say(f"{self.spec.name}: {trials}, {spent}; this command took {seconds:.0f} s")
         if self.ended:
             console.say(self.ended)
+        self.show_outcome()
+
+    def show_teacher(self) -> None:
+        """Print the teacher's value, if a trial has reported it."""
+        teacher = self.levels.get("teacher")
+        if teacher is not None:
+            console.say(f"teacher: {teacher:.3f}")
+
+    def show_outcome(self) -> None:
+        """Print the best trial or the confirmation, and what to open next."""
         if self.best is None:
             return
         if self.confirmation is not None:
@@ -101,7 +109,8 @@ class Result:
         if nothing_learned(self.rows, self.spec):
             console.say(f"  {NOTHING_LEARNED.format(objective=self.spec.first_objective)}")
         self._show_student()
-        console.say(f"  picture      {console.shown_path(self.run.picture)}")
+        if self.run.picture.is_file():
+            console.say(f"  picture      {console.shown_path(self.run.picture)}")
         if self.spec.tracking.enabled:
             address = address_of(self.spec, Path.cwd())
             here = "mlflow ui   (in this folder, then open the address it prints)"
@@ -113,6 +122,9 @@ class Result:
         if self.unwritten:
             console.say(f"  warning: the student is not in {best}: {self.unwritten}")
             return
+        if not self.run.best.is_dir():
+            console.say(f"  student      tid-tune export {run} --out DIR")
+            return
         if not (self.run.best / README).is_file():  # what a trainable of the user's own has saved
             console.say(f"  student      {best}/checkpoint.pth with {best}/config.py")
             return
@@ -123,11 +135,23 @@ class Result:
 
 def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
     """Write the tables, the picture and best/ into the run folder."""
-    rows = leaderboard(state, spec)
-    winner, best = winning_trial(state, spec), winning_row(rows, state, spec)
+    winner = winning_trial(state, spec)
     unwritten = "" if winner is None else _keep_best(state, spec, run, winner)
-    held = devices(spec.resources)
-    result = Result(
+    result = result_of(state, spec, run, unwritten)
+    table = leaderboard_table(result.rows, spec, width=200)
+    run.leaderboard_text.write_text(to_text(table), encoding="utf-8")
+    if result.confirmation is not None:
+        text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
+        run.confirmation_text.write_text(text, encoding="utf-8")
+    _draw(result, state)
+    return result
+
+
+def result_of(state: RunState, spec: SearchSpec, run: RunFolder, unwritten: str = "") -> Result:
+    """Return the result of a search as far as it has come; nothing is written."""
+    rows = leaderboard(state, spec)
+    best = winning_row(rows, state, spec)
+    return Result(
         spec=spec,
         run=run,
         rows=rows,
@@ -141,24 +165,21 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
         ended="" if state.closed in (None, ALL_DONE) else f"ended: {state.closed}",
         unwritten=unwritten,
     )
-    table = leaderboard_table(rows, spec, width=200)
-    run.leaderboard_text.write_text(to_text(table), encoding="utf-8")
-    if result.confirmation is not None:
-        text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
-        run.confirmation_text.write_text(text, encoding="utf-8")
-    objective = spec.first_objective
-    ended = ended_trials(state, objective, held)
+
+
+def _draw(result: Result, state: RunState) -> None:
+    spec = result.spec
+    ended = ended_trials(state, spec.first_objective, devices(spec.resources))
     if ended:
         best_so_far(
-            run.picture,
+            result.run.picture,
             ended,
             {LEVEL_NAMES.get(label, label): value for label, value in result.levels.items()},
-            objective=objective,
+            objective=spec.first_objective,
             device=device_name(spec.resources),
             maximize=spec.sign > 0,
             title=spec.name,
         )
-    return result
 
 
 def _confirmed_figures(group: Group) -> dict[str, float]:

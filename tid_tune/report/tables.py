@@ -81,13 +81,18 @@ def changes_table(trial: Trial, changes: Sequence[Suggested | Changed]) -> Table
     return table
 
 
-def proof_table(trial: Trial, rows: Iterable[ProofRow]) -> Table:
-    """Draw sampled values beside the ones that were read back from the live objects."""
+def proof_table(trial: Trial, rows: Sequence[ProofRow]) -> Table:
+    """Draw the sampled values, and the ones read back from the live objects where they differ."""
+    if all(row.effective == row.shown for row in rows):
+        table = plain_table("parameter", "sampled and in effect")
+        for row in rows:
+            table.add_row(row.path, row.shown)
+        return table
     # Read back with the first report of a run, and by some trainables not at all.
     missing = "not started" if trial.segment < 0 else "not reported"
-    table = plain_table("value", "sampled", "in effect")
+    table = plain_table("parameter", "sampled", "in effect")
     for row in rows:
-        table.add_row(row.path, repr(row.sampled), row.effective or missing)
+        table.add_row(row.path, row.shown, row.effective or missing)
     return table
 
 

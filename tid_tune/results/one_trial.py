@@ -21,6 +21,20 @@ class ProofRow:
     sampled: Value
     effective: str | None
 
+    @property
+    def shown(self) -> str:
+        """The sampled value as it is written in Python."""
+        return repr(rounded(self.sampled))
+
+
+def rounded(value: Value) -> Value:
+    """Return a value with the numbers in it at six significant digits, for the terminal."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value
+
 
 def changes(ledger: Path, trial: Trial) -> list[Suggested | Changed]:
     """Return how a trial was suggested and what changed since, in order."""
@@ -35,7 +49,7 @@ def proof_rows(trial: Trial) -> list[ProofRow]:
     """Return the sampled values beside the effective ones, as they are written in Python."""
     known = trial.effective or {}
     return [
-        ProofRow(path, value, repr(known[path]) if path in known else None)
+        ProofRow(path, value, repr(rounded(known[path])) if path in known else None)
         for path, value in trial.edits.items()
     ]
 
@@ -45,7 +59,8 @@ def config_diff(trial: Trial, config: Path) -> Iterator[str]:
     from tid_tune.openmmlab.configs import load_config
 
     before = load_config(config, imports=False).pretty_text
-    after = load_config(config, trial.edits, imports=False).pretty_text
+    edits = {path: rounded(value) for path, value in trial.edits.items()}
+    after = load_config(config, edits, imports=False).pretty_text
     yield from difflib.unified_diff(
         before.splitlines(), after.splitlines(), config.name, trial.id, n=1, lineterm=""
     )

@@ -47,4 +47,4 @@ class Problems:
         shown = [f"{where}: {text}" for where, text in ordered[:SHOWN]]
         if len(ordered) > SHOWN:
             shown.append(f"... and {len(ordered) - SHOWN} more")
-        raise SpecError("\n".join(shown))
+        raise SpecError(*shown)
