@@ -205,3 +205,23 @@ def test_a_two_stage_teacher_is_called_one(read: Load) -> None:
     assert "FasterRCNN" in text
     assert "two-stage" in text
     assert "strides" not in text
+
+
+def test_the_precision_of_the_teacher_can_be_set_and_searched(read: Load) -> None:
+    for line in ("{choice: [float32, bfloat16]}", "bfloat16"):
+        text = f"{ONE.rstrip()[:-1]}, model.teacher.precision: {line}}}\n"
+        assert "model.teacher.precision" in read(text).space
+
+
+@pytest.mark.parametrize("value", ["{choice: [float32, bf16]}", "float16", "{uniform: [0, 1]}"])
+def test_a_precision_that_no_teacher_has_is_reported(value: str, read: Load) -> None:
+    text = refusal(read, f"{ONE.rstrip()[:-1]}, model.teacher.precision: {value}}}\n")
+    for part in ("search.yaml:3: space.model.teacher.precision", "expected", "float32", "bfloat16"):
+        assert part in text
+
+
+def test_a_wrong_precision_in_the_config_is_reported(read: Load) -> None:
+    edit("config.py", "checkpoint='teacher.pth'", "checkpoint='teacher.pth', precision='half'")
+    text = refusal(read)
+    for part in ("search.yaml:2: trial", "model.teacher.precision is 'half'", "bfloat16"):
+        assert part in text

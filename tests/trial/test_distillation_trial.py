@@ -189,6 +189,27 @@ def test_proof_sees_a_method_that_uses_other_settings(distilled: Path, tmp_path:
             trial.proof()
 
 
+def test_the_precision_of_the_teacher_is_proved(distilled: Path, tmp_path: Path) -> None:
+    params = {"model.teacher.precision": "bfloat16"}
+    with make(distilled, tmp_path, params) as trial:
+        trial.proof()
+        assert trial.effective() == params
+        trial.model._teacher.precision = "float32"
+        with pytest.raises(TrialError, match=r"should be 'bfloat16' but 'float32'"):
+            trial.proof()
+
+
+def test_a_teacher_is_measured_in_the_precision_that_it_teaches_in(
+    distilled: Path, tmp_path: Path
+) -> None:
+    params = {"model.teacher.precision": "bfloat16"}
+    seen: list[torch.dtype] = []
+    with make(distilled, tmp_path, params, epochs=1, measure_teacher=True) as trial:
+        trial.model.teacher.neck.register_forward_hook(lambda *a: seen.append(a[2][0].dtype))
+        assert "teacher/coco/bbox_mAP" in trial.step().metrics
+    assert set(seen) == {torch.bfloat16}
+
+
 @pytest.mark.parametrize(
     "more",
     [

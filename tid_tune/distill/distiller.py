@@ -12,6 +12,7 @@ from tid_tune.detectors.heads import Outputs, adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
 from tid_tune.distill.context import Context, View
 from tid_tune.distill.method import Method, MethodOutput, NoMethod
+from tid_tune.distill.model_config import FLOAT32
 from tid_tune.distill.registry import build_method, parse_settings
 from tid_tune.distill.settings import Settings
 from tid_tune.distill.student_state import export_student_state
@@ -80,6 +81,21 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
     def teacher(self) -> nn.Module | None:
         """The frozen teacher, or None with the method `none`."""
         return None if self._teacher is None else self._teacher.detector
+
+    @property
+    def teacher_precision(self) -> str | None:
+        """What the teacher computes in (see `frozen.computing`), or None without a teacher."""
+        return None if self._teacher is None else self._teacher.precision
+
+    def mode(self) -> dict[str, str]:
+        """Return what makes its numbers others than the default's; empty for the default.
+
+        Trials whose modes differ are not trained alike.
+        """
+        found: dict[str, str] = {}
+        if self.teacher_precision not in (None, FLOAT32):
+            found["teacher"] = str(self.teacher_precision)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         """Return the student's attribute where there is no own one."""

@@ -1,11 +1,16 @@
-"""Whether a model's config is a Distiller, and the student inside; without torch."""
+"""Whether a model's config is a Distiller, and what is inside; without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from tid_tune.errors import ConfigError, suggestion
+
 NAME = "Distiller"
+PRECISION_PATH = "model.teacher.precision"
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
 
 
 def is_distiller(model: object) -> bool:
@@ -23,3 +28,27 @@ def is_distiller(model: object) -> bool:
 def student_config(model: Mapping[str, object]) -> Any:
     """Return the student's config of a Distiller; a plain detector's config as it is."""
     return model.get("student") if is_distiller(model) else model
+
+
+def teacher_precision(teacher: Mapping[str, object]) -> str:
+    """Return what a `model.teacher` computes in.
+
+    Raises:
+        ConfigError: `precision` is not one of PRECISIONS.
+    """
+    found = teacher.get("precision", FLOAT32)
+    check_precision(found)
+    return str(found)
+
+
+def check_precision(value: object) -> None:
+    """Check a value of `model.teacher.precision`.
+
+    Raises:
+        ConfigError: it is not one of PRECISIONS.
+    """
+    if value not in PRECISIONS:
+        hint = f"; {suggestion(value, PRECISIONS)}" if isinstance(value, str) else ""
+        raise ConfigError(
+            f"{PRECISION_PATH} is {value!r}; expected {' or '.join(map(repr, PRECISIONS))}{hint}"
+        )

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from tid_tune.detectors.heads import adapt_head
 from tid_tune.distill.context import View
-from tid_tune.distill.model_config import is_distiller, student_config
+from tid_tune.distill.frozen import freeze, passed
+from tid_tune.distill.model_config import (
+    FLOAT32,
+    is_distiller,
+    student_config,
+    teacher_precision,
+)
 from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_into, load_weights
@@ -27,18 +32,18 @@ class Teacher:
     copies of such a module (as an EMA makes) share it.
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, precision: str = FLOAT32) -> None:
         self.detector: Detector = detector.requires_grad_(False).eval()
         self.head = adapt_head(detector, "teacher")
+        self.precision = precision
+        freeze(self.detector, side=max(self.head.strides))
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
-    @torch.no_grad()
     def view(self, inputs: Tensor, *, outputs: bool = True) -> View:
         """Run it on a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck."""
-        features = self.detector.extract_feat(inputs)
-        found = self.detector.bbox_head(features) if outputs else ()
+        features, found = passed(self.detector, inputs, self.precision, outputs=outputs)
         return View(self.detector, self.head, features, found)
 
 
@@ -59,7 +64,7 @@ def build_teacher(source: Mapping[str, Any]) -> Teacher:
     Raises:
         ConfigError: as `load_teacher`, or its head is not supported.
     """
-    return Teacher(load_teacher(source))
+    return Teacher(load_teacher(source), teacher_precision(source))
 
 
 def load_teacher(
@@ -69,20 +74,22 @@ def load_teacher(
     """Return the detector of `model.teacher`, with its weights.
 
     Args:
-        source: `config`, the path of an mmdet config, or `model`, a model as a dict; and
-            `checkpoint`, the path of its weights. Only a `model` may have the checkpoint None,
-            which leaves its weights random. A distiller's config and checkpoint give its student.
+        source: `config`, the path of an mmdet config, or `model`, a model as a dict;
+            `checkpoint`, the path of its weights; and perhaps `precision`. Only a `model` may have
+            the checkpoint None, which leaves its weights random. A distiller's config and
+            checkpoint give its student.
         build: makes the detector; on torch's meta device, weights are only compared.
 
     Raises:
         ConfigError: a missing or superfluous key or file, or weights that do not fit the model.
     """
-    unknown = set(source) - {"config", "model", "checkpoint"}
+    unknown = set(source) - {"config", "model", "checkpoint", "precision"}
     if unknown or ("config" in source) == ("model" in source) or "checkpoint" not in source:
         raise ConfigError(
-            "model.teacher must have the key `checkpoint` and either `config` or `model`; "
-            f"it has {', '.join(sorted(source)) or 'none'}"
+            "model.teacher must have the key `checkpoint` and either `config` or `model`, and may "
+            f"have `precision`; it has {', '.join(sorted(source)) or 'none'}"
         )
+    teacher_precision(source)
     checkpoint = source["checkpoint"]
     if checkpoint is None and "config" in source:
         raise ConfigError(f"model.teacher.checkpoint is not set, for {source['config']}")

@@ -19,6 +19,9 @@ __all__ = ["READ_BY_RUNNER", "Config", "ConfigDict", "get_value", "load_config",
 FREE = "model.distillation"
 """Below this path a key need not be there yet: the method's own settings say which keys exist."""
 
+OPTIONAL = ("model.teacher.precision",)
+"""Paths that can be set where a config does not have them: they have a default."""
+
 READ_BY_RUNNER = frozenset(
     (
         "activation_checkpointing",
@@ -117,7 +120,8 @@ def set_value(config: Config, path: str, value: object) -> None:
         _refuse_helper(config, keys)
     parent = _at(config, keys, len(keys) - 1)
     current = None
-    if ".".join(keys[:-1]) != FREE or keys[-1] in parent:
+    free = ".".join(keys[:-1]) == FREE or (path in OPTIONAL and isinstance(parent, dict))
+    if not free or keys[-1] in parent:
         current = _at(config, keys)
     new = _shaped_like(current, value)
     if isinstance(parent, tuple):

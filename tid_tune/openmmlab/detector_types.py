@@ -102,6 +102,12 @@ class Detector(nn.Module):
         """Return the same as `test_step`."""
         raise NotImplementedError
 
+    def add_pred_to_datasample(
+        self, data_samples: list[Sample], results_list: Sequence[Scored]
+    ) -> list[Sample]:
+        """Return the samples with detections as `pred_instances`."""
+        raise NotImplementedError
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         raise NotImplementedError
 

@@ -91,6 +91,8 @@ class Parts:
             if isinstance(teacher.get("config"), str):
                 inner = load_config(teacher["config"]).get("model")
             model["teacher"] = {"model": student_config(inner or {}), "checkpoint": None}
+            if "precision" in teacher:
+                model["teacher"]["precision"] = teacher["precision"]
         preprocessor = self.config.get("data_preprocessor")
         defaults = {} if preprocessor is None else {"data_preprocessor": preprocessor}
         with building.without_initial_values():

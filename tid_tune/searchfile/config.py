@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tid_tune.distill.model_config import PRECISION_PATH, check_precision
 from tid_tune.errors import ConfigError
 from tid_tune.searchfile.problems import Problems, Where
 from tid_tune.searchfile.tree import Node
@@ -57,6 +59,9 @@ def check_paths(
         if path.startswith(f"{DISTILLATION}."):
             continue
         where = node.entries[path].where
+        if path == PRECISION_PATH:
+            _check_precisions(config, distribution, where, problems)
+            continue
         try:
             current = get_value(config, path)
             set_value(config, path, current)
@@ -66,6 +71,21 @@ def check_paths(
         wrong = _type_clash(current, distribution)
         if wrong:
             problems.add(where, f"space.{path}", wrong)
+
+
+def _check_precisions(
+    config: Config, distribution: Distribution, where: Where, problems: Problems
+) -> None:
+    """Note values that are no precision of a teacher, or a config without a teacher."""
+    from tid_tune.openmmlab.configs import set_value
+
+    for value in distribution.extremes:
+        try:
+            check_precision(value)
+            set_value(copy.deepcopy(config), PRECISION_PATH, value)
+        except ConfigError as error:
+            problems.add(where, f"space.{PRECISION_PATH}", str(error))
+            return
 
 
 def _type_clash(current: object, distribution: Distribution) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from tid_tune.distill.frozen import detections
 from tid_tune.openmmlab.coco_metric import CocoMetric
 from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.trial.process import random_state, set_random_state
@@ -27,12 +28,16 @@ def evaluate(runner: TrialRunner) -> dict[str, float]:
 
 
 @torch.no_grad()
-def evaluate_teacher(runner: TrialRunner, teacher: Detector) -> dict[str, float]:
-    """Return the metrics of `teacher` on the same images; random generators keep their state."""
+def evaluate_teacher(runner: TrialRunner, teacher: Detector, precision: str) -> dict[str, float]:
+    """Return the metrics of `teacher` on the same images, in the precision that it teaches in.
+
+    Random generators keep their state.
+    """
     before = random_state()
     loop = runner.val_loop
     for batch in loop.dataloader:
-        loop.evaluator.process(data_samples=teacher.val_step(batch), data_batch=batch)
+        found = detections(teacher, batch, precision)
+        loop.evaluator.process(data_samples=found, data_batch=batch)
     metrics = loop.evaluator.evaluate(len(loop.dataloader.dataset))
     set_random_state(before)
     return _clean(runner, metrics)

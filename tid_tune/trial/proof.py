@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tid_tune import dotted
+from tid_tune.distill.model_config import PRECISION_PATH
 from tid_tune.errors import ConfigError, TrialError
 from tid_tune.openmmlab.configs import get_value
 from tid_tune.space.values import same
@@ -18,6 +19,7 @@ def effective(runner: TrialRunner, params: Mapping[str, object]) -> dict[str, ob
     """Return, for every path of `params`, the value in effect.
 
     `model.distillation.X` is read from the settings the method computes its loss with;
+    `model.teacher.precision` from the teacher, where the method has one;
     `optim_wrapper.optimizer.X` from the optimizer's parameter groups (for the learning rate: the
     one schedules start from, before automatic scaling by batch size); other paths below `model`
     from the module's attribute where there is one; the rest from the config the runner was built
@@ -45,7 +47,7 @@ def prove(runner: TrialRunner, params: Mapping[str, object]) -> None:
 
 
 def _value(runner: TrialRunner, path: str) -> object:
-    for read in (_distillation_value, _optimizer_value, _module_value):
+    for read in (_distillation_value, _teacher_value, _optimizer_value, _module_value):
         value = read(runner, path)
         if value is not _MISSING:
             return value
@@ -61,6 +63,11 @@ def _distillation_value(runner: TrialRunner, path: str) -> object:
     if method is None or name == path:
         return _MISSING
     return getattr(method.settings, name, _MISSING)
+
+
+def _teacher_value(runner: TrialRunner, path: str) -> object:
+    found = getattr(runner.detector, "teacher_precision", None)
+    return _MISSING if path != PRECISION_PATH or found is None else found
 
 
 def _optimizer_value(runner: TrialRunner, path: str) -> object:

@@ -227,7 +227,9 @@ class Trial:
         wanted, self._teacher_wanted = self._teacher_wanted, False
         if not wanted or teacher is None:
             return {}
-        return {f"teacher/{k}": v for k, v in evaluate_teacher(self.runner, teacher).items()}
+        precision = str(getattr(self.model, "teacher_precision", None))
+        found = evaluate_teacher(self.runner, teacher, precision)
+        return {f"teacher/{k}": v for k, v in found.items()}
 
     def _speed(self, images: int, trained: float, total: float) -> dict[str, float]:
         speed = {"images_per_second": images / trained, "evaluation_seconds": total - trained}

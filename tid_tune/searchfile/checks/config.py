@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tid_tune.distill.model_config import is_distiller, student_config
+from tid_tune.distill.model_config import (
+    PRECISION_PATH,
+    is_distiller,
+    student_config,
+    teacher_precision,
+)
 from tid_tune.distill.registry import methods_without_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.searchfile.checks.data import check_data, check_teacher, leaf_datasets
@@ -66,6 +71,8 @@ def check_against_config(
     effective = methods_in_effect(methods, space, distillation.get("method", "tid"))
     if not effective or set(effective) - set(methods_without_teacher()):
         _check_teacher(model, student, check_files, where, problems)
+        if PRECISION_PATH not in space:
+            _check_precision(model.get("teacher"), where, problems)
     return check_distillation(space, effective, tree.entries.get("space", tree), problems)
 
 
@@ -150,3 +157,11 @@ def _check_teacher(
                 return
             for text in incomparable(detector_facts(other), detector_facts(student)):
                 problems.add(where, "trial", text)
+
+
+def _check_precision(teacher: object, where: Where, problems: Problems) -> None:
+    """Note a precision in the config that no teacher has."""
+    try:
+        teacher_precision(teacher if isinstance(teacher, Mapping) else {})
+    except ConfigError as error:
+        problems.add(where, "trial", f"{error}; fix the config")
