@@ -23,7 +23,7 @@ import torch
 from mmengine.hub import get_config
 from mmengine.structures import InstanceData
 
-from tid_tune.distill.context import Context, View
+from tid_tune.distill.context import Batch, Context, View
 from tid_tune.distill.distiller import Distiller
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.setup import quiet
@@ -87,6 +87,7 @@ def parts(
     optimizer = torch.optim.SGD(model.student.parameters(), lr=0.0)
 
     def step(detector: Any) -> None:
+        model._teacher.forget()
         optimizer.zero_grad(set_to_none=True)
         with amp():
             losses = detector.loss(images, samples)
@@ -97,12 +98,13 @@ def parts(
         features = model.student.extract_feat(images)
         outputs = model.student.bbox_head(features)
         teacher = model._teacher.view(images)
+    instances = [item.gt_instances for item in samples]
+    metas = [item.metainfo for item in samples]
 
     def distillation(*, assessment_only: bool) -> None:
         student = View(model.student, model._student_head, features, outputs)
         seen = View(teacher.detector, teacher.head, teacher.features, teacher.outputs)
-        instances = [item.gt_instances for item in samples]
-        context = Context(student, seen, instances, [item.metainfo for item in samples], 0, 0)
+        context = Context(Batch(images, seen, instances, metas), student, 0, 0)
         with amp():
             if assessment_only:
                 model.method.assess(context)

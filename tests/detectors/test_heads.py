@@ -13,7 +13,7 @@ from torch import nn
 from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.detectors.iou_rules import AdaptiveRule, Anchors, FixedRule
-from tid_tune.distill.context import Context, View
+from tid_tune.distill.context import Batch, Context, View
 from tid_tune.openmmlab.detector_types import Meta
 from tid_tune.openmmlab.models import build_model
 from tid_tune.testing.detectors import CLASSES, HEADS, STRIDES, detector
@@ -123,7 +123,8 @@ def test_detectors_of_other_anchors_have_rules_of_their_own(changes: dict[str, i
     other = adapter("gfl", border=changes.get("border", -1), anchor_generator=generator)
     student, teacher = context.student, context.teacher
     teacher = View(nn.Identity(), other, teacher.features, teacher.outputs)
-    both = Context(student, teacher, context.instances, context.metas, 0, 0)
+    batch = Batch(context.batch.inputs, teacher, context.instances, context.metas)
+    both = Context(batch, student, 0, 0)
     for view in (student, teacher):
         expected = view.head.rule(context.truth, context.sizes, context.valid, context.metas)
         assert torch.equal(both.iou_rule(view).positive, expected.positive)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from support.reference_boxes import Box, Side
-from support.reference_tid import Batch
+from support.reference_tid import Batch as ReferenceBatch
 from tid_tune.detectors.heads import HeadAdapter, adapt_head
-from tid_tune.distill.context import Context, View
+from tid_tune.distill.context import Batch, Context, View
 from tid_tune.distill.methods.tid.loss import TID
 from tid_tune.distill.methods.tid.settings import TIDSettings
 from tid_tune.testing.detectors import CLASSES, STRIDES, detector, samples
@@ -74,7 +74,7 @@ CASES: dict[str, tuple[list[Any], list[tuple[int, int]], tuple[int, int]]] = {
 
 def setting(
     kind: str, case: str, teacher_kind: str | None = None, border: int = -1
-) -> tuple[Context, tuple[Side, Side], Batch]:
+) -> tuple[Context, tuple[Side, Side], ReferenceBatch]:
     """The context of a case, and the same numbers for the reference."""
     boxes, shapes, (height, width) = CASES[case]
     data = samples(boxes, shapes)
@@ -91,21 +91,19 @@ def setting(
         head = head_of(name, training, border)
         views.append(View(head.head, head, features, outputs))
         sides.append(Side(name, features, outputs, training))
-    context = Context(
-        views[0],
+    seen = Batch(
+        torch.zeros(len(boxes), 3, height, width),
         views[1],
         [item.gt_instances for item in data],
         [item.metainfo for item in data],
-        0,
-        0,
     )
     labeled: list[list[tuple[Box, int]]] = [
         [(tuple(box), index % CLASSES) for index, box in enumerate(image)] for image in boxes
     ]
     return (
-        context,
+        Context(seen, views[0], 0, 0),
         (sides[0], sides[1]),
-        Batch(labeled, shapes, STRIDES, border=border, shapes=shapes),
+        ReferenceBatch(labeled, shapes, STRIDES, border=border, shapes=shapes),
     )
 
 

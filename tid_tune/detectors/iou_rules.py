@@ -37,6 +37,15 @@ class IoURule:
             torch.full((1, 1), positive, device=device), torch.full((1, 1), negative, device=device)
         )
 
+    def at(self, matched: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both thresholds for objects (N, P), given by their index in the image.
+
+        They are (N, P), or (1, 1) where they are the same for all.
+        """
+        if self.positive.numel() == 1:
+            return self.positive, self.negative
+        return self.positive.gather(1, matched), self.negative.gather(1, matched)
+
 
 @dataclass(frozen=True)
 class Anchors:

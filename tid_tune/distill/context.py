@@ -1,4 +1,7 @@
-"""What a distillation method is given at every step: both detectors' view of one batch."""
+"""What a distillation method is given at every step: both detectors' view of one batch.
+
+`Batch` is the part that does not depend on the student, `Context` adds the student.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from torch import Tensor, nn
 from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.heads import HeadAdapter, Outputs, Prediction
 from tid_tune.detectors.iou_rules import IoURule, padded_shape
+from tid_tune.distill.evidence import Evidence
 from tid_tune.openmmlab.detector_types import Instances, Meta
 
 
@@ -35,19 +39,21 @@ class View:
 
 
 @dataclass(frozen=True)
-class Context:
-    """One batch as student and teacher see it; levels, strides and map sizes agree."""
+class Batch:
+    """What a step has that does not depend on the student; students may share it.
 
-    student: View
+    Everything is made when first asked for, in float32 and without gradient.
+    """
+
+    inputs: Tensor
+    """Preprocessed images (N, 3, H, W)."""
     teacher: View
     instances: Sequence[Instances]
     """mmdet's `gt_instances` of each image: `bboxes` (g, 4) and `labels` (g)."""
     metas: Sequence[Meta]
-    """mmdet's meta information of each image."""
-    iteration: int
-    """Training steps done before this one, over the whole training."""
-    epoch: int
-    """Epochs done before this one, as mmengine counts them."""
+    """The meta information of each image, as mmdet's."""
+    recorded: Evidence | None = None
+    """The teacher's evidence, where it need not be made from its outputs."""
     _rules: dict[object, IoURule] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -55,15 +61,25 @@ class Context:
         """Objects of the batch, padded to one tensor."""
         return GroundTruth.of(self.instances, self.device)
 
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the teacher shows for the objects; it needs the teacher's outputs."""
+        return self.recorded or self.evidence_of(self.teacher)
+
+    def evidence_of(self, view: View) -> Evidence:
+        """Return what a detector shows for the objects."""
+        with torch.autocast(self.device.type, enabled=False):
+            return Evidence.of(view.prediction, self.truth)
+
     @property
     def device(self) -> torch.device:
         """Where the batch lies."""
-        return self.student.features[0].device
+        return self.teacher.features[0].device
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """(H, W) of each level."""
-        return [(item.shape[2], item.shape[3]) for item in self.student.features]
+        return [(item.shape[2], item.shape[3]) for item in self.teacher.features]
 
     @property
     def level_sizes(self) -> list[int]:
@@ -73,7 +89,7 @@ class Context:
     @property
     def strides(self) -> tuple[int, ...]:
         """Stride of each level in pixels."""
-        return self.student.head.strides
+        return self.teacher.head.strides
 
     @cached_property
     def valid(self) -> list[Tensor]:
@@ -91,20 +107,99 @@ class Context:
         """The same for all levels in one (N, P)."""
         return torch.cat([item.flatten(1) for item in self.valid], dim=1)
 
-    def iou_rule(self, view: View) -> IoURule:
-        """Return the IoU rule of a view's own detector for the objects of this batch.
+    def iou_rule(self, head: HeadAdapter) -> IoURule:
+        """Return the IoU rule of a head for the objects of this batch.
 
-        Detectors of the same anchors and assigner share it.
+        Heads of the same anchors and assigner share it.
         """
-        key = view.head.rule_key
+        key = head.rule_key
         if key not in self._rules:
-            self._rules[key] = view.head.rule(self.truth, self.sizes, self.valid, self.metas)
+            with torch.autocast(self.device.type, enabled=False):
+                self._rules[key] = head.rule(self.truth, self.sizes, self.valid, self.metas)
         return self._rules[key]
 
     def to_levels(self, points: Tensor) -> list[Tensor]:
         """Split (N, P) into maps (N, H, W) per level."""
         parts = torch.split(points, self.level_sizes, dim=1)
         return [part.unflatten(1, size) for part, size in zip(parts, self.sizes, strict=True)]
+
+
+@dataclass(frozen=True)
+class Context:
+    """One batch as one student sees it; levels, strides and map sizes of both detectors agree.
+
+    What is the batch's is at hand by the same name.
+    """
+
+    batch: Batch
+    student: View
+    iteration: int
+    """Training steps done before this one, over the whole training."""
+    epoch: int
+    """Epochs done before this one, as mmengine counts them."""
+
+    @property
+    def teacher(self) -> View:
+        """The teacher's view of the batch."""
+        return self.batch.teacher
+
+    @property
+    def instances(self) -> Sequence[Instances]:
+        """The ground truth of each image, as mmdet's `gt_instances`."""
+        return self.batch.instances
+
+    @property
+    def metas(self) -> Sequence[Meta]:
+        """The meta information of each image, as mmdet's."""
+        return self.batch.metas
+
+    @property
+    def truth(self) -> GroundTruth:
+        """Objects of the batch, padded to one tensor."""
+        return self.batch.truth
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batch lies."""
+        return self.batch.device
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(H, W) of each level."""
+        return self.batch.sizes
+
+    @property
+    def level_sizes(self) -> list[int]:
+        """Number of points of each level."""
+        return self.batch.level_sizes
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Stride of each level in pixels."""
+        return self.batch.strides
+
+    @property
+    def valid(self) -> list[Tensor]:
+        """Per level (N, H, W) bool: false at padding."""
+        return self.batch.valid
+
+    @property
+    def valid_points(self) -> Tensor:
+        """The same for all levels in one (N, P)."""
+        return self.batch.valid_points
+
+    def iou_rule(self, view: View) -> IoURule:
+        """Return the IoU rule of a view's own detector for the objects of this batch."""
+        return self.batch.iou_rule(view.head)
+
+    def to_levels(self, points: Tensor) -> list[Tensor]:
+        """Split (N, P) into maps (N, H, W) per level."""
+        return self.batch.to_levels(points)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the student shows for the objects."""
+        return self.batch.evidence_of(self.student)
 
 
 def _reached(length: Tensor, stride: int, count: int) -> Tensor:

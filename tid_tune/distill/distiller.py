@@ -121,6 +121,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Distiller:
         """Let the teacher follow every move of the student to a device or dtype."""
         if self._teacher is not None:
+            self._teacher.forget()
             self._teacher.detector._apply(fn, recurse)
         super()._apply(fn, recurse)
         return self
@@ -140,6 +141,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         if self._teacher is None or isinstance(self.method, NoMethod):
             own: Losses = self.student.loss(batch_inputs, batch_data_samples)
             return own
+        self._teacher.forget(unless=batch_inputs)
         instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         features = self.student.extract_feat(batch_inputs)
         outputs = self.student.bbox_head(features)
@@ -150,11 +152,11 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         if not self.method.settings.active(iteration, epoch):
             return losses | _idle(self.method)
         student = View(self.student, self._student_head, features, outputs)
-        teacher = self._teacher.view(batch_inputs, outputs=self.method.uses_teacher_outputs)
-        check_maps(student, teacher)
-        result: MethodOutput = self.method(
-            Context(student, teacher, instances, metas, iteration, epoch)
+        batch = self._teacher.batch(
+            batch_inputs, instances, metas, outputs=self.method.uses_teacher_outputs
         )
+        check_maps(student, batch.teacher)
+        result: MethodOutput = self.method(Context(batch, student, iteration, epoch))
         return losses | result.losses | result.logs | self._compare(losses, result.losses)
 
     def compare_maps(self, batch_inputs: Tensor) -> None:
@@ -187,6 +189,8 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         self, batch_inputs: Tensor, batch_data_samples: list[Sample], rescale: bool = True
     ) -> list[Sample]:
         """Return the student's detections."""
+        if self._teacher is not None:
+            self._teacher.forget()
         found: list[Sample] = self.student.predict(
             batch_inputs, batch_data_samples, rescale=rescale
         )

@@ -76,6 +76,19 @@ def passed(
 
 
 @torch.no_grad()
+def head_outputs(detector: Detector, features: Sequence[Tensor], precision: str) -> Outputs:
+    """Return what the head makes of the neck's maps that `passed` has returned.
+
+    They are those that `passed` would have returned with them, if the head begins with
+    convolutions.
+    """
+    maps = [item.contiguous(memory_format=torch.channels_last) for item in features]
+    with computing(precision, maps[0].device):
+        found = detector.bbox_head(maps)
+    return [[_plain(item) for item in kind] for kind in found]
+
+
+@torch.no_grad()
 def detections(detector: Detector, data: object, precision: str) -> list[Sample]:
     """Return the samples of a loader's batch with what the detector finds in `precision`.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from tid_tune.detectors.heads import adapt_head
-from tid_tune.distill.context import View
-from tid_tune.distill.frozen import freeze, passed
+from tid_tune.detectors.iou_rules import padded_shape
+from tid_tune.distill.context import Batch, View
+from tid_tune.distill.frozen import freeze, head_outputs, passed
 from tid_tune.distill.model_config import (
     FLOAT32,
     is_distiller,
@@ -21,8 +25,35 @@ from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_into, load_weights
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.openmmlab.detector_types import Detector
+from tid_tune.openmmlab.detector_types import Detector, Instances, Meta
 from tid_tune.openmmlab.models import build_detector
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A batch, and how its teacher was run."""
+
+    batch: Batch
+    version: int
+    """Counts the changes of the images in place."""
+    autocast: tuple[bool, torch.dtype]
+
+    def is_of(self, inputs: Tensor) -> bool:
+        """Return whether a pass on these images now would give the same."""
+        return (
+            self.batch.inputs is inputs
+            and self.version == _version(inputs)
+            and self.autocast == _autocast(inputs.device.type)
+        )
+
+    def has(self, instances: Sequence[Instances], metas: Sequence[Meta]) -> bool:
+        """Return whether the batch has these objects in images of these shapes."""
+        known = self.batch
+        return (
+            len(known.instances) == len(instances)
+            and all(map(operator.is_, known.instances, instances))
+            and all(map(operator.eq, map(_shapes, known.metas), map(_shapes, metas)))
+        )
 
 
 class Teacher:
@@ -30,21 +61,79 @@ class Teacher:
 
     It is no `nn.Module`, so a module that holds one does not train, save, average or broadcast it;
     copies of such a module (as an EMA makes) share it.
+
+    It remembers its last batch, so that several students that are given the same batch share its
+    pass and all that follows from it alone.
     """
 
     def __init__(self, detector: Detector, precision: str = FLOAT32) -> None:
         self.detector: Detector = detector.requires_grad_(False).eval()
         self.head = adapt_head(detector, "teacher")
         self.precision = precision
+        self._last: _Pass | None = None
         freeze(self.detector, side=max(self.head.strides))
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
+    def batch(
+        self,
+        inputs: Tensor,
+        instances: Sequence[Instances],
+        metas: Sequence[Meta],
+        *,
+        outputs: bool = True,
+    ) -> Batch:
+        """Return what the students of a batch share, with the teacher's view of it.
+
+        The last one is returned again for the same tensor, unchanged, the same objects and the same
+        autocast mode; what is computed from it is the same as for a student alone, bit by bit.
+
+        Args:
+            inputs: preprocessed images (N, 3, H, W).
+            instances: mmdet's `gt_instances` of each image.
+            metas: mmdet's meta information of each image.
+            outputs: whether the teacher's head is needed; a batch that has them serves both.
+        """
+        last = self._last if self._last is not None and self._last.is_of(inputs) else None
+        if last is None:
+            view = self.view(inputs, outputs=outputs)
+        elif outputs and not last.batch.teacher.outputs:
+            view = self._with_outputs(last.batch.teacher)
+        else:
+            view = last.batch.teacher
+        if last is None or view is not last.batch.teacher or not last.has(instances, metas):
+            batch = Batch(inputs, view, list(instances), list(metas))
+            last = _Pass(batch, _version(inputs), _autocast(inputs.device.type))
+        self._last = last
+        return last.batch
+
+    def forget(self, unless: Tensor | None = None) -> None:
+        """Drop the last batch and its memory, if it is not that of the images `unless`."""
+        if self._last is not None and self._last.batch.inputs is not unless:
+            self._last = None
+
     def view(self, inputs: Tensor, *, outputs: bool = True) -> View:
         """Run it on a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck."""
         features, found = passed(self.detector, inputs, self.precision, outputs=outputs)
         return View(self.detector, self.head, features, found)
+
+    def _with_outputs(self, seen: View) -> View:
+        return replace(seen, outputs=head_outputs(self.detector, seen.features, self.precision))
+
+
+def _version(inputs: Tensor) -> int:
+    """Return a number that a change in place raises; inference tensors cannot be changed so."""
+    return 0 if inputs.is_inference() else inputs._version
+
+
+def _autocast(device: str) -> tuple[bool, torch.dtype]:
+    return torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+
+
+def _shapes(meta: Meta) -> tuple[object, ...]:
+    """Return what a step reads of an image's meta information."""
+    return padded_shape(meta), tuple(meta["img_shape"][:2])
 
 
 def check_teacher(config: Path) -> None:

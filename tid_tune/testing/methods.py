@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tid_tune.distill.context import Context, View
+from tid_tune.distill.context import Batch, Context, View
 from tid_tune.distill.method import Method, MethodOutput
 from tid_tune.distill.registry import METHODS
 from tid_tune.distill.settings import Settings
@@ -244,7 +244,8 @@ def _again(made: Scene, times: int = 1) -> Context:
 
     data = samples([*made.objects] * times, [*made.padded] * times)
     instances, metas = [item.gt_instances for item in data], [item.metainfo for item in data]
-    return Context(again(old.student), again(old.teacher), instances, metas, 0, 0)
+    inputs = torch.cat([old.batch.inputs] * times)
+    return Context(Batch(inputs, again(old.teacher), instances, metas), again(old.student), 0, 0)
 
 
 def _repeated(made: Scene) -> Context:

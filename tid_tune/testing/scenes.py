@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tid_tune.detectors.heads import HeadAdapter, adapt_head
-from tid_tune.distill.context import Context, View
+from tid_tune.distill.context import Batch, Context, View
 from tid_tune.distill.method import MethodOutput
 from tid_tune.distill.registry import build_method, parse_settings
 from tid_tune.testing.detectors import STRIDES, lively_head, samples
@@ -106,7 +106,8 @@ def make_scene(
     view = _view(adapters[0], len(boxes), size, 5 if copied else 4, training=True)
     other = _view(adapters[1], len(boxes), size, 5, training=False)
     instances, metas = [item.gt_instances for item in data], [item.metainfo for item in data]
-    return Scene(built, Context(view, other, instances, metas, 0, 0), boxes, shapes)
+    batch_of = Batch(torch.zeros(len(boxes), 3, *size), other, instances, metas)
+    return Scene(built, Context(batch_of, view, 0, 0), boxes, shapes)
 
 
 def adapted(head: nn.Module, role: str = "student") -> HeadAdapter:

@@ -48,9 +48,7 @@ def moved(made: Scene, name: str, directions: tuple[Tensor, ...], step: Tensor) 
         keep = method.settings.method == "tid"
         outputs = student.outputs if keep else student.head.head(features)
         view = View(student.detector, student.head, features, outputs)
-        losses = method(
-            Context(view, context.teacher, context.instances, context.metas, 0, 0)
-        ).losses
+        losses = method(Context(context.batch, view, 0, 0)).losses
     for parameter, s in zip(method.parameters(), steps[count:], strict=True):
         parameter.sub_(s)
     return losses[name].detach()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.tid_cases import build, setting
 from torch import Tensor
 
-from tid_tune.distill.context import Context, View
+from tid_tune.distill.context import Batch, Context, View
 from tid_tune.distill.methods.tid.areas import Areas, assess_areas, top_fraction
 from tid_tune.distill.methods.tid.decoupling import Masks
 from tid_tune.distill.methods.tid.importance import Importance
@@ -138,14 +138,9 @@ def test_what_lies_at_padding_changes_nothing(kind: str, changes: dict[str, Any]
     context, _, _ = setting(kind, "padded")
     method = build(context, **changes)
     before, areas = method(context), method.assess(context)
-    soiled = Context(
-        soil(context.student, context.valid),
-        soil(context.teacher, context.valid),
-        context.instances,
-        context.metas,
-        0,
-        0,
-    )
+    teacher = soil(context.teacher, context.valid)
+    batch = Batch(context.batch.inputs, teacher, context.instances, context.metas)
+    soiled = Context(batch, soil(context.student, context.valid), 0, 0)
     after = method(soiled)
     for name, value in (before.losses | before.logs).items():
         found = (after.losses | after.logs)[name]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.iou_rules import IoURule
+from tid_tune.distill.evidence import Evidence
 from tid_tune.distill.methods.tid.importance import evaluate_importance
 from tid_tune.distill.methods.tid.settings import TIDSettings
 from tid_tune.testing.detectors import samples
@@ -43,7 +44,7 @@ def test_scores_at_the_thresholds_themselves() -> None:
     }
     for tasks, expected in by_task.items():
         settings = TIDSettings(tasks=tasks, cls_pos=0.5, cls_neg=0.125)
-        found = evaluate_importance(fixed, truth, rule, settings).score
+        found = evaluate_importance(Evidence.of(fixed, truth), rule, settings).score
         assert torch.equal(found, torch.tensor([expected]))
 
 
@@ -54,6 +55,6 @@ def test_by_argmax_the_class_scores_high_or_low() -> None:
     fixed = Fixed(torch.tensor([[[touching], [touching], [away]]]), torch.tensor([[0.5, 0.3, 0.9]]))
     settings = TIDSettings(tasks="classification", cls_rule="argmax")
     rule = IoURule.fixed(0.5, 0.25, torch.device("cpu"))
-    found = evaluate_importance(fixed, truth, rule, settings)
+    found = evaluate_importance(Evidence.of(fixed, truth), rule, settings)
     assert torch.equal(found.score, torch.tensor([[2.0, 0.4, 0.4]]))
     assert torch.equal(found.evidence, torch.tensor([[0.5, 0.3, 0.0]]))

@@ -15,31 +15,13 @@ several boxes at a point are [ours].
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from tid_tune.detectors.boxes import GroundTruth, best_match
 from tid_tune.detectors.iou_rules import IoURule
+from tid_tune.distill.evidence import Evidence
 from tid_tune.distill.methods.tid.settings import TIDSettings
-
-
-class DensePrediction(Protocol):
-    """What a detector predicts at every point, before any filtering.
-
-    Points of all levels are one dimension P, level by level and row by row; A boxes a point.
-    """
-
-    @property
-    def boxes(self) -> Tensor:
-        """Decoded boxes (N, P, A, 4), float32, in pixels of the padded input."""
-
-    def probability(self, anchor: Tensor, label: Tensor) -> Tensor:
-        """Return the probability (N, P) that box `anchor` shows `label` (N, P); float32."""
-
-    def is_highest(self, anchor: Tensor, label: Tensor) -> Tensor:
-        """Return whether no class is likelier than `label` at box `anchor`; (N, P) bool."""
 
 
 @dataclass(frozen=True)
@@ -54,42 +36,26 @@ class Importance:
     evidence: Tensor
 
 
-def evaluate_importance(
-    prediction: DensePrediction, truth: GroundTruth, rule: IoURule, settings: TIDSettings
-) -> Importance:
+def evaluate_importance(evidence: Evidence, rule: IoURule, settings: TIDSettings) -> Importance:
     """Return the importance of every point for one detector; float32 and without gradient.
 
-    Of several boxes at a point the one with the highest IoU counts. A point that overlaps no
-    object has the low score in both tasks.
+    A point that overlaps no object has the low score in both tasks.
     """
-    boxes = prediction.boxes
-    images, points, anchors, _ = boxes.shape
-    overlap, matched = best_match(boxes.flatten(1, 2), truth)
-    overlap, anchor = overlap.view(images, points, anchors).max(dim=2)
-    matched = matched.view(images, points, anchors).gather(2, anchor[..., None]).squeeze(2)
-
-    label = truth.labels.gather(1, matched)
-    probability = prediction.probability(anchor, label)
+    overlap, matched, probability = evidence.iou, evidence.matched, evidence.probability
     touching = overlap > 0
     score = torch.ones_like(overlap)
-    evidence = touching.to(overlap.dtype)
+    order = touching.to(overlap.dtype)
     if settings.tasks != "classification":
-        score = score * _discrete(
-            overlap,
-            rule.positive.expand(images, truth.labels.shape[1]).gather(1, matched),
-            rule.negative.expand(images, truth.labels.shape[1]).gather(1, matched),
-            touching,
-            settings,
-        )
-        evidence = torch.where(touching, evidence * overlap, evidence)
+        score = score * _discrete(overlap, *rule.at(matched), touching, settings)
+        order = overlap
     if settings.tasks != "regression":
         named = probability
         if settings.cls_rule == "argmax":  # 1 or 0: high or low, whatever the cut-offs
-            named = prediction.is_highest(anchor, label).to(probability.dtype)
+            named = evidence.highest.to(probability.dtype)
         cuts = (settings.cls_pos, settings.cls_neg) if named is probability else (1.0, 0.0)
         score = score * _discrete(named, *cuts, touching, settings)
-        evidence = evidence * probability
-    return Importance(score, evidence)
+        order = order * probability
+    return Importance(score, order)
 
 
 def _discrete(

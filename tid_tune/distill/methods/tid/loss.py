@@ -73,11 +73,12 @@ class TID(Method):
     @torch.no_grad()
     def importance(self, context: Context, view: View) -> Importance:
         """Return the importance of every point of the batch to the detector of `view`."""
+        evidence = context.evidence if view is context.student else context.batch.evidence
         if self.settings.thresholds == "detector":
             rule = context.iou_rule(view)
         else:
             rule = IoURule.fixed(self.settings.pos_iou, self.settings.neg_iou, context.device)
-        return evaluate_importance(view.prediction, context.truth, rule, self.settings)
+        return evaluate_importance(evidence, rule, self.settings)
 
 
 def _fractions(masks: Masks, context: Context) -> dict[str, Tensor]:
