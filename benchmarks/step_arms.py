@@ -1,0 +1,247 @@
+"""What trial_step.py measures: workloads, and ways to train a student on them (arms).
+
+An arm is a function with `@arm(name)`: it takes a workload and returns a step, which trains on one
+batch. A step of several students gives their number, as in `@arm("pack of 2", students=2)`. Every
+step gets images and objects of its own, as from a data loader; several students that are to share
+something are given the same ones by their arm.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tid_tune.distill.distiller import Distiller
+from tid_tune.openmmlab.configs import load_config
+from tid_tune.openmmlab.models import build_model, data_sample
+from tid_tune.openmmlab.setup import quiet
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Distiller's config, and the batches it is trained on. All weights are random."""
+
+    name: str
+    config: str
+    batch: int
+    size: tuple[int, int]
+    objects: int
+    """Per image."""
+    extent: tuple[float, float]
+    """Half of an object's side, at least and at most, as a part of the image's."""
+    device: str = "cpu"
+    precision: torch.dtype | None = None
+    """Of autocast, as AmpOptimWrapper uses it; None for float32."""
+
+    def student(self) -> dict[str, Any]:
+        """Return the student's model, without initial weights."""
+        return without_weights(load_config(self.config).model.student)
+
+    def teacher(self) -> dict[str, Any]:
+        """Return the teacher's model."""
+        return without_weights(load_config(load_config(self.config).model.teacher.config).model)
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Return the config's optimizer, with the learning rate 0: all steps are alike."""
+        settings = load_config(self.config).optim_wrapper.optimizer.to_dict()
+        kind = getattr(torch.optim, settings.pop("type"))
+        return kind(model.parameters(), **{**settings, "lr": 0.0})
+
+    def make_batch(self) -> Batch:
+        """Return noise with objects anywhere in it."""
+        generator = torch.Generator().manual_seed(0)
+        height, width = self.size
+        low, high = self.extent
+        classes = self.student()["bbox_head"]["num_classes"]
+        samples = []
+        for _ in range(self.batch):
+            center = torch.rand(self.objects, 2, generator=generator)
+            half = low + (high - low) * torch.rand(self.objects, 2, generator=generator)
+            boxes = torch.cat([center - half, center + half], 1).clamp(0, 1)
+            boxes *= torch.tensor([width, height] * 2)
+            labels = torch.randint(classes, (self.objects,), generator=generator)
+            found = data_sample(boxes.tolist(), labels.tolist(), self.size, self.size)
+            samples.append(found.to(self.device))
+        images = torch.randn(self.batch, 3, height, width, generator=generator)
+        return Batch(images.to(self.device), samples)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Preprocessed images and mmdet's samples."""
+
+    images: Tensor
+    samples: Sequence[Any]
+
+    def again(self) -> Batch:
+        """Return the same batch in new objects: nothing may be known of it."""
+        return Batch(self.images.clone(), copy.deepcopy(list(self.samples)))
+
+
+def without_weights(model: Any) -> dict[str, Any]:
+    """Return a model's config without `init_cfg`, which may name files."""
+    found = model.to_dict()
+    found["backbone"]["init_cfg"] = None
+    return found
+
+
+WORKLOADS = {
+    work.name: work
+    for work in (
+        Workload(
+            "digits", "trainables/configs/digits/gfl_r18_tid.py", 8, (128, 128), 4, (0.06, 0.19)
+        ),
+        Workload(
+            "r18_r50", "trainables/configs/coco/gfl_r18_tid.py", 2, (320, 320), 7, (0.02, 0.17)
+        ),
+        Workload(
+            "r18_r50_b8", "trainables/configs/coco/gfl_r18_tid.py", 8, (320, 320), 7, (0.02, 0.17)
+        ),
+        Workload("coco", "trainables/configs/coco/gfl_r50_tid.py", 8, (800, 1344), 7, (0.02, 0.17)),
+    )
+}
+BY_DEFAULT = ("digits", "r18_r50", "r18_r50_b8")
+
+Step = Callable[[Batch], None]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train."""
+
+    name: str
+    build: Callable[[Workload], Step]
+    students: int
+
+
+ARMS: dict[str, Arm] = {}
+
+
+def arm(name: str, students: int = 1) -> Callable[[Callable[[Workload], Step]], Any]:
+    """Register a function that builds the step of an arm."""
+
+    def register(build: Callable[[Workload], Step]) -> Callable[[Workload], Step]:
+        ARMS[name] = Arm(name, build, students)
+        return build
+
+    return register
+
+
+def training(work: Workload, model: Any) -> Step:
+    """Return the step of one model: losses, their gradients, and the optimizer."""
+    model = model.to(work.device).train()
+    optimizer = work.optimizer(model)
+    kind = work.device.split(":")[0]
+
+    def step(batch: Batch) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(kind, dtype=work.precision, enabled=work.precision is not None):
+            losses = model.loss(batch.images, batch.samples)
+        model.parse_losses(losses)[0].backward()
+        optimizer.step()
+
+    return step
+
+
+def distiller(work: Workload, method: str, precision: str = "float32") -> Distiller:
+    """Return a Distiller; all arms have the same student."""
+    torch.manual_seed(0)
+    teacher = {"model": work.teacher(), "checkpoint": None, "precision": precision}
+    with quiet():
+        return Distiller(work.student(), teacher, {"method": method})
+
+
+def plain_student(work: Workload) -> Any:
+    torch.manual_seed(0)
+    with quiet():
+        return build_model(work.student())
+
+
+@arm("plain")
+def plain(work: Workload) -> Step:
+    return training(work, plain_student(work))
+
+
+@arm("none")
+def none(work: Workload) -> Step:
+    return training(work, distiller(work, "none"))
+
+
+@arm("mimic")
+def mimic(work: Workload) -> Step:
+    return training(work, distiller(work, "mimic"))
+
+
+@arm("mmdet_ld")
+def mmdet_ld(work: Workload) -> Step:
+    """Build mmdet's own localization distillation, with the loss weight of its configs."""
+    student = work.student()
+    student["type"] = "KnowledgeDistillationSingleStageDetector"
+    student["bbox_head"]["type"] = "LDHead"
+    student["bbox_head"]["loss_ld"] = {
+        "type": "KnowledgeDistillationKLDivLoss",
+        "loss_weight": 0.25,
+        "T": 10,
+    }
+    student["teacher_config"] = {"model": work.teacher()}
+    torch.manual_seed(0)
+    with quiet():
+        model: Any = build_model(student)
+    model.to(work.device)
+    return training(work, _Chained(model))
+
+
+class _Chained:
+    """mmdet's detector, whose `train` and `to` return nothing or do not chain."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def to(self, device: str) -> _Chained:
+        return self
+
+    def train(self) -> Any:
+        self._model.train()
+        return self._model
+
+
+@arm("tid")
+def tid(work: Workload) -> Step:
+    return training(work, distiller(work, "tid"))
+
+
+@arm("tid_bf16")
+def tid_bfloat16(work: Workload) -> Step:
+    return training(work, distiller(work, "tid", "bfloat16"))
+
+
+@arm("tid_at_hand")
+def tid_at_hand(work: Workload) -> Step:
+    """Train with TID where the teacher's maps and outputs cost nothing, as from a perfect cache."""
+    model = distiller(work, "tid").to(work.device)
+    teacher: Any = model.teacher
+    with torch.no_grad():
+        features = teacher.extract_feat(work.make_batch().images)
+        outputs = teacher.bbox_head(features)
+    features = [item.contiguous() for item in features]
+    outputs = [[item.contiguous() for item in kind] for kind in outputs]
+    teacher.extract_feat = lambda _: features
+    teacher.bbox_head.forward = lambda _: outputs
+    return training(work, model)
+
+
+@arm("plain_channels_last")
+def plain_channels_last(work: Workload) -> Step:
+    model = plain_student(work)
+    return training(work, model.to(memory_format=torch.channels_last))
+
+
+@arm("tid_channels_last")
+def tid_channels_last(work: Workload) -> Step:
+    model = distiller(work, "tid")
+    return training(work, model.to(memory_format=torch.channels_last))
