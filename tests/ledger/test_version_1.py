@@ -13,7 +13,7 @@ from support.search_cases import learning_curve
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.decisions import Cause
-from tid_tune.ledger.events import Ended, Event, Opened, Placed, parse, to_line
+from tid_tune.ledger.events import Changed, Ended, Event, Opened, Placed, parse, to_line
 from tid_tune.ledger.file import Ledger, read_events
 from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
@@ -54,11 +54,18 @@ def spec_of(ledger: Path) -> SearchSpec:
 def comparable(events: list[Event]) -> list[dict[str, Any]]:
     """The events without what differs between two runs of the same search.
 
-    The simulator of version 1 did not place its trials. `text` has the verdict's intervals, which
-    are computed in another way since.
+    The simulator of version 1 did not place its trials, and recorded no epoch of the checkpoint
+    that a changed trial goes on from. `text` has the verdict's intervals, which are computed in
+    another way since.
     """
     own = {"run_id", "config_hash", "version", "spec", "text"}
-    fields = [dataclasses.asdict(event) for event in events if not isinstance(event, Placed)]
+    fields = [
+        dataclasses.asdict(dataclasses.replace(event, epoch=None))
+        if isinstance(event, Changed)
+        else dataclasses.asdict(event)
+        for event in events
+        if not isinstance(event, Placed)
+    ]
     return [{key: value for key, value in one.items() if key not in own} for one in fields]
 
 

@@ -145,6 +145,6 @@ def test_nobody_goes_on_from_a_checkpoint_of_full_length(scheduler: str) -> None
             for report in trial.reports:
                 if report.fraction == 1.0 and report.epoch >= trial.epochs and report.checkpoint:
                     weights_only.add(report.checkpoint)
-            checkpoint, _ = trial.resume_point()
+            checkpoint = trial.resume_point().checkpoint
             assert trial.status.final or checkpoint not in weights_only
     assert weights_only

@@ -92,7 +92,7 @@ def test_trials_outside_a_narrower_space_stay_history_that_the_sampler_does_not_
     assert outside
     assert outside[0] in note
     assert "weight" in note
-    stream = search._director.streams[""]
+    stream = search._director.searching.streams[""]
     seen = {o.number for o in stream.known.window()}
     assert not seen & {search.state.trials[name].number for name in outside}
     new = [t for t in search.state.trials.values() if t.number >= 14]

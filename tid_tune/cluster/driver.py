@@ -21,11 +21,11 @@ from tid_tune.report.progress import Progress, View
 from tid_tune.report.result import write_result
 from tid_tune.results.costs import Cost
 from tid_tune.results.run_folder import RunFolder
-from tid_tune.search.director import Effective, same_edits
 from tid_tune.search.engine import Search
 from tid_tune.search.journal import Follower
 from tid_tune.search.stages.budget import BudgetGuard
 from tid_tune.search.stages.plan import stages
+from tid_tune.search.suggestions import Effective, same_edits
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 from tid_tune.tracking.address import address_of

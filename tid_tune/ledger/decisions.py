@@ -28,6 +28,8 @@ class Cause(enum.StrEnum):
     """Interrupted: the driver was killed."""
     SIGNAL = "signal"
     """Interrupted: the driver was asked to stop."""
+    CROWDED = "crowded"
+    """Interrupted: out of memory beside the others of its pack. It goes on alone."""
     BUDGET = "budget"
     """Interrupted: the budget is spent."""
     HALTED = "halted"

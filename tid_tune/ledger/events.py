@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, TypeAdapter, ValidationError
@@ -70,6 +70,8 @@ class Changed:
     checkpoint: str | None = None
     """Where to go on from; None: from the trial's own last checkpoint on this data, if any."""
     step: int = 0
+    epoch: float | None = None
+    """Of `checkpoint`; None without one, and in ledgers that do not record it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class Started:
     segment: int
     checkpoint: str | None = None
     step: int = 0
+    pack: str = ""
+    """The pack that it is trained in; empty if it is trained by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,8 @@ class Proved:
     time: float = 0.0
     trial: str
     effective: Values
+    mode: dict[str, str] = field(default_factory=dict)
+    """What changes its numbers beside the config, such as `{"teacher": "bfloat16"}`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

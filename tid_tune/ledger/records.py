@@ -52,6 +52,21 @@ class Report:
     time: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a training: counted from its start, on the data that it is trained on."""
+
+    step: int = 0
+    epoch: float | None = 0.0
+    """None: unknown, in ledgers of earlier versions."""
+    checkpoint: str | None = None
+    """Where to go on from; None: from scratch, or nothing was saved here."""
+
+
+MAX_SHARED_LOSSES = 2
+"""A trial that has lost its worker so often is trained alone: it may be the cause of it."""
+
+
 @dataclass
 class Trial:
     """All that is known of one trial. Built by `RunState` only; read it, do not write it."""
@@ -82,8 +97,18 @@ class Trial:
     """On the last report of this run."""
     effective: dict[str, Any] | None = None
     """The values read back from the live objects when the trial was built last."""
-    restart: tuple[str | None, int] | None = None
-    """Checkpoint and step to go on from, where these are another trial's."""
+    mode: dict[str, str] = field(default_factory=dict)
+    """What changed its numbers beside the config, over all runs of this training; see `Proved`."""
+    mode_before: dict[str, str] | None = None
+    """The mode of the runs that the present one goes on from; None: it began from scratch."""
+    restart: Position | None = None
+    """Where to go on from, if that is a place in another trial's training."""
+    position: Position = Position()
+    """Where it stands while it runs: at its start, then at its last report, repeated or not."""
+    pack: str = ""
+    """The pack that it was started in last; empty if it was started by itself."""
+    crowded: bool = False
+    """Whether it was out of memory beside the others of a pack."""
     losses: int = 0
     """How often its node or process was lost."""
     repeated_seconds: float = 0.0
@@ -92,8 +117,15 @@ class Trial:
     """Between a placing or report and an end of its run: what failed, was lost or interrupted."""
     active_since: float | None = None
     """While a worker has it: the time of its last report in this segment, or of its placing."""
+    charged: float = 0.0
+    """The reading of its pack's time at `active_since`."""
     started: float | None = None
     ended: float | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it may not be trained beside others any more."""
+        return self.crowded or self.losses >= MAX_SHARED_LOSSES
 
     @property
     def identity(self) -> tuple[str, str, int]:
@@ -136,16 +168,16 @@ class Trial:
         last = self.last
         return last is not None and last.fraction == 1.0 and reached(last.epoch, self.epochs)
 
-    def resume_point(self) -> tuple[str | None, int]:
-        """Return the checkpoint to go on from and its step; (None, 0): from scratch."""
+    def resume_point(self) -> Position:
+        """Return where to go on from."""
         if self.restart is not None:
             return self.restart
         for report in reversed(self.reports):
             if report.fraction != self.fraction:
                 break
             if report.checkpoint is not None:
-                return report.checkpoint, report.step
-        return None, 0
+                return Position(report.step, report.epoch, report.checkpoint)
+        return Position()
 
     def value(self, objective: str) -> float | None:
         """Return the objective at the last report, or None without a report."""
@@ -177,3 +209,23 @@ def reached(epoch: float, level: float) -> bool:
 def missing_objectives(metrics: dict[str, float], objectives: Iterable[str]) -> list[str]:
     """Return the objectives that are absent from `metrics` or not finite there."""
     return [name for name in objectives if not math.isfinite(metrics.get(name, math.nan))]
+
+
+DEFAULT_MODE = "default"
+"""A part of a trial's mode that one of its runs did not have."""
+
+
+def joined_mode(before: dict[str, str] | None, now: dict[str, str]) -> dict[str, str]:
+    """Return the mode of a training whose runs had other modes: `float16 then default`.
+
+    Args:
+        before: of the runs so far; None: there was none.
+        now: of the present run.
+    """
+    if before is None or before == now:
+        return now
+    joined = {}
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name, DEFAULT_MODE), now.get(name, DEFAULT_MODE)
+        joined[name] = old if old.split(" then ")[-1] == new else f"{old} then {new}"
+    return joined

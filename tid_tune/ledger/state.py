@@ -32,7 +32,8 @@ from tid_tune.ledger.events import (
     TrialEvent,
 )
 from tid_tune.ledger.file import read_events
-from tid_tune.ledger.records import Report, Status, Trial
+from tid_tune.ledger.packs import PackRecord
+from tid_tune.ledger.records import Position, Report, Status, Trial, joined_mode
 from tid_tune.space.values import Value
 
 ALL_DONE = "all trials are done"
@@ -62,6 +63,8 @@ class RunState:
     running: dict[str, None] = field(default_factory=dict)
     waiting: list[tuple[int, str]] = field(default_factory=list)
     """Interrupted or never started, sorted by number."""
+    packs: dict[str, PackRecord] = field(default_factory=dict)
+    """All packs so far, also those that are over."""
     transfer: Transferred | None = None
     confirmation: ConfirmationPlanned | None = None
     result: ResultDecided | None = None
@@ -128,14 +131,32 @@ class RunState:
             case Started():
                 self._start(trial, event)
             case Placed():
-                trial.node, trial.active_since = event.node, event.time
+                trial.node = event.node
+                self._activate(trial, event.time)
             case Proved():
                 trial.effective = event.effective
+                trial.mode = joined_mode(trial.mode_before, event.mode)
             case Reported():
                 self._report(trial, event)
             case Ended():
                 self._end(trial, event)
         return trial
+
+    @property
+    def workers(self) -> int:
+        """How many workers run: one for each pack, and for each trial that is in none."""
+        return len({self.trials[name].pack or name for name in self.running})
+
+    def unreported_seconds(self, trial: Trial, now: float) -> float:
+        """Return what a running trial is charged for the time since its last report or placing.
+
+        In a pack, that is its share of the time.
+        """
+        if trial.active_since is None:
+            return 0.0
+        if trial.pack:
+            return self.packs[trial.pack].reading(now) - trial.charged
+        return max(0.0, now - trial.active_since)
 
     def wall_seconds(self, now: float) -> float:
         """Return how long drivers have run this search, the current one until `now`."""
@@ -152,6 +173,8 @@ class RunState:
             trial.reason = "the driver ended"
             trial.active_since = None
             self._wait(trial)
+        for pack in {trial.pack for name in self.running if (trial := self.trials[name]).pack}:
+            self.packs[pack].running.clear()
         self.running.clear()
 
     def _open(self, event: Opened) -> None:
@@ -190,13 +213,19 @@ class RunState:
         trial.params, trial.edits = event.params, event.edits
         trial.origin, trial.fraction = event.origin, event.fraction
         if event.checkpoint is not None:
-            trial.restart = (event.checkpoint, event.step)
+            trial.restart = Position(event.step, event.epoch, event.checkpoint)
         trial.status = Status.INTERRUPTED
         self._wait(trial)
 
     def _start(self, trial: Trial, event: Started) -> None:
         trial.status = Status.RUNNING
         trial.segment, trial.node = event.segment, ""
+        trial.position = trial.resume_point()
+        trial.mode_before = None if trial.position.checkpoint is None else trial.mode
+        trial.pack = event.pack
+        if trial.pack:
+            pack = self.packs.setdefault(trial.pack, PackRecord(trial.pack))
+            pack.join(trial.id, event.time)
         # It holds nothing until a worker has taken it: waiting for one is not paid for.
         trial.active_since = None
         trial.reason, trial.cause = "", None
@@ -206,7 +235,8 @@ class RunState:
         self.running[trial.id] = None
 
     def _report(self, trial: Trial, event: Reported) -> None:
-        trial.active_since = event.time
+        self._activate(trial, event.time)
+        trial.position = Position(event.step, event.epoch, event.checkpoint)
         if event.repeated:
             trial.repeated_seconds += event.seconds
             return
@@ -233,12 +263,21 @@ class RunState:
         trial.unreported_seconds += event.seconds
         trial.active_since = None
         self.running.pop(trial.id, None)
+        if trial.pack:
+            self.packs[trial.pack].leave(trial.id, event.time)
         self._unwait(trial)
         if trial.status is Status.INTERRUPTED:
             trial.losses += trial.cause is Cause.LOST
+            trial.crowded |= trial.cause is Cause.CROWDED
             self._wait(trial)
         elif trial.status.final and trial.status is not Status.DUPLICATE:
             self.session_ends.append(trial)
+
+    def _activate(self, trial: Trial, time: float) -> None:
+        """Charge the trial for its time from now on."""
+        trial.active_since = time
+        if trial.pack:
+            trial.charged = self.packs[trial.pack].reading(time)
 
     def _wait(self, trial: Trial) -> None:
         key = (trial.number, trial.id)

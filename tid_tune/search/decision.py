@@ -16,6 +16,7 @@ __all__ = [
     "Continue",
     "Decision",
     "Fail",
+    "Pack",
     "Pause",
     "Signal",
     "Stop",
@@ -51,8 +52,21 @@ class Assignment:
     """Counts the runs of this trial: 0, then one more for each continuation."""
 
 
+@dataclass(frozen=True)
+class Pack:
+    """Work for one worker: trials that are trained side by side, on the same batches.
+
+    They start at the same epoch and have the same seed.
+    """
+
+    id: str
+    """Empty where a worker trains one trial only."""
+    members: tuple[Assignment, ...]
+    """At least one."""
+
+
 class Signal(enum.Enum):
-    """The answers of `next()` besides an Assignment."""
+    """The answers of `next()` and `next_pack()` besides work."""
 
     WAIT = "wait"
     """Nothing to start now; ask again after the next report or end."""

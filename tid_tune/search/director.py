@@ -3,56 +3,33 @@
 1. What was interrupted goes on. 2. The baseline. 3. Search trials: paused ones that may go on,
 then new ones. Baseline and search overlap. 4. When all of these have ended: the confirmation.
 5. When it has ended: the result.
+
+A pack is filled in the same order with what fits its first trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-from tid_tune.ledger.decisions import CONTINUE, Cause, Decision, Suspend
-from tid_tune.ledger.events import (
-    Closed,
-    ConfirmationPlanned,
-    Ended,
-    Event,
-    ResultDecided,
-    Started,
-    Suggested,
-)
-from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.decisions import Cause, Decision, Suspend
+from tid_tune.ledger.events import Closed, Event, ResultDecided
+from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import ALL_DONE
-from tid_tune.results.costs import Cost, Meter
+from tid_tune.results.costs import Cost
 from tid_tune.results.ranking import best_trial
-from tid_tune.search.decision import FINISHED, WAIT, Assignment, Signal
+from tid_tune.search.decision import FINISHED, WAIT, Assignment, Pack, Signal
 from tid_tune.search.journal import Journal
-from tid_tune.search.samplers.base import rng_for
-from tid_tune.search.schedulers import Continuation
-from tid_tune.search.schedulers.perturb import perturb
-from tid_tune.search.stages.budget import BudgetGuard
+from tid_tune.search.packs import Place, Wanted, common_place, start_of
+from tid_tune.search.searching import Searching
+from tid_tune.search.stages.confirming import Confirming
 from tid_tune.search.stages.failures import halt_reason
-from tid_tune.search.stages.plan import (
-    Planned,
-    baseline_plan,
-    baseline_reruns,
-    confirm_plan,
-    confirm_runs,
-    confirm_stage,
-    methods,
-)
-from tid_tune.search.stages.verdict import judge, seeds_wanted
-from tid_tune.search.stream import StartPoint, Stream
+from tid_tune.search.stages.plan import baseline_plan
+from tid_tune.search.stages.spending import Spending
+from tid_tune.search.stages.verdict import judge
+from tid_tune.search.stream import StartPoint
+from tid_tune.search.suggestions import Effective, Suggestions
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.space import Params
-from tid_tune.space.space import config_key, method_edits
 from tid_tune.words import counted
-
-Effective = Callable[[Params], Params]
-
-
-def same_edits(edits: Params) -> Params:
-    """Return edits as they are: only equal ones have the same effect."""
-    return edits
 
 
 class Director:
@@ -63,260 +40,115 @@ class Director:
         spec: SearchSpec,
         journal: Journal,
         start: Mapping[str, Sequence[StartPoint]],
-        effective: Effective = same_edits,
+        effective: Effective,
     ) -> None:
         self.spec = spec
-        self._effective = effective
         self.state = journal.state
         self._journal = journal
-        share = spec.trials_per_method
-        self.streams = {m: Stream(spec, m, share, start.get(m, ())) for m in methods(spec)}
         self._baseline = baseline_plan(spec)
-        self._confirm: list[Planned] = []
-        self._baseline_reruns = baseline_reruns(spec)
-        self._planned: set[tuple[str, str, int]] = set()
-        self._keys: dict[str, str] = {}
-        self._budget = BudgetGuard(spec, confirm_runs(spec))
-        self._meter = Meter()
-        self._any_completed = False
-        self._workers = 1
+        self._suggestions = Suggestions(spec, journal, effective)
+        self._spending = Spending(spec, journal, self._suggestions)
+        self._confirming = Confirming(spec, journal, self._suggestions, self._spending)
+        self.searching = Searching(spec, journal, self._suggestions, start)
 
     def apply(self, event: Event, trial: Trial | None) -> None:
         """Take in an event that has been folded into the state already."""
-        if isinstance(event, ConfirmationPlanned):
-            self._confirm = confirm_plan(self.state, self.spec)
-        if trial is None:
-            return
-        self._meter.apply(trial)
-        match event:
-            case Suggested():
-                self._planned.add(trial.identity)
-                self._keys.setdefault(self._key(trial.edits, trial.seed), trial.id)
-            case Started():
-                self._workers = max(self._workers, len(self.state.running))
-            case Ended():
-                self._ended(trial)
-        stream = self.streams.get(trial.method)
-        if trial.stage == "search" and stream is not None:
-            stream.apply(event, trial)
+        self._confirming.apply(event)
+        if trial is not None:
+            self._suggestions.apply(event, trial)
+            self._spending.apply(event, trial)
+            self.searching.apply(event, trial)
 
     @property
     def spent(self) -> Cost:
         """What the search has cost so far."""
-        return self._meter.spent
+        return self._spending.spent
 
-    def _ended(self, trial: Trial) -> None:
-        if trial.status is Status.FAILED and trial.cause is Cause.LOST:
-            # Nothing is known about these values: they may be tried again.
-            self._keys.pop(self._key(trial.edits, trial.seed), None)
-        if trial.status is Status.COMPLETED and trial.stage == "search":
-            self._any_completed = True
-        if trial.status.final and trial.identity in self._baseline_reruns:
-            # It has been paid for: no budget need be kept for it any more.
-            self._budget.confirm_runs -= 1
+    def next_pack(self, size: int, *, named: bool) -> Pack | Signal:
+        """Return work for one worker, WAIT, or FINISHED (the search has been closed).
 
-    def next(self) -> Assignment | Signal:
-        """Return work, WAIT, or FINISHED (the search has been closed)."""
+        Args:
+            size: trials that the worker can train side by side.
+            named: whether the pack gets an id.
+        """
         if self.state.closed is not None:
             return FINISHED
         limit = self.spec.resources.concurrent
-        if limit is not None and len(self.state.running) >= limit:
+        if limit is not None and self.state.workers >= limit:
             return WAIT
         halted = halt_reason(self.state.session_ends)
-        work = None if halted else self._work()
-        if work is not None:
-            return self._journal.start(work)
-        if self.state.running:
-            return WAIT
-        return self._close(halted)
+        first = None if halted else self._work(Wanted(size))
+        if first is None:
+            return WAIT if self.state.running else self._close(halted)
+        pack = f"p{len(self.state.packs) + 1:04d}" if named else ""
+        place = start_of(first) if size > 1 else None
+        members = [self._journal.start(first, pack)]
+        if place is not None:
+            members += self._joining(pack, place, size, count=size - 1)
+        return Pack(pack, tuple(members))
+
+    def refill(self, pack: str, size: int) -> list[Assignment]:
+        """Return at most `size` trials that go on from where the trials of a pack stand."""
+        known = self.state.packs.get(pack)
+        halted = halt_reason(self.state.session_ends)
+        if known is None or self.state.closed is not None or halted is not None:
+            return []
+        place = common_place(self.state.trials[name] for name in known.running)
+        return [] if place is None else self._joining(pack, place, size, count=size)
 
     def decide(self, trial: Trial, epoch: float, metrics: dict[str, float]) -> Decision:
         """Answer a report that is about to be recorded: what the scheduler makes of it."""
-        stream = self.streams.get(trial.method)
-        if trial.stage != "search" or stream is None:
-            return CONTINUE
-        return stream.decide(trial, epoch, metrics)
+        return self.searching.decide(trial, epoch, metrics)
 
     def hold(self, trial: Trial, epoch: float, seconds: float) -> Suspend | None:
         """Return why a trial that is about to report, and would go on, may not."""
         halted = halt_reason(self.state.session_ends)
         if halted is not None:
             return Suspend(halted, Cause.HALTED)
-        if self._budget.unlimited:
-            return None
-        now = Cost(epochs=(epoch - trial.epoch_here) * trial.fraction, seconds=seconds)
-        now.add(self._meter.spent)
-        # What the others are at, and this trial's next interval.
-        share = trial.stage == "search" and not self._is_first_result(running=1)
-        reason = self._spent(share, now, self._in_flight())
-        return None if reason is None else Suspend(reason, Cause.BUDGET)
+        return self._spending.hold(trial, epoch, seconds)
 
-    def _work(self) -> Trial | None:
-        spent: dict[str, bool] = {}
-        for _, name in self.state.waiting:
-            stage = self.state.trials[name].stage
-            if stage not in spent:
-                spent[stage] = self._spent_by_one_more(stage) is not None
-            if not spent[stage]:
-                return self.state.trials[name]
-        baseline = self._missing(self._baseline)
-        if baseline and self._spent_by_one_more("baseline") is None:
-            trial = self._suggest_first(baseline)
-            if trial is not None:
-                return trial
-        if self._spent_by_one_more("search") is None:
-            trial = self._search_work()
-            if trial is not None:
-                return trial
-        if self.state.running and not self._confirming():
-            return None
-        return self._confirm_work()
+    def _joining(self, pack: str, place: Place, size: int, count: int) -> list[Assignment]:
+        """Start up to `count` trials that join a pack at a place."""
+        joined: list[Assignment] = []
+        while len(joined) < count:
+            trial = self._work(Wanted(size, place))
+            if trial is None:
+                break
+            joined.append(self._journal.start(trial, pack))
+        return joined
 
-    def _search_work(self) -> Trial | None:
-        while True:
-            trial = self._continued() or self._new_trial()
-            if trial is not None:
-                return trial
-            if self.state.running or not self._close_paused():
-                return None
-
-    def _continued(self) -> Trial | None:
-        idle = not self.state.running
-        for stream in self.streams.values():
-            found = stream.scheduler.next_continuation(more=stream.open, idle=idle)
-            if found is not None:
-                trial = self.state.trials[found.trial]
-                self._prepare(stream, trial, found)
-                return trial
-        return None
-
-    def _prepare(self, stream: Stream, trial: Trial, found: Continuation) -> None:
-        """Record what changes when a paused trial goes on."""
-        if found.fraction is not None:
-            self._journal.change(trial, trial.origin, fraction=found.fraction)
-        if found.donor is None:
-            return
-        donor = self.state.trials[found.donor]
-        point = donor.report_at(found.epoch)
-        if point is None or point.checkpoint is None:
-            return
-        rng = rng_for(self.spec.seed, "perturb", trial.number, len(trial.reports))
-        params = perturb(stream.space, donor.params, rng)
-        self._journal.change(
-            trial,
-            f"exploit {donor.id} at epoch {point.epoch:g}",
-            params=params,
-            edits={**params, **method_edits(stream.method)},
-            restart=point,
-        )
-
-    def _new_trial(self) -> Trial | None:
-        """Return the next trial of the stream with the fewest trials, then epochs."""
-        while True:
-            ready = [stream for stream in self.streams.values() if stream.open]
-            if not ready:
-                return None
-            stream = min(ready, key=lambda stream: (stream.count, stream.epochs))
-            trial = self._propose(stream)
-            if trial is not None:
-                return trial
-
-    def _propose(self, stream: Stream) -> Trial | None:
-        seed, extra = self.spec.seed, method_edits(stream.method)
-        proposal = stream.propose(lambda p: self._key({**p, **extra}, seed) in self._keys)
-        if proposal is None:
-            return None
-        planned = Planned(
-            stage="search",
-            label=stream.method if len(self.spec.method) > 1 else "",
-            params=proposal.params,
-            edits={**proposal.params, **extra},
-            seed=seed,
-            origin=proposal.origin,
-            method=stream.method,
-            of=proposal.of,
-        )
-        return self._suggest(planned, stream.scheduler.first_fraction)
-
-    def _key(self, edits: Params, seed: int) -> str:
-        return config_key(self._effective(edits), seed)
-
-    def _suggest_first(self, plan: list[Planned]) -> Trial | None:
-        return next((t for planned in plan if (t := self._suggest(planned)) is not None), None)
-
-    def _suggest(self, planned: Planned, fraction: float = 1.0) -> Trial | None:
-        """Record a new trial; None if an earlier one with the same values and seed answers it."""
-        twin = self._keys.get(self._key(planned.edits, planned.seed))
-        trial = self._journal.suggest(planned, self.spec.epochs, fraction)
-        if twin is None:
+    def _work(self, wanted: Wanted) -> Trial | None:
+        trial = self._waiting(wanted)
+        if trial is None and self._spending.by_one_more("baseline") is None:
+            trial = self._suggestions.suggest_first(self._baseline, wanted)
+        if trial is None and self._spending.by_one_more("search") is None:
+            trial = self.searching.next(wanted)
+        if trial is not None or (self.state.running and not self._confirming.runs):
             return trial
-        same = config_key(self.state.trials[twin].edits, 0) == config_key(planned.edits, 0)
-        what = "values" if same else "effective values"
-        reason = f"the same {what} and seed as {twin}"
-        self._journal.end(trial, Status.DUPLICATE, reason, of=twin)
-        return None
+        return self._confirming.next(wanted)
 
-    def _close_paused(self) -> bool:
-        """End the paused trials that nobody will continue; whether there were any."""
-        closings = [c for stream in self.streams.values() for c in stream.scheduler.closings()]
-        for closing in closings:
-            self._journal.end(self.state.trials[closing.trial], Status.STOPPED, closing.reason)
-        return bool(closings)
+    def _waiting(self, wanted: Wanted) -> Trial | None:
+        """Return an interrupted trial, or one that was suggested for another pack.
 
-    def _confirming(self) -> bool:
-        return any(self.state.trials[name].stage == "confirm" for name in self.state.running)
-
-    def _confirm_work(self) -> Trial | None:
-        if self.spec.confirm is None:
-            return None
-        if not self._confirming():
-            seeds = seeds_wanted(self.state, self.spec)
-            planned = confirm_stage(self.state, self.spec, seeds)
-            known = self.state.confirmation
-            if known is None or planned != replace(known, time=planned.time):
-                self._journal.record(planned)
-        if not self._has_candidates() or not self._affords_a_rerun():
-            return None
-        return self._suggest_first(self._missing(self._confirm))
-
-    def _has_candidates(self) -> bool:
-        planned = self.state.confirmation
-        return planned is not None and bool(planned.candidates)
-
-    def _affords_a_rerun(self) -> bool:
-        """Whether the budget covers one more full training besides those that run."""
-        running = [self.state.trials[name] for name in self.state.running]
-        committed = sum(trial.epochs - trial.epoch for trial in running)
-        return self._budget.room(*self._spending()) >= committed + self.spec.epochs - 1e-6
-
-    def _missing(self, plan: list[Planned]) -> list[Planned]:
-        return [planned for planned in plan if planned.identity not in self._planned]
-
-    def _spent(self, share: bool, spent: Cost, ahead: float) -> str | None:
-        _, wall, workers = self._spending()
-        return self._budget.spent_reason(share, spent, wall, workers, ahead)
-
-    def _is_first_result(self, running: int) -> bool:
-        """Whether a search trial, alone, may use the confirmation's share: so far it has no use."""
-        alone = len(self.state.running) <= running and not self._missing(self._baseline)
-        return alone and not self._any_completed
-
-    def _spent_by_one_more(self, stage: str) -> str | None:
-        """Return why no further trial of the stage may start."""
-        if self._budget.unlimited:
-            return None
-        interval = self._meter.interval(self.spec)
-        share = stage == "search" and not self._is_first_result(running=0)
-        return self._spent(share, self._meter.spent, self._in_flight() + interval)
-
-    def _in_flight(self) -> float:
-        """Return the epochs of the intervals that are being trained now."""
-        interval = self._meter.interval(self.spec)
-        return sum(self.state.trials[name].fraction * interval for name in self.state.running)
-
-    def _spending(self) -> tuple[Cost, float, int]:
-        wall = self.state.wall_seconds(self._journal.ledger.clock())
-        return self._meter.spent, wall, self._workers
+        Where packs are made, it is the first one of those that fill a pack best.
+        """
+        spent: dict[str, bool] = {}
+        groups: dict[Place | str, list[Trial]] = {}
+        for _, name in self.state.waiting:
+            trial = self.state.trials[name]
+            if trial.stage not in spent:
+                spent[trial.stage] = self._spending.by_one_more(trial.stage) is not None
+            if spent[trial.stage]:
+                continue
+            if wanted.size == 1 and wanted.place is None:
+                return trial
+            place = start_of(trial)
+            if wanted.place is None:
+                groups.setdefault(place or trial.id, []).append(trial)
+            elif place == wanted.place:
+                return trial
+        fullest = max(groups.values(), key=lambda group: min(len(group), wanted.size), default=None)
+        return None if fullest is None else fullest[0]
 
     def _close(self, halted: str | None) -> Signal:
         verdict = judge(self.state, self.spec)
@@ -336,15 +168,13 @@ class Director:
     def _unfinished(self) -> str | None:
         """Return what the budget kept from being done."""
         ended = all(trial.status.final for trial in self.state.trials.values())
-        if not ended or any(stream.open for stream in self.streams.values()):
-            return self._spent_by_one_more("search")
-        if self._has_candidates() and self._missing(self._confirm):
-            # A rerun begins only if all of it fits.
-            return self._spent(False, self._meter.spent, ahead=self.spec.epochs)
-        return None
+        if not ended or any(stream.open for stream in self.searching.streams.values()):
+            return self._spending.by_one_more("search")
+        # A rerun begins only if all of it fits.
+        return self._spending.by_a_rerun() if self._confirming.is_cut_short else None
 
     def _exhausted(self) -> str | None:
-        for stream in self.streams.values():
+        for stream in self.searching.streams.values():
             if stream.exhausted:
                 name = f" of {stream.method}" if stream.method else ""
                 tried = counted(stream.count, "trial")

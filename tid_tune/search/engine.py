@@ -10,7 +10,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from tid_tune.errors import printable
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.events import (
     VERSION,
@@ -31,12 +30,12 @@ from tid_tune.search.decision import (
     Continue,
     Decision,
     Fail,
-    Pause,
+    Pack,
     Signal,
     Stop,
-    Suspend,
 )
-from tid_tune.search.director import Director, Effective, same_edits
+from tid_tune.search.director import Director
+from tid_tune.search.endings import Endings, missing_message
 from tid_tune.search.journal import Follower, Journal
 from tid_tune.search.resume import (
     check_resumable,
@@ -45,6 +44,7 @@ from tid_tune.search.resume import (
     with_recorded_sampler,
 )
 from tid_tune.search.stream import StartPoint, check_points
+from tid_tune.search.suggestions import Effective, same_edits
 from tid_tune.search.transfer import (
     is_current,
     lawful_points,
@@ -53,10 +53,6 @@ from tid_tune.search.transfer import (
     start_points,
 )
 from tid_tune.searchfile.model import SearchSpec
-
-MAX_LOSSES = 3
-"""How often a trial is started again after its node or process was lost."""
-MESSAGE_LENGTH = 4000
 
 
 class Search:
@@ -86,6 +82,7 @@ class Search:
         self.ledger = ledger
         self.state = RunState()
         self._journal = Journal(ledger, self.state)
+        self._endings = Endings(self._journal, spec.objectives)
         self._director = Director(spec, self._journal, start, effective)
         self._journal.follow([self._director.apply])
 
@@ -134,7 +131,7 @@ class Search:
             )
             if transfer is not None:
                 self._journal.record(transfer)
-            self._finish_decided()
+            self._endings.finish_decided()
 
     @property
     def spent(self) -> Cost:
@@ -158,17 +155,54 @@ class Search:
         self._journal.observe(observer)
 
     def next(self) -> Assignment | Signal:
-        """Return the next piece of work, WAIT (ask again later) or FINISHED."""
+        """Return the next piece of work, WAIT (ask again later) or FINISHED.
+
+        For an executor whose workers train one trial each; others ask `next_pack`.
+        """
         with self._journal.batch():
-            return self._director.next()
+            answer = self._director.next_pack(1, named=False)
+        return answer if isinstance(answer, Signal) else answer.members[0]
+
+    def next_pack(self, size: int) -> Pack | Signal:
+        """Return work for one worker, WAIT (ask again later) or FINISHED.
+
+        Args:
+            size: how many trials the worker can train side by side. The pack may have fewer; more
+                than `resources.students` it never has.
+        """
+        resources = self.spec.resources
+        most = size if resources.students == "auto" else min(size, resources.students)
+        with self._journal.batch():
+            return self._director.next_pack(max(most, 1), named=resources.packs)
+
+    def refill(self, pack: str, size: int) -> list[Assignment]:
+        """Return trials that join a pack now, from where its members stand: often there are none.
+
+        Ask when all running members have reported the same interval and the worker has room.
+
+        Args:
+            pack: its id.
+            size: at most so many.
+        """
+        with self._journal.batch():
+            return self._director.refill(pack, size)
 
     def placed(self, trial: str, node: str) -> None:
         """Record that a worker on `node` has taken a trial. The time before that costs nothing."""
         self._journal.record(Placed(trial=trial, node=node))
 
-    def proved(self, trial: str, effective: Mapping[str, object]) -> None:
-        """Record the values in effect, read back from the live objects of a trial."""
-        self._journal.record(Proved(trial=trial, effective=dict(effective)))
+    def proved(
+        self, trial: str, effective: Mapping[str, object], mode: Mapping[str, str] | None = None
+    ) -> None:
+        """Record the values in effect, read back from the live objects of a trial.
+
+        Args:
+            trial: as assigned.
+            effective: by dotted path.
+            mode: what changes its numbers beside the config, for example
+                `{"teacher": "bfloat16"}`; empty or None: nothing.
+        """
+        self._journal.record(Proved(trial=trial, effective=dict(effective), mode=dict(mode or {})))
 
     def report(
         self,
@@ -211,83 +245,34 @@ class Search:
                     decision=decision,
                 )
             )
-            self._carry_out(decision, record)
+            self._endings.carry_out(decision, record)
         return decision
 
     def complete(self, trial: str) -> None:
         """Record that the trial has finished. After a stop or a pause this does nothing."""
-        record = self.state.trials[trial]
-        if record.status is not Status.RUNNING:
-            return
-        if record.last is None:
-            reason = f"it ended without reporting {', '.join(self.spec.objectives)}"
-            self._journal.end(record, Status.FAILED, reason, Cause.USER)
-        elif not record.full_length:
-            reason = f"it ended by itself at epoch {record.epoch:g} of {record.epochs}"
-            self._journal.end(record, Status.STOPPED, reason)
-        else:
-            self._journal.end(record, Status.COMPLETED)
+        self._endings.complete(self.state.trials[trial])
 
     def fail(self, trial: str, cause: Cause | str, message: str) -> None:
-        """Record that the trial failed. `lost` (infrastructure) is tried again, at most 3 times."""
-        record = self.state.trials[trial]
-        if record.status is not Status.RUNNING:
-            return
-        cause, message = Cause.of_failure(cause), printable(message[:MESSAGE_LENGTH])
-        again = cause is Cause.LOST and record.losses < MAX_LOSSES
-        status = Status.INTERRUPTED if again else Status.FAILED
-        self._journal.end(record, status, message, cause)
+        """Record that the trial failed.
+
+        `lost` (infrastructure) is tried again, at most 3 times. `crowded` (out of memory beside the
+        others of its pack) is tried again once, alone; after that it is `oom`.
+        """
+        self._endings.fail(self.state.trials[trial], Cause.of_failure(cause), message)
 
     def interrupt(self, trial: str) -> None:
         """Record that the trial's run is ended from outside; it resumes at its last checkpoint."""
-        record = self.state.trials[trial]
-        if record.status is Status.RUNNING:
-            reason = "the search was interrupted"
-            self._journal.end(record, Status.INTERRUPTED, reason, Cause.SIGNAL)
+        self._endings.interrupt(self.state.trials[trial])
 
     def _decide(
         self, trial: Trial, epoch: float, metrics: dict[str, float], seconds: float
     ) -> Decision:
         missing = missing_objectives(metrics, self.spec.objectives)
         if missing:
-            return Fail(_missing_message(missing, metrics, epoch))
+            return Fail(missing_message(missing[0], metrics, epoch))
         if trial.fraction == 1.0 and reached(epoch, trial.epochs):
             return CONTINUE
         decision = self._director.decide(trial, epoch, metrics)
         if not isinstance(decision, Continue):
             return decision
         return self._director.hold(trial, epoch, seconds) or decision
-
-    def _carry_out(self, decision: Decision, trial: Trial) -> None:
-        """End the trial's run, unless the decision on its last report is to continue."""
-        match decision:
-            case Fail():
-                self._journal.end(trial, Status.FAILED, decision.reason, decision.cause)
-            case Stop():
-                self._journal.end(trial, Status.STOPPED, decision.reason)
-            case Pause():
-                self._journal.end(trial, Status.PAUSED, decision.reason)
-            case Suspend():
-                self._journal.end(trial, Status.INTERRUPTED, decision.reason, decision.cause)
-
-    def _finish_decided(self) -> None:
-        """End the trials whose outcome was recorded before the driver could record their end."""
-        for _, name in list(self.state.waiting):
-            trial = self.state.trials[name]
-            if trial.cause is not Cause.DRIVER or trial.last is None:
-                continue
-            if isinstance(trial.decision, Continue) and trial.full_length:
-                self._journal.end(trial, Status.COMPLETED)
-            elif missing_objectives(trial.last.metrics, self.spec.objectives):
-                # In ledgers of version 1 such a failure is recorded as a stop.
-                self._carry_out(Fail(trial.decision.reason), trial)
-            else:
-                self._carry_out(trial.decision, trial)
-
-
-def _missing_message(missing: list[str], metrics: dict[str, float], epoch: float) -> str:
-    name = missing[0]
-    if name in metrics:
-        return f"objective {name} is {metrics[name]} at epoch {epoch:g}"
-    known = ", ".join(sorted(metrics)) or "nothing"
-    return f"objective {name} was not reported at epoch {epoch:g}; reported: {known}"

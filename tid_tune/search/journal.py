@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.events import Changed, Ended, Event, Started, Suggested
 from tid_tune.ledger.file import Ledger
-from tid_tune.ledger.records import Report, Status, Trial
+from tid_tune.ledger.records import Position, Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.search.decision import Assignment
 from tid_tune.search.stages.plan import Planned
@@ -91,7 +91,7 @@ class Journal:
         edits: Params | None = None,
         params: Params | None = None,
         fraction: float | None = None,
-        restart: Report | None = None,
+        restart: Position | None = None,
     ) -> None:
         """Record that a paused trial goes on with other values, data, or weights."""
         self.record(
@@ -103,14 +103,28 @@ class Journal:
                 fraction=trial.fraction if fraction is None else fraction,
                 checkpoint=None if restart is None else restart.checkpoint,
                 step=0 if restart is None else restart.step,
+                epoch=None if restart is None else restart.epoch,
             )
         )
 
-    def start(self, trial: Trial) -> Assignment:
-        """Record that a trial is handed out, and return it as work."""
-        checkpoint, step = trial.resume_point()
+    def start(self, trial: Trial, pack: str = "") -> Assignment:
+        """Record that a trial is handed out, and return it as work.
+
+        Args:
+            trial: which.
+            pack: that it is trained in; empty: it is trained by itself.
+        """
+        place = trial.resume_point()
         segment = trial.segment + 1
-        self.record(Started(trial=trial.id, segment=segment, checkpoint=checkpoint, step=step))
+        self.record(
+            Started(
+                trial=trial.id,
+                segment=segment,
+                checkpoint=place.checkpoint,
+                step=place.step,
+                pack=pack,
+            )
+        )
         return Assignment(
             trial=trial.id,
             stage=trial.stage,
@@ -120,8 +134,8 @@ class Journal:
             seed=trial.seed,
             epochs=trial.epochs,
             fraction=trial.fraction,
-            checkpoint=checkpoint,
-            step=step,
+            checkpoint=place.checkpoint,
+            step=place.step,
             segment=segment,
         )
 
@@ -134,8 +148,7 @@ class Journal:
         of: str | None = None,
     ) -> None:
         """Record that a run of a trial is over, and how long it has run since it last reported."""
-        since = trial.active_since
-        seconds = 0.0 if since is None else max(0.0, self.ledger.clock() - since)
+        seconds = self.state.unreported_seconds(trial, self.ledger.clock())
         self.record(
             Ended(
                 trial=trial.id,

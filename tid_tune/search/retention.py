@@ -93,8 +93,8 @@ class Retention:
         needed = {c for c in held if self._population and self._held[trial.id][c] >= floor}
         last = next((r.checkpoint for r in reversed(trial.reports) if r.checkpoint), None)
         if not trial.status.final:
-            checkpoint, _ = trial.resume_point()
-            return needed | {c for c in (checkpoint, last) if c is not None}
+            resumed = trial.resume_point().checkpoint
+            return needed | {c for c in (resumed, last) if c is not None}
         return needed | {last} if last is not None and self._is_kept(trial) else needed
 
     def _is_kept(self, trial: Trial) -> bool:

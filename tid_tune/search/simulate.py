@@ -7,12 +7,12 @@ out a sampler and a scheduler on a known function before paying for GPUs.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tid_tune.ledger.file import Ledger
-from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue
+from tid_tune.search.decision import FINISHED, Assignment, Continue, Signal
 from tid_tune.search.engine import Search
 from tid_tune.searchfile.model import SearchSpec
 
@@ -40,11 +40,14 @@ class VirtualClock:
 
 
 @dataclass(order=True)
-class _Running:
+class _Worker:
+    """A worker that trains a pack until its members report next."""
+
     due: float
     order: int
-    assignment: Assignment = field(compare=False)
-    epoch: int = field(compare=False)
+    pack: str = field(compare=False)
+    members: list[tuple[Assignment, int]] = field(compare=False)
+    """Each with the epoch that it reports next."""
 
 
 @dataclass
@@ -55,9 +58,12 @@ class Simulator:
         search: a search whose ledger uses `clock`.
         objective: the metrics of a trial at an epoch.
         clock: shared with the ledger.
-        workers: trials that run at once.
-        seconds: duration of one epoch of an assignment.
+        workers: packs that run at once; a pack is one trial unless the spec asks for more.
+        seconds: duration of one epoch of an assignment, alone.
         iterations: in one epoch of an assignment; they may follow its batch size.
+        students: that a worker trains side by side; None: as the spec says, one where it is `auto`.
+        common: the part of an epoch's duration that the members of a pack have in common, such as
+            the data and the teacher.
     """
 
     search: Search
@@ -66,10 +72,14 @@ class Simulator:
     workers: int = 1
     seconds: Callable[[Assignment], float] = lambda assignment: 60.0
     iterations: Callable[[Assignment], int] = lambda assignment: 1
+    students: int | None = None
+    common: float = 0.0
 
     def __post_init__(self) -> None:
-        self._running: list[_Running] = []
+        self._running: list[_Worker] = []
         self._started = 0
+        asked = self.search.spec.resources.students
+        self._size = self.students or (asked if isinstance(asked, int) else 1)
 
     def run(self) -> None:
         """Run until FINISHED."""
@@ -88,42 +98,59 @@ class Simulator:
 
     def _fill(self) -> bool:
         while len(self._running) < self.workers:
-            answer = self.search.next()
-            if answer is WAIT:
-                return False
-            if answer is FINISHED:
-                return True
-            assert isinstance(answer, Assignment)
-            self.search.placed(answer.trial, node="simulated")
-            self._schedule(answer, _epoch_of(answer.checkpoint))
+            answer = self.search.next_pack(self._size)
+            if isinstance(answer, Signal):
+                return answer is FINISHED
+            self._schedule(answer.id, self._placed(answer.members))
         return False
 
-    def _schedule(self, assignment: Assignment, epoch: int) -> None:
-        self._started += 1
-        due = self.clock.now + self.seconds(assignment)
-        heapq.heappush(self._running, _Running(due, self._started, assignment, epoch + 1))
+    def _placed(self, members: Iterable[Assignment]) -> list[tuple[Assignment, int]]:
+        """Record that a worker has the trials; return them with the epochs they report next."""
+        members = list(members)
+        for member in members:
+            self.search.placed(member.trial, node="simulated")
+        return [(member, _epoch_of(member.checkpoint) + 1) for member in members]
 
-    def _report(self, run: _Running) -> None:
-        assignment = run.assignment
-        self.clock.now = run.due
+    def _schedule(self, pack: str, members: list[tuple[Assignment, int]]) -> None:
+        self._started += 1
+        due = self.clock.now + sum(self._share(one, len(members)) for one, _ in members)
+        heapq.heappush(self._running, _Worker(due, self._started, pack, members))
+
+    def _share(self, assignment: Assignment, count: int) -> float:
+        """Return what an epoch costs a trial that is trained beside others."""
+        return self.seconds(assignment) * (1.0 - self.common + self.common / count)
+
+    def _report(self, worker: _Worker) -> None:
+        self.clock.now = worker.due
+        count = len(worker.members)
+        goes_on = [one for one in worker.members if self._goes_on(*one, count)]
+        members = [(assignment, epoch + 1) for assignment, epoch in goes_on]
+        room = self._size - len(members)
+        if members and worker.pack and room:
+            members += self._placed(self.search.refill(worker.pack, room))
+        if members:
+            self._schedule(worker.pack, members)
+
+    def _goes_on(self, assignment: Assignment, epoch: int, count: int) -> bool:
+        """Report an epoch of a trial; return whether the trial goes on."""
         try:
-            metrics = self.objective(assignment, float(run.epoch))
+            metrics = self.objective(assignment, float(epoch))
         except Failure as failure:
             self.search.fail(assignment.trial, failure.kind, str(failure))
-            return
+            return False
         decision = self.search.report(
             assignment.trial,
-            step=run.epoch * self.iterations(assignment),
-            epoch=float(run.epoch),
+            step=epoch * self.iterations(assignment),
+            epoch=float(epoch),
             metrics=metrics,
-            seconds=self.seconds(assignment),
+            seconds=self._share(assignment, count),
             images=100,
-            checkpoint=f"{assignment.trial}/s{assignment.segment}/{run.epoch}",
+            checkpoint=f"{assignment.trial}/s{assignment.segment}/{epoch}",
         )
-        if run.epoch >= assignment.epochs:
+        if epoch >= assignment.epochs:
             self.search.complete(assignment.trial)
-        elif isinstance(decision, Continue):
-            self._schedule(assignment, run.epoch)
+            return False
+        return isinstance(decision, Continue)
 
 
 def _epoch_of(checkpoint: str | None) -> int:
@@ -144,7 +171,7 @@ def simulate(
     Args:
         spec: the search; its trial config is never read.
         objective: metrics of an assignment at an epoch.
-        workers: trials that run at once.
+        workers: packs that run at once; a pack is one trial unless the spec asks for more.
         ledger: to continue or to keep; its clock must be a VirtualClock. None: in memory.
         options: of the Simulator.
     """

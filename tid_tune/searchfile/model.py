@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from tid_tune.errors import UsageError
 from tid_tune.models import Count, Model, Positive, Seed, problems
@@ -26,6 +34,31 @@ from tid_tune.space import AnyDistribution, Constraint, Value
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$")]
 Metric = Annotated[str, Field(pattern=r"^[^\s=\x00-\x1f]{1,200}$")]
 Direction = Literal["max", "min"]
+
+
+def _students(value: object) -> object:
+    """Return a count or `auto` as it is.
+
+    Raises:
+        PydanticCustomError: it is neither. A union would report each of its members.
+    """
+    count = int(value) if isinstance(value, float) and value.is_integer() else value
+    whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= MAX_STUDENTS
+    if whole or count == "auto":
+        return count
+    raise PydanticCustomError(
+        "students", f"expected auto, or a whole number from 1 to {MAX_STUDENTS}"
+    )
+
+
+MAX_STUDENTS = 1000
+Students = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_students),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_STUDENTS}, {"const": "auto"}]}
+    ),
+]
 
 
 class Interval(Model):
@@ -76,12 +109,20 @@ class Transfer(Model):
 
 
 class Resources(Model):
-    """What one trial holds while it runs, and how many run at once (None: as many as fit)."""
+    """What one worker holds while it runs, and how many run at once."""
 
     cpus: Annotated[float, Field(ge=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
     ranks: Count = 1
     concurrent: Count | None = None
+    """Workers that run at once; None: as many as fit."""
+    students: Students = 1
+    """Trials that one worker trains side by side; `auto`: as many as fit in its memory."""
+
+    @property
+    def packs(self) -> bool:
+        """Whether a worker may train several trials side by side."""
+        return self.students != 1
 
 
 class Tracking(Model):

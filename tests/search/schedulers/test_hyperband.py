@@ -70,7 +70,7 @@ def test_a_trial_that_an_earlier_version_paused_at_a_rung_of_another_bracket_sti
     last.decision = Pause("waits at epoch 1: rank 1 of 1")
     hyperband.reported(last, 1.0, 0.5)
     assert [closing.trial for closing in hyperband.closings()] == [last.id]
-    assert hyperband.next_continuation(more=False, idle=True) == Continuation(last.id)
+    assert list(hyperband.continuations(more=False, idle=True)) == [Continuation(last.id)]
     hyperband.started(last)
     assert hyperband.closings() == []
 

@@ -2,13 +2,14 @@
 
 A scheduler sees the search trials of one stream. The engine calls `suggested`, `started`,
 `reported` and `ended` for every event in the ledger's order, live and on replay alike. `decide`
-answers a report that is about to be recorded; like `next_continuation` and `closings` it changes
+answers a report that is about to be recorded; like `continuations` and `closings` it changes
 nothing. So a resumed search has the rungs it had.
 """
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
@@ -57,6 +58,10 @@ class Scheduler(SearchPart, abc.ABC, Generic[OptionsT]):
     copies_trials: ClassVar[bool] = False
     """Whether a `Continuation` may name a donor, whose checkpoints must then be kept."""
 
+    packs: bool = False
+    """Whether trials are trained in packs; `make_scheduler` sets it. A trial that goes on from a
+    rung should then pause there all the same, so that it goes on together with others."""
+
     def __init__(self, options: OptionsT, epochs: int, seed: int = 0) -> None:
         self.options = options
         self.epochs = epochs
@@ -89,14 +94,17 @@ class Scheduler(SearchPart, abc.ABC, Generic[OptionsT]):
     def ended(self, trial: Trial) -> None:
         """Take in that a trial is over, paused, or interrupted (then the engine continues it)."""
 
-    def next_continuation(self, more: bool, idle: bool) -> Continuation | None:
-        """Return a paused trial that goes on now, before any new trial is started.
+    def continuations(self, more: bool, idle: bool) -> Iterator[Continuation]:
+        """Yield the paused trials that may go on now, before any new trial, the first one first.
+
+        Nothing happens to the trials while the iterator is in use. Of what it yields, any part goes
+        on: then it is asked again.
 
         Args:
             more: new trials are still to come.
             idle: nothing runs any more, so no other trial will arrive at a rung.
         """
-        return None
+        yield from ()
 
     def closings(self) -> list[Closing]:
         """Return the paused trials to end. Asked when no new trial comes and none continues."""

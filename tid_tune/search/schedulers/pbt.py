@@ -102,18 +102,18 @@ class Pbt(Scheduler[PbtOptions]):
             self.started(trial)
             self.ladder.leave(trial)
 
-    def next_continuation(self, more: bool, idle: bool) -> Continuation | None:
-        """Return, once all trials have come as far, first those that copy, then the others."""
+    def continuations(self, more: bool, idle: bool) -> Iterator[Continuation]:
+        """Yield, once all trials have come as far, first those that copy, then the others."""
         index = next((i for i, waiting in enumerate(self._waiting) if waiting), None)
         if more or index is None or any(self._live[passed] for passed in range(index + 1)):
-            return None
+            return
         key = (index, len(self._values[index]))
         if self._queue[0] != key:
             self._queue = (key, self._continuations(index))
-        queue = self._queue[1]
-        while queue[-1].trial not in self._waiting[index]:
+        queue, waiting = self._queue[1], self._waiting[index]
+        while queue[-1].trial not in waiting:
             queue.pop()
-        return queue[-1]
+        yield from (found for found in reversed(queue) if found.trial in waiting)
 
     def _forget_the_passed(self) -> None:
         """Drop the values of trials that have left a level, when a trial joins later.

@@ -49,4 +49,6 @@ def make_scheduler(spec: SearchSpec) -> Scheduler[Any]:
         options = scheduler.Options.model_validate({})
     for refusal in scheduler.refusals(spec):
         raise SpecError(str(refusal))
-    return scheduler(options, spec.epochs, spec.seed)
+    made = scheduler(options, spec.epochs, spec.seed)
+    made.packs = spec.resources.packs
+    return made
