@@ -58,10 +58,13 @@ def printable(message: str) -> str:
     return message.encode("utf-8", "backslashreplace").decode()
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word most like `word`, ignoring case, or None if none is similar."""
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known word most like `word`, ignoring case, or None if none is similar.
+
+    `cutoff`, of 0 to 1, is the least similarity.
+    """
     by_lower = {name.lower(): name for name in known}
-    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[matches[0]] if matches else None
 
 

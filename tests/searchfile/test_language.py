@@ -194,6 +194,39 @@ def test_a_mistake_in_a_file_of_points_is_reported_there(read: Load) -> None:
             read(with_line("start_from: values.yaml"))
 
 
+def test_a_point_of_another_search_names_its_file_and_where_that_is_named(read: Load) -> None:
+    Path("values.yaml").write_text("- lr: 0.5\n  model.neck: 3\n  optim_wrapper.momntm: 1\n")
+    with pytest.raises(SpecError) as caught:
+        read(with_line("start_from: values.yaml"))
+    lines = str(caught.value).splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["values.yaml:2:", "values.yaml:3:"]
+    for line in lines:
+        assert "did you mean" not in line
+        assert "search.yaml:4 (start_from)" in line
+        assert "remove it" in line
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("runs/old", ["start_from: {run: runs/old}", "runs/old/best/values.yaml"]),
+        ("runs", ["folder", "ledger.jsonl"]),
+        ("runs/old/best/value.yaml", ["no file", "did you mean 'runs/old/best/values.yaml'"]),
+        ("none.yaml", ["no file", "relative to the current folder"]),
+    ],
+)
+def test_what_is_no_file_of_points_comes_with_what_to_write(
+    named: str, words: list[str], read: Load
+) -> None:
+    Path("runs/old/best").mkdir(parents=True)
+    Path("runs/old/ledger.jsonl").touch()
+    Path("runs/old/best/values.yaml").touch()
+    with pytest.raises(SpecError) as caught:
+        read(with_line(f"start_from: {named}"))
+    (line,) = str(caught.value).splitlines()
+    assert all(word in line for word in words), line
+
+
 def test_one_method_is_a_value_that_every_trial_has(read: Load) -> None:
     spec = read(with_line("method: none"))
     assert spec.method == ()

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import typer
 from support.spec_samples import HEAD, LR, ONE, with_line
 from typer.testing import CliRunner
 
 from tid_tune.cli.validate import schema, validate
 from tid_tune.errors import SpecError
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.plan import Stage, stages
 from tid_tune.searchfile import load
 
 app = typer.Typer()
 app.command()(validate)
 app.command()(schema)
+
+
+@pytest.fixture
+def recorded_run(tmp_path: Path) -> Path:
+    """The folder of an earlier search."""
+    ledger = Path(__file__).parents[1] / "fixtures/recorded_ledgers/digits_gfl_tid.jsonl"
+    folder = tmp_path / "runs/earlier"
+    folder.mkdir(parents=True)
+    shutil.copy(ledger, folder / "ledger.jsonl")
+    return folder
 
 
 def test_validate_shows_the_space_and_the_stages() -> None:
@@ -28,13 +41,41 @@ def test_validate_shows_the_space_and_the_stages() -> None:
     result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick", "--set", "epochs=2"])
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert result.exit_code == 0
-    assert lines[0] == "test: valid; 1 searched parameter of config.py"
+    assert lines[0] == "test: file and config are valid; 1 searched parameter of config.py"
     assert "optim_wrapper.optimizer.lr uniform 0.1, 1" in lines
     assert "require optim_wrapper.optimizer.lr > 0.2" in lines
     assert "baseline 2 at most 4" in lines
     assert "search 4 at most 8" in lines
     assert "confirm 12 at most 24" in lines
-    assert "sampler gp (the default up to 300 trials); scheduler asha; budget x 3" in lines[-1]
+    assert "sampler gp (the default up to 300 trials); scheduler asha; budget x 3" in lines[-2]
+    assert "models" in lines[-1]
+    assert "not checked" in lines[-1]
+
+
+def test_validate_shows_the_points_to_start_from_and_what_is_drawn() -> None:
+    lines = [f"  {name}: {{uniform: [0, 1]}}" for name in (LR, "optim_wrapper.optimizer.momentum")]
+    lines += ["  model.distillation.select: {choice: [threshold, quantile]}"]
+    lines += ["  model.distillation.quantile: {uniform: [0.1, 0.2], when: {select: quantile}}"]
+    start = "start_from: [{lr: 0.25, select: threshold}, {}]"
+    Path("search.yaml").write_text("\n".join([f"{HEAD}space:", *lines, start]))
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
+    shown = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert "1 lr 0.25, select threshold momentum" in shown
+    assert "2 none lr, momentum, select, quantile" in shown
+
+
+def test_validate_shows_the_trials_of_an_earlier_run_that_it_starts_from(
+    recorded_run: Path,
+) -> None:
+    lr = "  optim_wrapper.optimizer.lr: {log_uniform: [1e-3, 1]}"
+    start = f"start_from: {{run: '{recorded_run}', top: 2}}"
+    Path("search.yaml").write_text("\n".join([f"{HEAD}space:", lr, start]))
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
+    shown = [line.split()[:2] for line in result.output.splitlines() if line.startswith("t00")]
+    best = RunFolder(recorded_run).leaderboard()
+    ranked = [row.trial for row in best if row.stage == "search" and row.rank is not None]
+    assert shown == [[name, "lr"] for name in ranked[:2]]
+    assert "taken without model.distillation.loss_weight" in result.output
 
 
 def test_validate_names_the_sampler_and_whether_it_is_the_default() -> None:

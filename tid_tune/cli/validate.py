@@ -34,6 +34,7 @@ def validate(
     A config is Python code and runs at `validate`: use those you trust.
     Files of weights cannot run code.
     """
+    from tid_tune.console import say
     from tid_tune.search.stream import check_points
     from tid_tune.searchfile import load
 
@@ -43,11 +44,19 @@ def validate(
         from tid_tune.preflight import Plan, require
 
         require(Plan.of_search(spec))
-    show_spec(spec)
+    show_spec(spec, "file and config are valid" if quick else "valid")
+    _show_start(spec)
+    if quick:
+        say("data, models and weights were not checked; leave out --quick to check them")
 
 
-def show_spec(spec: SearchSpec) -> None:
-    """Print what a valid search space will do: its parameters, its stages, its limits."""
+def show_spec(spec: SearchSpec, checked: str = "valid") -> None:
+    """Print what a valid search space will do: its parameters, its stages, its limits.
+
+    Args:
+        spec: the search space.
+        checked: what the checks have shown.
+    """
     from tid_tune.console import say
     from tid_tune.search.stages.plan import stages
     from tid_tune.searchfile.merge import shown_path
@@ -55,7 +64,7 @@ def show_spec(spec: SearchSpec) -> None:
 
     searched = sum(not distribution.is_fixed for distribution in spec.space.values())
     parameters = counted(searched, "searched parameter")
-    say(f"{spec.name}: valid; {parameters} of {shown_path(spec.trial)}")
+    say(f"{spec.name}: {checked}; {parameters} of {shown_path(spec.trial)}")
     say()
     _print_columns(("parameter", "values", "when"), _space_rows(spec))
     for constraint in spec.require:
@@ -65,6 +74,19 @@ def show_spec(spec: SearchSpec) -> None:
     _print_columns(("stage", "trainings", "epochs"), rows)
     say()
     say(_summary(spec))
+
+
+def _show_start(spec: SearchSpec) -> None:
+    """Print the points that are tried first."""
+    from tid_tune.console import say, show
+    from tid_tune.report.start_points import points_to_try, start_table
+
+    points, notes = points_to_try(spec)
+    if points:
+        say()
+        show(start_table(points, spec.space))
+    for note in notes:
+        say(f"note: {note}")
 
 
 def schema() -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tid_tune import dotted
-from tid_tune.errors import suggestion
+from tid_tune.errors import nearest
+
+ALIKE = 0.75
+"""Least similarity of two names of which one may be a misspelling: `key_weight` is no other weight.
+"""
 
 
 class UnknownName(Exception):
@@ -25,7 +29,14 @@ def full_name(name: str, parameters: Collection[str]) -> str:
         return found[0]
     if found:
         raise UnknownName(f"{name!r} could be {' or '.join(found)}; write more of the path")
+    raise UnknownName(f"{name!r} is not a parameter of this space; {_hint(name, parameters)}")
+
+
+def _hint(name: str, parameters: Collection[str]) -> str:
+    """Return the parameter whose last part is most like that of `name`, or all of them."""
     shorts = {dotted.last(path): path for path in parameters}
-    known = [*parameters] if "." in name else [*shorts]
-    hint = suggestion(name, known) if known else "it has none"
-    raise UnknownName(f"{name!r} is not a parameter of this space; {hint}")
+    match = nearest(dotted.last(name), shorts, ALIKE)
+    if match is not None:
+        return f"did you mean {(shorts[match] if '.' in name else match)!r}?"
+    known = ", ".join(parameters if "." in name else shorts)
+    return f"known: {known}" if known else "it has none"

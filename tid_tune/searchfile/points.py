@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from tid_tune.errors import nearest
+from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.models import Count, Model
 from tid_tune.searchfile.merge import read_text, shown_path
 from tid_tune.searchfile.model import Transfer
@@ -25,6 +28,17 @@ class TransferText(Model):
     narrow: bool = False
 
 
+@dataclass(frozen=True)
+class _Item:
+    """A point as it is written, and where it is."""
+
+    at: str
+    """Its place, such as `start_from[0]`, counted in the list or in the file."""
+    node: Node
+    file: str = ""
+    """For a point of a file: how to go on where it does not fit the space."""
+
+
 def read_start(
     node: Node,
     space: Mapping[str, Distribution],
@@ -39,20 +53,18 @@ def read_start(
         problems.add(node.where, "start_from", text)
         return (), None
     points = []
-    for at, item in _items(node, problems):
-        if not isinstance(item.value, dict):
-            text = f"expected a map of parameters and values, got {describe(item.plain())}"
-            problems.add(item.where, at, text)
+    for item in _items(node, problems):
+        if not isinstance(item.node.value, dict):
+            got = describe(item.node.plain())
+            text = f"expected a map of parameters and values, got {got}"
+            problems.add(item.node.where, item.at, text)
             continue
-        points.append(_read_point(at, item, space, require, problems))
+        points.append(_read_point(item, space, require, problems))
     return tuple(points), None
 
 
-def _items(node: Node, problems: Problems) -> Iterator[tuple[str, Node]]:
-    """Yield the points of a list, or of a file that is named in its place or in one of its items.
-
-    Each comes with its place, such as `start_from[0]`, counted in the list or in the file.
-    """
+def _items(node: Node, problems: Problems) -> Iterator[_Item]:
+    """Yield the points of a list, or of a file that stands in its place or in one of its items."""
     if isinstance(node.value, str):
         yield from _points_of_file("start_from", node, problems)
         return
@@ -61,29 +73,49 @@ def _items(node: Node, problems: Problems) -> Iterator[tuple[str, Node]]:
         if isinstance(item.value, str):
             yield from _points_of_file(at, item, problems)
         else:
-            yield at, item
+            yield _Item(at, item)
 
 
-def _points_of_file(at: str, node: Node, problems: Problems) -> Iterator[tuple[str, Node]]:
+def _points_of_file(at: str, node: Node, problems: Problems) -> Iterator[_Item]:
     """Yield the points in a file, such as best/values.yaml: one map, or a list of them."""
     path = Path(str(node.value))
     if not path.is_file():
-        expected = "expected points, a file of points or {run: FOLDER}"
-        got = f"got {describe(node.value)}, which is no file"
-        problems.add(node.where, at, f"{expected}, {got}")
+        problems.add(node.where, at, _no_file(path))
         return
     source = shown_path(path)
     text = read_text(path, source, node, problems, at)
     tree = None if text is None else parse(text, source, problems)
     if tree is None:
         return
+    file = f"this file is named at {node.where} ({at}); "
     if isinstance(tree.value, dict):
-        yield "", tree
+        yield _Item("", tree, file)
     elif isinstance(tree.value, list):
-        yield from ((f"[{index}]", item) for index, item in enumerate(tree.value))
+        yield from (_Item(f"[{index}]", item, file) for index, item in enumerate(tree.value))
     else:
         got = "an empty file" if tree.value is None else describe(tree.plain())
         problems.add(tree.where, "", f"expected a list of points or one map of values, got {got}")
+
+
+def _no_file(path: Path) -> str:
+    """Return what to write instead of a text that names no file of points."""
+    if (path / LEDGER_NAME).is_file():
+        values = path / "best/values.yaml"
+        best = f", or {values} for the values of its best one" if values.is_file() else ""
+        form = f"start_from: {{run: {path}}}"
+        return f"{path} is the folder of a run; write {form} for its best trials{best}"
+    if path.is_dir():
+        return f"{path} is a folder without a {LEDGER_NAME}; name a run folder or a file of points"
+    expected = "expected points, a file of points or {run: FOLDER}"
+    if not path.suffix and len(path.parts) == 1:
+        return f"{expected}, got {describe(str(path))}, which is no file"
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    match = nearest(path.name, (entry.name for entry in beside))
+    hint = f"did you mean {str(path.parent / match)!r}? It must be " if match else ""
+    return (
+        f"there is no file {str(path)!r}; {hint or 'name '}a file of points, relative to the "
+        "current folder"
+    )
 
 
 def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
@@ -102,36 +134,42 @@ def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
 
 
 def _read_point(
-    at: str,
-    node: Node,
+    item: _Item,
     space: Mapping[str, Distribution],
     require: tuple[Constraint, ...],
     problems: Problems,
 ) -> Params:
+    def note(node: Node, place: str, text: str, fix: str = "") -> None:
+        fixed = f"; {fix}" if fix else ""
+        if item.file:
+            fixed = f"; {item.file}{fix or 'change or remove the value'}"
+        problems.add(node.where, place, text + fixed)
+
+    at, node = item.at, item.node
     point: Params = {}
     before = len(problems)
     for name, child in node.entries.items():
         try:
             path = full_name(name, space)
         except UnknownName as error:
-            problems.add(child.where, at, str(error))
+            note(child, at, str(error), "remove it, or add it to `space`" if item.file else "")
             continue
         value = child.plain()
         wrong = space[path].misfit(value)
         if path in point:
-            problems.add(child.where, at, f"{path} is given twice; keep one")
+            note(child, at, f"{path} is given twice", "keep one")
         elif wrong:
-            problems.add(child.where, _under(at, path), wrong)
+            note(child, _under(at, path), wrong)
         point[path] = value
     if len(problems) > before:
         return point
     for path in point:
         idle = _idle(path, point, space)
         if idle:
-            problems.add(node.where, _under(at, path), f"has no effect: {idle}; remove it")
+            note(node, _under(at, path), f"has no effect: {idle}", "remove it")
     for constraint in require:
         if not constraint.holds(point):
-            problems.add(node.where, at, f"breaks require: {constraint.text}; change the values")
+            note(node, at, f"breaks require: {constraint.text}", "change the values")
     return point
 
 
