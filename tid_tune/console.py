@@ -42,6 +42,12 @@ def complain(message: str) -> None:
     err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
 
 
+def step(what: str) -> None:
+    """Show on a terminal what a command does now, where that takes some seconds."""
+    if err.is_terminal:
+        err.print(f"{what} ...", style="dim", markup=False, soft_wrap=True)
+
+
 def shown_path(path: Path) -> Path:
     """Return `path` as a user types it: relative to the current folder where it is inside."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -72,7 +72,7 @@ def test_a_config_that_trains_has_no_findings(shapes_config: Config) -> None:
          "train_dataloader.sampler", "'y'"),
         ("val_evaluator.metric", "bboxes", "val_evaluator", "bbox"),
         ("optim_wrapper.optimizer.lr", -1.0, "optim_wrapper.optimizer", "learning rate"),
-        ("optim_wrapper.optimizer.type", "Adamm", "optim_wrapper", "did you mean 'Adam'"),
+        ("optim_wrapper.optimizer.type", "Adamm", "optim_wrapper.optimizer", "did you mean 'Adam'"),
         ("param_scheduler.1", {"type": "MultiStepLR"}, "param_scheduler.1", "milestones"),
         ("train_cfg.max_epochs", 0, "train_cfg.max_epochs", "above 0"),
         ("train_cfg", None, "train_cfg", "add it"),

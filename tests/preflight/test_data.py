@@ -147,7 +147,7 @@ def test_a_command_ends_with_the_errors_and_prints_the_warnings(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The config's model is none that could be built.
-    monkeypatch.setattr("tid_tune.preflight.checks.of_detectors", lambda: (check_data,))
+    monkeypatch.setattr("tid_tune.preflight.checks.checks_of", lambda _: [("", check_data)])
     content = document()
     content["annotations"][1]["area"] = 0
     Path("data/train.json").write_text(json.dumps(content))

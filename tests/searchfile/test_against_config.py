@@ -31,7 +31,7 @@ def edit(file: str, old: str, new: str) -> None:
 
 def test_a_missing_teacher_is_reported_unless_files_are_not_checked(read: Load) -> None:
     Path("teacher.pth").unlink()
-    expected = "search.yaml:2: trial: teacher checkpoint is missing: teacher.pth; put it there, "
+    expected = "config.py:25: teacher checkpoint is missing: teacher.pth; put it there, "
     assert expected in refusal(read)
     Path("teacher.py").unlink()
     assert "teacher config is missing: teacher.py; fix model.teacher.config" in refusal(read)
@@ -67,7 +67,8 @@ def test_missing_data_are_reported_through_dataset_wrappers(
     path: str, message: str, read: Load
 ) -> None:
     shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
-    assert f"search.yaml:2: trial: {message}" in refusal(read)
+    line = 13 if "train" in path else 16 if "json" in path else 17
+    assert f"config.py:{line}: {message}" in refusal(read)
     assert read(ONE, check_files=False).epochs == 6
 
 
@@ -83,7 +84,7 @@ def test_an_evaluator_that_knows_other_images_than_it_is_shown_is_reported(
         assert read(ONE, override).name == "test"
         return
     text = refusal(read, ONE, override)
-    assert text.startswith("search.yaml:2: trial: val_evaluator")
+    assert text.startswith(f"--set {override}: space.val_evaluator.ann_file: val_evaluator uses")
     for part in ("data/all.json", "images", "data/val.json", "ann_file", "same file"):
         assert part in text
     assert read(ONE, override, check_files=False).name == "test"
@@ -107,12 +108,13 @@ def test_models_that_cannot_be_compared_are_reported(
     old: str, new: str, message: str, read: Load
 ) -> None:
     edit("teacher.py", old, new)
-    assert f"search.yaml:2: trial: teacher and student differ in {message}" in refusal(read)
+    assert f"config.py:25: teacher and student differ in {message}" in refusal(read)
 
 
 def test_classes_of_model_and_data_must_agree(read: Load) -> None:
     edit("config.py", "'0123456789'", "'01234'")
-    assert "the student has num_classes = 10, but its training data has 5 classes" in refusal(read)
+    expected = "config.py:7: the student has num_classes = 10, but train_dataloader.dataset has 5"
+    assert expected in refusal(read)
 
 
 def test_a_plain_student_has_no_distillation_to_search(read: Load) -> None:
@@ -132,7 +134,7 @@ def test_a_plain_student_has_no_baseline(read: Load) -> None:
 
 def test_a_config_with_a_wrong_constant_is_reported(read: Load) -> None:
     edit("config.py", "loss_weight=1.0", "loss_wieght=1.0")
-    assert "search.yaml:2: trial: the config's model.distillation.loss_wieght" in refusal(read)
+    assert "config.py:26: the config's model.distillation.loss_wieght" in refusal(read)
 
 
 @pytest.mark.parametrize(
@@ -223,5 +225,5 @@ def test_a_precision_that_no_teacher_has_is_reported(value: str, read: Load) -> 
 def test_a_wrong_precision_in_the_config_is_reported(read: Load) -> None:
     edit("config.py", "checkpoint='teacher.pth'", "checkpoint='teacher.pth', precision='half'")
     text = refusal(read)
-    for part in ("search.yaml:2: trial", "model.teacher.precision is 'half'", "bfloat16"):
+    for part in ("config.py:25: ", "model.teacher.precision is 'half'", "bfloat16"):
         assert part in text

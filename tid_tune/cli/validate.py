@@ -11,6 +11,7 @@ import typer
 from tid_tune import dotted
 
 if TYPE_CHECKING:
+    from tid_tune.report.start_points import StartingPoints
     from tid_tune.searchfile.model import SearchSpec
     from tid_tune.space import Distribution
 
@@ -35,19 +36,46 @@ def validate(
     Files of weights cannot run code.
     """
     from tid_tune.console import say
-    from tid_tune.search.stream import check_points
-    from tid_tune.searchfile import load
 
-    spec = load(space, overrides or ())
-    check_points(spec)
-    if not quick:
-        from tid_tune.preflight import Plan, require
-
-        require(Plan.of_search(spec))
+    spec, points = _checked(space, overrides or (), quick)
     show_spec(spec, "file and config are valid" if quick else "valid")
-    _show_start(spec)
+    _show_start(spec, points)
     if quick:
         say("data, models and weights were not checked; leave out --quick to check them")
+
+
+def _checked(
+    space: Path, overrides: Sequence[str], quick: bool
+) -> tuple[SearchSpec, StartingPoints]:
+    """Return a search space in which no check finds an error, and the points it starts from.
+
+    Raises:
+        SpecError: lists the errors of all checks.
+    """
+    from tid_tune.errors import SpecError, TidTuneError
+    from tid_tune.report.start_points import points_to_try
+    from tid_tune.search.stream import check_points
+    from tid_tune.searchfile.loading import read
+
+    reading = read(space, overrides)
+    spec, errors, points = reading.spec, reading.problems.messages(), None
+    try:
+        if spec is not None:
+            check_points(spec)
+            points = points_to_try(spec)
+    except TidTuneError as error:
+        errors += error.messages
+    if not quick:
+        from tid_tune.preflight import Plan, report
+
+        try:
+            plan = Plan.of_reading(reading)
+            errors += report(plan) if plan is not None else ()
+        except TidTuneError as error:
+            errors += error.messages
+    if errors or spec is None or points is None:
+        raise SpecError(*dict.fromkeys(errors))
+    return spec, points
 
 
 def show_spec(spec: SearchSpec, checked: str = "valid") -> None:
@@ -76,16 +104,15 @@ def show_spec(spec: SearchSpec, checked: str = "valid") -> None:
     say(_summary(spec))
 
 
-def _show_start(spec: SearchSpec) -> None:
+def _show_start(spec: SearchSpec, start: StartingPoints) -> None:
     """Print the points that are tried first."""
     from tid_tune.console import say, show
-    from tid_tune.report.start_points import points_to_try, start_table
+    from tid_tune.report.start_points import start_table
 
-    points, notes = points_to_try(spec)
-    if points:
+    if start.points:
         say()
-        show(start_table(points, spec.space))
-    for note in notes:
+        show(start_table(start.points, spec.space))
+    for note in start.notes:
         say(f"note: {note}")
 
 

@@ -1,12 +1,12 @@
 """Build single parts of a config as mmengine's Runner does, to find out whether they can be built.
 
-`failed_part` says which part of a config an error came from.
+`failed_part` says which part of a config an error came from; `misspellings` has what can be said
+of names that do not exist.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
@@ -15,24 +15,33 @@ from typing import Any
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import Registry
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader
 
-from tid_tune import dotted
-from tid_tune.errors import TidTuneError, nearest
-from tid_tune.openmmlab.config_imports import registered_names
+from tid_tune.errors import TidTuneError
 from tid_tune.openmmlab.configs import ConfigDict
 from tid_tune.openmmlab.detector_types import DetectionDataset, Sample
-from tid_tune.openmmlab.registries import HOOKS
+from tid_tune.openmmlab.misspellings import arguments, unknown_type
+from tid_tune.openmmlab.registries import DATASETS, HOOKS
 from tid_tune.openmmlab.setup import mmdet_ready
 
 with mmdet_ready():
     from mmdet.registry import OPTIMIZERS, PARAM_SCHEDULERS
 
-_UNKNOWN = re.compile(r"(?P<name>\S+) is not in the (?P<registry>.+?) registry")
+
+class StandIn(nn.Module):
+    """Takes the place of a part that cannot be built, so that the others can be tried."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__()
+
+    def forward(self, first: object, *args: object, **kwargs: object) -> object:
+        """Return the first argument."""
+        return first
 
 
 class _WithoutInitialValues(TorchFunctionMode):
@@ -58,6 +67,12 @@ def build_loader(config: Mapping[str, object]) -> DataLoader[Any]:
     """Build a data loader with its dataset; no worker starts before it is iterated."""
     loader: DataLoader[Any] = Runner.build_dataloader(ConfigDict(config), seed=0)
     return loader
+
+
+def build_dataset(config: Mapping[str, object]) -> DetectionDataset:
+    """Build a dataset; with `lazy_init` it reads no files."""
+    dataset: DetectionDataset = DATASETS.build(ConfigDict(config))
+    return dataset
 
 
 def build_evaluator(config: object) -> Evaluator:
@@ -96,14 +111,34 @@ def build_hook(config: Mapping[str, object]) -> None:
     HOOKS.build(ConfigDict({key: value for key, value in config.items() if key != "priority"}))
 
 
-def failed_part(error: BaseException, part: object, where: list[str]) -> str:
-    """Return the dotted path of the config that could not be built or used.
+def check_call(config: Mapping[str, object], registry: Registry) -> None:
+    """Check that the class of a part exists and takes its arguments; nothing is built.
+
+    Raises:
+        KeyError: there is no such class.
+        TypeError: it does not take an argument.
+    """
+    kind = config.get("type")
+    found = registry.get(kind) if isinstance(kind, str) else kind
+    if found is None:
+        raise KeyError(f"{kind} is not in the {registry.name} registry")
+    known = arguments(found)
+    for name in config:
+        if name not in ("type", "priority", "_scope_") and known is not None and name not in known:
+            raise TypeError(f"got an unexpected keyword argument '{name}'")
+
+
+def failed_part(error: BaseException, part: object, where: list[str]) -> list[str]:
+    """Return the keys that lead to the dict of the config that could not be built or used.
 
     Args:
         error: raised by a registry's `build`, or by a transform of a pipeline.
         part: the part of the config that was being built.
         where: the keys that lead to `part`.
     """
+    unknown = unknown_type(error)
+    if unknown is not None:
+        return next((keys for keys, one in _dicts(part, where) if one["type"] == unknown), where)
     frames = list(_frames(error.__traceback__))
     for frame in reversed(frames):
         if frame.f_code.co_name in ("build_from_cfg", "build_scheduler_from_cfg"):
@@ -115,8 +150,8 @@ def failed_part(error: BaseException, part: object, where: list[str]) -> str:
         else:
             continue
         if found:
-            return dotted.join(found[0])
-    return dotted.join(where)
+            return found[0]
+    return where
 
 
 def described(error: BaseException) -> str:
@@ -128,11 +163,6 @@ def described(error: BaseException) -> str:
     text = " ".join(str(error).split()) or (steps[-1].line if steps else "") or "no reason given"
     text = text[:300]
     text = text.strip("'\"") if isinstance(error, KeyError) else text
-    unknown = _UNKNOWN.search(text)
-    if unknown is not None:
-        close = nearest(unknown["name"].strip("'"), registered_names())
-        hint = f"; did you mean {close!r}?" if close else "; is its module in custom_imports?"
-        return f"{unknown['name']} is not in the registry {unknown['registry']}{hint}"
     return f"{type(error).__name__}: {text}"
 
 

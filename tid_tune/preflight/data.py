@@ -17,14 +17,16 @@ from tid_tune.data.findings import Findings
 from tid_tune.data.table import Table
 from tid_tune.data.voc import tabulate_voc
 from tid_tune.data.voc_lists import read_names
+from tid_tune.distill.model_config import is_distiller
 from tid_tune.errors import ConfigError, DataError
 from tid_tune.preflight.filters import kept_images, usable_boxes
-from tid_tune.preflight.findings import Finding, error, warning
+from tid_tune.preflight.findings import Finding, at, error, warning
 from tid_tune.preflight.names import compare, differ
 from tid_tune.preflight.plan import Plan
 from tid_tune.preflight.sources import Part, Source, dataset_sources, evaluator_sources
 from tid_tune.preflight.teacher_names import teacher_names
-from tid_tune.searchfile.checks.detectors import declared_classes
+from tid_tune.searchfile.checks.data import check_data as check_files
+from tid_tune.searchfile.checks.detectors import declared_classes, number_fault
 
 SAMPLE = 200
 """So many images of a dataset are looked at; `tid-tune data check` looks at all."""
@@ -52,15 +54,19 @@ class _Files:
 def check_data(plan: Plan) -> Iterator[Finding]:
     """Yield what is wrong with the data of a training and its validation."""
     files = _Files()
-    training = yield from _check_part(plan.config, "train", files)
-    measured = yield from _check_part(plan.config, "val", files)
+    here = [error(fault.text, fault.place) for fault in check_files(plan.config)]
+    yield from here
+    known = plan.with_faults(found.place for found in here)
+    training = yield from _check_part(known, "train", files)
+    measured = yield from _check_part(known, "val", files)
+    yield from _check_number(plan.config, [*training, *measured])
     if not training:
         return
     first = training[0]
     for other in (*training[1:], *measured):
-        yield from differ(first, other)
-    yield from _check_number(plan.config, [*training, *measured])
-    yield from teacher_names(plan.config, first, lambda source: files.read(source)[0])
+        yield from at(f"{other.path}.metainfo", differ(first, other))
+    names = teacher_names(plan.config, first, lambda source: files.read(source)[0])
+    yield from at(f"{first.path}.metainfo", names)
 
 
 def require_readable(config: Mapping[str, object], part: Part) -> None:
@@ -75,31 +81,32 @@ def require_readable(config: Mapping[str, object], part: Part) -> None:
 
 
 def _check_readable(config: Mapping[str, object], part: Part) -> Iterator[Finding]:
-    sources = yield from _check_part(config, part, _Files(), images=False)
+    plan = Plan(config, Path())
+    sources = yield from _check_part(plan, part, _Files(), images=False)
     yield from _check_number(config, sources)
 
 
 def _check_part(
-    config: Mapping[str, object], part: Part, files: _Files, *, images: bool = True
+    plan: Plan, part: Part, files: _Files, *, images: bool = True
 ) -> Generator[Finding, None, list[Source]]:
     """Yield the findings of one dataloader; return its sources whose names are right."""
     right: list[Source] = []
-    for found in dataset_sources(config, part):
+    for found in dataset_sources(plan.config, part):
         if isinstance(found, Finding):
             yield found
             continue
-        judged = _judges(config, part, found)
-        for source in judged:
+        for source in _judges(plan.config, part, found):
             table, findings = files.read(source)
-            yield from _reported(findings.all(), source)
+            yield from at(f"{source.path}.ann_file", _reported(findings.all(), source))
             if table is None or findings.count("error"):
                 continue
             names = list(compare(source, table))
-            yield from names
+            yield from at(f"{source.path}.metainfo", names)
             if any(finding.severity == "error" for finding in names):
                 continue
             right.append(source)
-            yield from _check_content(source, table, images)
+            opened = images and not plan.has_fault(f"{source.path}.data_prefix")
+            yield from at(f"{source.path}.ann_file", _check_content(source, table, opened))
     return right
 
 
@@ -170,13 +177,12 @@ def _reported(found: Sequence[DataFinding], source: Source) -> Iterator[Finding]
 
 def _check_number(config: Mapping[str, object], sources: Sequence[Source]) -> Iterator[Finding]:
     """Yield an error where the model has another number of classes than a dataset."""
-    number = declared_classes(config.get("model"))
+    model = config.get("model")
+    student = "model.student" if is_distiller(model) else "model"
     for source in sources:
-        if number is not None and len(source.classes) != number:
-            yield error(
-                f"the student has num_classes = {number}, but {source.place} has "
-                f"{len(source.classes)} classes; fix bbox_head.num_classes or metainfo.classes"
-            )
+        text = number_fault(declared_classes(model), source.place, len(source.classes))
+        if text is not None:
+            yield error(text, f"{student}.bbox_head.num_classes")
 
 
 def _file(source: Source) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -16,11 +17,13 @@ class Finding:
     """`error` ends the command; a warning or a note is printed."""
     text: str
     """What, where (file or dotted path of the config) and how to fix it."""
+    place: str = ""
+    """The dotted path of the config at which it is to be fixed; empty where there is none."""
 
 
-def error(text: str) -> Finding:
+def error(text: str, place: str = "") -> Finding:
     """Return a finding that ends the command."""
-    return Finding("error", text)
+    return Finding("error", text, place)
 
 
 def warning(text: str) -> Finding:
@@ -31,3 +34,8 @@ def warning(text: str) -> Finding:
 def note(text: str) -> Finding:
     """Return a finding that is printed and is no fault."""
     return Finding("note", text)
+
+
+def at(place: str, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings as those of a place of the config, unless they name their own."""
+    yield from (one if one.place else replace(one, place=place) for one in found)

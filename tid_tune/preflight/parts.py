@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,10 +17,13 @@ from tid_tune.openmmlab import building
 from tid_tune.openmmlab.configs import Config, load_config
 from tid_tune.openmmlab.detector_types import Prepared
 from tid_tune.openmmlab.models import build_model
+from tid_tune.openmmlab.registries import HOOKS
 from tid_tune.preflight.findings import Finding, error
+from tid_tune.preflight.repairs import Repairs
+from tid_tune.searchfile.checks.data import placed_datasets
 from tid_tune.trial.assembly import fast_metrics, runnable
 from tid_tune.trial.data_order import finite_sampler
-from tid_tune.trial.hooks import AnyHook, hooks_of, refuse_harmful
+from tid_tune.trial.hooks import AnyHook, dropped_hooks, hooks_of, refuse_harmful
 
 Built = TypeVar("Built")
 Preprocessor = Callable[[object, bool], Prepared]
@@ -34,10 +37,21 @@ class Parts:
         config: is changed: what is large in it is replaced by something small.
         label: what a message begins with, such as a value of the space.
         gpus: whether trials have GPUs, which this machine may lack.
+        unread: dataloaders whose files are faulty: the data are not read.
+        without_teacher: whether something is known to be wrong with the teacher.
     """
 
-    def __init__(self, config: Config, label: str = "", *, gpus: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        label: str = "",
+        *,
+        gpus: bool = False,
+        unread: Collection[str] = (),
+        without_teacher: bool = False,
+    ) -> None:
         self.config = config
+        self._unread, self._without_teacher = unread, without_teacher
         self.label = label
         self.findings: list[Finding] = []
         self.model: nn.Module | None = None
@@ -53,15 +67,25 @@ class Parts:
         self.model, self.preprocessor = others.model, others.preprocessor
         self.images = others.images
 
-    def attempt(self, keys: list[str], part: object, build: Callable[[], Built]) -> Built | None:
-        """Return what `build` makes of the part at `keys`; None with a finding if it fails."""
-        try:
-            return build()
-        except Exception as failure:  # whatever the libraries or the user's classes raise
-            where = building.failed_part(failure, part, keys)
-            text = f"{self.label}`{where}` cannot be used: {building.described(failure)}"
-            self.findings.append(error(f"{text}; fix it in the config"))
-            return None
+    def attempt(self, keys: list[str], part: object, build: Callable[[Any], Built]) -> Built | None:
+        """Return what `build` makes of the part at `keys`; None with findings if it fails.
+
+        `build` is called again with a copy in which what failed is replaced, for further faults.
+        """
+        repairs = Repairs(part, keys, self.label)
+        while True:
+            try:
+                built = build(copy.deepcopy(repairs.part))  # building changes configs
+            except Exception as failure:  # whatever the libraries or the user's classes raise
+                if repairs.repair(failure):
+                    continue
+                built = None
+            self.findings += repairs.findings
+            return None if repairs.findings else built
+
+    def has_finding(self, part: str) -> bool:
+        """Return whether an error was found in a top-level part of the config."""
+        return any(f"{found.place}.".startswith(f"{part}.") for found in self.findings)
 
     def try_part(self, name: str) -> None:
         """Try the top-level part `name`, if it is one that can be tried alone."""
@@ -78,21 +102,29 @@ class Parts:
 
     def build_model(self) -> None:
         """Build the model without initial weights, its teacher without a checkpoint."""
-        part = self.config["model"]
+        part = self._model_alone()
         self.model = self.attempt(["model"], part, self._built_model)
         if self.model is not None:  # a copy, which keeps its numbers when the model loses them
             self.preprocessor = copy.deepcopy(self.model.data_preprocessor)  # type: ignore[assignment]  # of an nn.Module, which mmdet gives it
 
-    def _built_model(self) -> nn.Module:
+    def _model_alone(self) -> dict[str, object]:
+        """Return the model's config without files; one whose teacher is faulty has none."""
         model = dict(self.config["model"])
         teacher = model.get("teacher")
-        if is_distiller(model) and isinstance(teacher, Mapping):
+        if not is_distiller(model):
+            return model
+        if self._without_teacher:
+            return {**model, "teacher": None, "distillation": {"method": "none"}}
+        if isinstance(teacher, Mapping):
             inner = teacher.get("model")
             if isinstance(teacher.get("config"), str):
                 inner = load_config(teacher["config"]).get("model")
             model["teacher"] = {"model": student_config(inner or {}), "checkpoint": None}
             if "precision" in teacher:
                 model["teacher"]["precision"] = teacher["precision"]
+        return model
+
+    def _built_model(self, model: Mapping[str, object]) -> nn.Module:
         preprocessor = self.config.get("data_preprocessor")
         defaults = {} if preprocessor is None else {"data_preprocessor": preprocessor}
         with building.without_initial_values():
@@ -101,65 +133,86 @@ class Parts:
     def try_images(self, name: str) -> None:
         """Build a data loader, pass one image through its pipeline, and prepare it as a batch."""
         part = self.config[name]
-        loader = self.attempt([name], part, lambda: building.build_loader(self._loader(name)))
-        if loader is None:
+        loader = self.attempt([name], part, partial(self._built_loader, name))
+        if loader is None or name in self._unread:
             return
         if name == "train_dataloader":
             self._length = max(len(loader), 1)
-        batch = self.attempt([name], part, lambda: loader.collate_fn([loader.dataset[0]]))
+        batch = self._once([name], part, lambda: loader.collate_fn([loader.dataset[0]]))
         preprocessor = self.preprocessor
         if batch is None or preprocessor is None:
             return
         training = name == "train_dataloader"
         keys = ["model", "data_preprocessor"]
-        prepared = self.attempt(keys, None, lambda: preprocessor(batch, training))
+        prepared = self._once(keys, None, lambda: preprocessor(batch, training))
         self._batches[name] = (loader.dataset, batch, prepared)
         if training and prepared is not None and isinstance(prepared["inputs"], Tensor):
             self.images = prepared["inputs"]
 
-    def _loader(self, name: str) -> dict[str, object]:
-        loader = runnable(self.config[name])
+    def _once(self, keys: list[str], part: object, use: Callable[[], Built]) -> Built | None:
+        """Return what using a built part gives; None with one finding if that fails."""
+        try:
+            return use()
+        except Exception as failure:  # whatever the libraries or the user's classes raise
+            Repairs.repair(repairs := Repairs(part, keys, self.label), failure)
+            self.findings += repairs.findings
+            return None
+
+    def _built_loader(self, name: str, part: Mapping[str, object]) -> Any:
+        """Build a loader, or where its files are faulty, its datasets alone without reading."""
+        if name in self._unread:
+            return [
+                building.build_dataset({**dataset, "lazy_init": True})
+                for _, dataset in placed_datasets(part, name)
+            ]
+        loader = runnable(part)
         loader = finite_sampler(loader) if name == "train_dataloader" else loader
-        return {**loader, "num_workers": 0, "persistent_workers": False, "prefetch_factor": None}
+        alone = {"num_workers": 0, "persistent_workers": False, "prefetch_factor": None}
+        return building.build_loader({**loader, **alone})
 
     def try_evaluator(self) -> None:
         """Build the metrics, and let them take in the validation image without detections."""
         part = self.config["val_evaluator"]
         keys = ["val_evaluator"]
-        found = self.attempt(
-            keys, part, lambda: building.build_evaluator(fast_metrics(self.config["val_evaluator"]))
-        )
+        found = self.attempt(keys, part, lambda part: building.build_evaluator(fast_metrics(part)))
         dataset, batch, prepared = self._batches.get("val_dataloader", (None, None, None))
         if found is None or prepared is None or not prepared["data_samples"]:
             return
         samples = prepared["data_samples"]
-        self.attempt(keys, part, lambda: building.evaluate_nothing(found, dataset, batch, samples))
+        self._once(keys, part, lambda: building.evaluate_nothing(found, dataset, batch, samples))
 
     def try_optimizer(self) -> None:
         """Build the optimizer and its schedules."""
-        if self.model is None:
-            return
-        model, part = self.model, dict(self.config["optim_wrapper"])
+        part = dict(self.config["optim_wrapper"])
+        if self.model is None and ("constructor" in part or "paramwise_cfg" in part):
+            return  # they depend on the model's parameters
+        model = self.model or nn.Linear(1, 1)
         model = named_as_student(model) if "constructor" in part else model
         mixed = str(part.get("type", "")).endswith("AmpOptimWrapper")
         if mixed and self._gpus and not torch.cuda.is_available():
             part = {"type": "OptimWrapper", **_without(part, "type", "loss_scale", "dtype")}
         optimizer = self.attempt(
-            ["optim_wrapper"], part, lambda: building.build_optimizer(model, part)
+            ["optim_wrapper"], part, lambda part: building.build_optimizer(model, part)
         )
         schedulers = self.config.get("param_scheduler") or []
-        if optimizer is None or (isinstance(schedulers, Mapping) and "type" not in schedulers):
+        if isinstance(schedulers, Mapping) and "type" not in schedulers:
             return  # one list per optimizer: too rare to try
+        if optimizer is None:
+            optimizer = building.build_optimizer(model, {"optimizer": {"type": "SGD", "lr": 0.1}})
         single = isinstance(schedulers, Mapping)
         for index, scheduler in enumerate([schedulers] if single else schedulers):
             keys = ["param_scheduler", *([] if single else [str(index)])]
-            build = partial(building.build_scheduler, scheduler, optimizer, self._length)
+            build = partial(building.build_scheduler, optimizer=optimizer, length=self._length)
             self.attempt(keys, scheduler, build)
 
     def try_hooks(self) -> None:
-        """Build the hooks that a trial keeps."""
-        for keys, hook in hooks_of(self.config):
-            self.attempt(keys, hook, partial(self._try_hook, hook))
+        """Build the hooks that a trial keeps; look at the types and arguments of the others."""
+        kept = hooks_of(self.config)
+        for keys, hook in kept:
+            self.attempt(keys, hook, self._try_hook)
+        for keys, hook in dropped_hooks(self.config):
+            if isinstance(hook, Mapping):
+                self.attempt(keys, hook, partial(building.check_call, registry=HOOKS))
 
     def _try_hook(self, hook: AnyHook) -> None:
         refuse_harmful(self.config["model"], hook)
@@ -170,7 +223,7 @@ class Parts:
         """Pass an image's shape through the network: no numbers are computed."""
         model, images = self.model, self.images
         if model is None or images is None:
-            return
+            return  # what keeps them from being there was reported
         try:
             model.to("meta").eval()
             shaped = images.to("meta")
@@ -180,12 +233,13 @@ class Parts:
                 else:
                     model(shaped, mode="tensor")
         except ConfigError as failure:
-            self.findings.append(error(f"{self.label}{failure}"))
+            self.findings.append(error(f"{self.label}{failure}", "model"))
         except Exception as failure:  # whatever the layers raise
             if not building.is_about_meta(failure):
                 what = building.described(failure)
                 text = f"{self.label}`model` cannot take an image of its data: {what}"
-                self.findings.append(error(f"{text}; fix the channels or sizes of its parts"))
+                text = f"{text}; fix the channels or sizes of its parts"
+                self.findings.append(error(text, "model"))
 
 
 def _without(part: Mapping[str, object], *names: str) -> dict[str, object]:

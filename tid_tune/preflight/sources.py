@@ -9,7 +9,7 @@ from typing import Literal
 
 from tid_tune.openmmlab.datasets import Form, dataset_classes, dataset_form
 from tid_tune.preflight.findings import Finding, error
-from tid_tune.searchfile.checks.data import leaf_datasets, local_paths
+from tid_tune.searchfile.checks.data import local_paths, placed_datasets
 
 Part = Literal["train", "val", "test"]
 
@@ -19,7 +19,8 @@ class Source:
     """One annotation file, and what is read from it.
 
     Attributes:
-        place: where the config names it, such as `train_dataloader.dataset`.
+        place: where the config names it, as messages show it: `train_dataloader.dataset`.
+        path: the dotted path of the dataset's or the evaluator's dict.
         form: how mmdet reads it.
         annotations: the COCO json, or the VOC image list.
         images: the folder that its image names are relative to; for VOC, the folder of the year;
@@ -30,6 +31,7 @@ class Source:
     """
 
     place: str
+    path: str
     form: Form
     annotations: Path
     images: Path | None
@@ -46,7 +48,7 @@ class Source:
 def dataset_sources(config: Mapping[str, object], part: Part) -> Iterator[Source | Finding]:
     """Yield the datasets of a dataloader whose files are local and whose form we know."""
     place = f"{part}_dataloader.dataset"
-    for dataset in leaf_datasets(config.get(f"{part}_dataloader")):
+    for path, dataset in placed_datasets(config.get(f"{part}_dataloader"), f"{part}_dataloader"):
         form, paths = dataset_form(dataset), dict(local_paths(dataset))
         file = paths.get("annotation file")
         if form is None or file is None or not file.is_file() or _moved(dataset):
@@ -54,11 +56,11 @@ def dataset_sources(config: Mapping[str, object], part: Part) -> Iterator[Source
         try:
             classes = dataset_classes(dataset)
         except (TypeError, OSError, ValueError) as problem:
-            yield error(f"{place}.metainfo cannot be used: {problem}")
+            yield error(f"{place}.metainfo cannot be used: {problem}", f"{path}.metainfo")
             continue
         fault = _classes_fault(dataset, classes)
         if fault is not None:
-            yield error(f"{place}.{fault}")
+            yield error(f"{place}.{fault}", f"{path}.metainfo")
             continue
         prefix = _mapping(dataset.get("data_prefix")).get(
             "img" if form == "coco" else "sub_data_root"
@@ -66,7 +68,7 @@ def dataset_sources(config: Mapping[str, object], part: Part) -> Iterator[Source
         images = Path(str(dataset.get("data_root") or ""), str(prefix or ""))
         named = "classes" in _mapping(dataset.get("metainfo"))
         names = tuple(map(str, classes)) if isinstance(classes, list | tuple) else ()
-        yield Source(place, form, file, images, names, named, dataset)
+        yield Source(place, path, form, file, images, names, named, dataset)
 
 
 def evaluator_sources(
@@ -83,7 +85,7 @@ def evaluator_sources(
             path = Path(file)
             if "://" not in file and path.is_file():
                 place = f"{part}_evaluator"
-                yield Source(place, "coco", path, None, dataset.classes, dataset.named, {})
+                yield Source(place, place, "coco", path, None, dataset.classes, dataset.named, {})
 
 
 def _classes_fault(dataset: Mapping[str, object], classes: object) -> str | None:

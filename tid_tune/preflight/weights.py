@@ -45,7 +45,8 @@ def check_teacher_weights(plan: Plan) -> Iterator[Finding]:
         try:
             detector = load_teacher({**source, "checkpoint": checkpoint}, build_on_meta)
         except ConfigError as problem:
-            yield error(f"{TEACHER}: {problem}")
+            if not plan.has_fault(TEACHER):
+                yield error(f"{TEACHER}: {problem}", place)
             continue
         if checkpoint is not None:
             count = len(counted(detector.state_dict()))
@@ -62,7 +63,8 @@ def check_first_weights(plan: Plan) -> Iterator[Finding]:
     try:
         student = build_on_meta(config)
     except ConfigError as problem:
-        yield error(f"{top}: {problem}")
+        if not plan.has_fault("model"):
+            yield error(f"{top}: {problem}", top)
         return
     for name, module in student.named_modules():
         where = f"{top}.{name}" if name else top
@@ -116,7 +118,7 @@ def _comparison(
     try:
         match = load(address)
     except ConfigError as problem:
-        yield error(f"{place}: {problem}")
+        yield error(f"{place}: {problem}", place)
         return
     text = f"{place}: {match.describe(address, target)}"
     yield warning(text) if match.kind == "part" else note(text)
@@ -125,13 +127,13 @@ def _comparison(
 def _presence(place: str, address: object, otherwise: str) -> Generator[Finding, None, bool]:
     """Yield what is to be said of a file that is not on this machine; return whether it is."""
     if not isinstance(address, str) or not address:
-        yield error(f"{place} is {address!r}; expected the path or the address of a file")
+        yield error(f"{place} is {address!r}; expected the path or the address of a file", place)
         return False
     try:
         location = locate(address)
         location.check_here()
     except ConfigError as problem:
-        yield error(f"{place}: {problem}; fix it, or {otherwise}")
+        yield error(f"{place}: {problem}; fix it, or {otherwise}", place)
         return False
     if location.is_here:
         return True
@@ -143,7 +145,8 @@ def _presence(place: str, address: object, otherwise: str) -> Generator[Finding,
     else:
         yield error(
             f"{place}: the weights {address} are not on this machine, and {location.url} cannot "
-            f"be reached from here; {location.how_to_get}, or {otherwise}"
+            f"be reached from here; {location.how_to_get}, or {otherwise}",
+            place,
         )
     return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.table import Table
 
@@ -17,18 +18,26 @@ from tid_tune.space.values import same
 Points = list[tuple[str, Mapping[str, Value]]]
 
 
-def points_to_try(spec: SearchSpec) -> tuple[Points, list[str]]:
-    """Return the points that are tried first, each with its name, and notes on lost values.
+@dataclass(frozen=True)
+class StartingPoints:
+    """The points that are tried first, each with its name, and notes on lost values."""
+
+    points: Points
+    notes: list[str]
+
+
+def points_to_try(spec: SearchSpec) -> StartingPoints:
+    """Return the points of `start_from`.
 
     Raises:
         UsageError: the earlier run of `start_from` has no trial to start from.
     """
     points: Points = [(str(at + 1), values) for at, values in enumerate(spec.start_from)]
     if spec.transfer is None:
-        return points, []
+        return StartingPoints(points, [])
     by_method, notes = start_points(read_transfer(spec), spec)
     taken = {point.of or "": point.values for m in methods(spec) for point in by_method[m]}
-    return list(taken.items()), notes
+    return StartingPoints(list(taken.items()), notes)
 
 
 def start_table(points: Points, space: Mapping[str, Distribution]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,16 @@ from tid_tune.searchfile.parts import DEFAULT_TYPES, Section, default_type
 from tid_tune.searchfile.points import read_start
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.sections import read_part, read_section, unknown_keys
-from tid_tune.searchfile.source import KEYS, SECTIONS, Header, read_interval
+from tid_tune.searchfile.source import (
+    DEFAULT_TRAINABLE,
+    KEYS,
+    SECTIONS,
+    Header,
+    read_interval,
+)
 from tid_tune.searchfile.space import read_space
 from tid_tune.searchfile.tree import Node
-from tid_tune.space import Choice, Distribution, Fixed
+from tid_tune.space import Choice, Distribution, Fixed, Value
 from tid_tune.space.space import METHOD_PATH
 
 if TYPE_CHECKING:
@@ -48,17 +55,38 @@ def load(
     Raises:
         SpecError: lists every problem by file, line and dotted path, with the fix.
     """
-    problems = Problems()
-    path = Path(path)
-    tree = read_tree(path, overrides, problems)
-    spec = _build(path, tree, check_files, problems) if tree is not None else None
-    problems.raise_if_any()
-    if spec is None:  # every None above has noted its problem
+    reading = read(path, overrides, check_files=check_files)
+    reading.problems.raise_if_any()
+    if reading.spec is None:  # whatever keeps a spec from being made has noted its problem
         raise RuntimeError(f"{path} gave neither a spec nor a problem")
-    return spec
+    return reading.spec
 
 
-def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> SearchSpec | None:
+@dataclass
+class Reading:
+    """What could be read of a search space, right or wrong."""
+
+    problems: Problems = field(default_factory=Problems)
+    spec: SearchSpec | None = None
+    """The whole of it, where nothing is wrong that keeps it from being made."""
+    trial: Path | None = None
+    """The config of a trial, if it can be read and the default trainable trains it."""
+    fixed: dict[str, Value] = field(default_factory=dict)
+    """The values that every trial has, by their path in that config."""
+
+
+def read(path: Path | str, overrides: Sequence[str] = (), *, check_files: bool = True) -> Reading:
+    """Read what can be read of a search space, and note every problem. See `load`."""
+    reading = Reading()
+    path = Path(path)
+    tree = read_tree(path, overrides, reading.problems)
+    if tree is not None:
+        reading.spec = _build(path, tree, check_files, reading)
+    return reading
+
+
+def _build(path: Path, tree: Node, check_files: bool, reading: Reading) -> SearchSpec | None:
+    problems = reading.problems
     _check_keys(tree, problems)
     header = _read_header(tree, problems)
     _check_trainable(tree, problems)
@@ -71,6 +99,7 @@ def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> Sea
     config = _read_trial(path, tree, problems)
     if config is not None:
         space = check_against_config(config, space, methods, tree, check_files, problems)
+        _remember(config, space, tree, reading)
     rest = _read_relations(tree, space, check_files, problems) if _all_read(tree, space) else {}
     if header is None or config is None:
         return None
@@ -99,6 +128,15 @@ def _build(path: Path, tree: Node, check_files: bool, problems: Problems) -> Sea
     )
     check_together(spec, tree, problems)
     return spec
+
+
+def _remember(config: Config, space: Space, tree: Node, reading: Reading) -> None:
+    """Note what can be checked further, whatever is wrong with the rest."""
+    trainable = tree.entries.get("trainable")
+    if "model" in config and (trainable is None or trainable.value == DEFAULT_TRAINABLE):
+        reading.trial = Path(config.filename)
+        fixed = {path: one for path, one in space.items() if one.is_fixed and not one.when}
+        reading.fixed = {path: one.value_at(0) for path, one in fixed.items()}
 
 
 def _plain_fields(header: Header) -> dict[str, Any]:

@@ -21,6 +21,16 @@ class Where:
         return self.source if self.line is None else f"{self.source}:{self.line}"
 
 
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong in a config."""
+
+    place: str
+    """The dotted path of what is to be changed, such as `val_dataloader.dataset.ann_file`."""
+    text: str
+    """What is wrong and how to fix it."""
+
+
 @dataclass
 class Problems:
     """The problems found so far, in the order they were found."""
@@ -28,6 +38,8 @@ class Problems:
     lines: list[tuple[Where, str]] = field(default_factory=list)
     spoiled: set[Where] = field(default_factory=set)
     """Places whose text could not be read: nothing that follows from it is reported."""
+    places: set[str] = field(default_factory=set)
+    """Dotted paths of the trial's config at which something is wrong."""
 
     def add(self, where: Where, path: str, text: str) -> None:
         """Note one problem at a dotted `path` (empty: the whole file)."""
@@ -40,11 +52,14 @@ class Problems:
 
     def raise_if_any(self) -> None:
         """Raise one SpecError that lists the problems by file and line."""
-        if not self.lines:
-            return
+        if self.lines:
+            raise SpecError(*self.messages())
+
+    def messages(self) -> list[str]:
+        """Return the problems by file and line, at most `SHOWN`, and how many more there are."""
         sources = list(dict.fromkeys(where.source for where, _ in self.lines))
         ordered = sorted(self.lines, key=lambda e: (sources.index(e[0].source), e[0].line or 0))
         shown = [f"{where}: {text}" for where, text in ordered[:SHOWN]]
         if len(ordered) > SHOWN:
             shown.append(f"... and {len(ordered) - SHOWN} more")
-        raise SpecError(*shown)
+        return shown

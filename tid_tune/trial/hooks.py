@@ -37,18 +37,30 @@ def hooks_of(cfg: Config) -> list[tuple[list[str], AnyHook]]:
 
     Left out are those that log, draw or save.
     """
-    named = cfg.get("default_hooks") or {}
-    found = [
-        (["default_hooks", name], hook)
-        for name, hook in named.items()
-        if name not in DROPPED and hook is not None
+    return [(keys, hook) for keys, hook in _all_hooks(cfg) if not _is_dropped(keys, hook)]
+
+
+def dropped_hooks(cfg: Config) -> list[tuple[list[str], AnyHook]]:
+    """Return the hooks of a config that a trial leaves out, with the keys that lead to them."""
+    return [(keys, hook) for keys, hook in _all_hooks(cfg) if _is_dropped(keys, hook)]
+
+
+def _all_hooks(cfg: Config) -> list[tuple[list[str], AnyHook]]:
+    named, own = cfg.get("default_hooks") or {}, cfg.get("custom_hooks") or []
+    return [
+        *((["default_hooks", name], hook) for name, hook in named.items() if hook is not None),
+        *((["custom_hooks", str(index)], hook) for index, hook in enumerate(own)),
     ]
-    own = [
-        (["custom_hooks", str(index)], hook)
-        for index, hook in enumerate(cfg.get("custom_hooks") or [])
-        if isinstance(hook, Hook) or str(hook.get("type")).rpartition(".")[2] not in _DROPPED_TYPES
-    ]
-    return found + own
+
+
+def _is_dropped(keys: list[str], hook: AnyHook) -> bool:
+    if keys[0] == "default_hooks":
+        return keys[1] in DROPPED
+    return not isinstance(hook, Hook) and _type_name(hook) in _DROPPED_TYPES
+
+
+def _type_name(hook: Mapping[str, object]) -> str:
+    return str(hook.get("type")).rpartition(".")[2]
 
 
 def refuse_harmful(model: object, hook: AnyHook) -> None:

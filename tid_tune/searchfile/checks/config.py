@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tid_tune.distill.model_config import (
+    NAME,
     PRECISION_PATH,
     is_distiller,
     student_config,
     teacher_precision,
 )
 from tid_tune.distill.registry import methods_without_teacher
-from tid_tune.errors import ConfigError
+from tid_tune.errors import ConfigError, nearest
 from tid_tune.searchfile.checks.data import check_data, check_teacher, leaf_datasets
 from tid_tune.searchfile.checks.detectors import (
     dataset_classes,
     detector_facts,
     incomparable,
+    number_fault,
     two_stage,
 )
 from tid_tune.searchfile.checks.methods import (
@@ -26,8 +28,9 @@ from tid_tune.searchfile.checks.methods import (
     check_distillation,
     methods_in_effect,
 )
-from tid_tune.searchfile.config import DISTILLATION, check_paths, read_config
-from tid_tune.searchfile.problems import Problems, Where
+from tid_tune.searchfile.config import DISTILLATION, check_paths
+from tid_tune.searchfile.merge import shown_path
+from tid_tune.searchfile.problems import Fault, Problems, Where
 from tid_tune.searchfile.tree import Node
 from tid_tune.space import Distribution
 
@@ -49,31 +52,74 @@ def check_against_config(
 
     Fixed parameters are set in `config`, as every trial has them.
     """
-    where = tree.entries["trial"].where
     if not isinstance(config.get("model"), Mapping):
+        where = tree.entries["trial"].where
         problems.add(where, "trial", "the config has no model; name an mmdet config")
         return space
+    faults = Faults(config, tree, problems)
+    faults.note(read_misspelled(config))
     check_paths(config, space, tree.entries.get("space", tree), problems)
     _set_fixed(config, space)
     model = config["model"]
     if check_files:
-        check_data(config, where, problems)
+        faults.note(check_data(config))
     distills = is_distiller(model)
     student = student_config(model)
-    _check_classes(config, student, where, problems)
+    faults.note(_check_classes(config, student))
     if not distills:
         _refuse_distillation(model, space, tree, problems)
         return space
     distillation = model.get("distillation") or {}
     # What the space sets is reported with the parameter.
     own = {key: v for key, v in distillation.items() if f"{DISTILLATION}.{key}" not in space}
-    check_configured(own, where, problems)
+    faults.note(check_configured(own))
     effective = methods_in_effect(methods, space, distillation.get("method", "tid"))
     if not effective or set(effective) - set(methods_without_teacher()):
-        _check_teacher(model, student, check_files, where, problems)
+        faults.note(_check_teacher(model, student, check_files))
         if PRECISION_PATH not in space:
-            _check_precision(model.get("teacher"), where, problems)
+            faults.note(_check_precision(model.get("teacher")))
     return check_distillation(space, effective, tree.entries.get("space", tree), problems)
+
+
+class Faults:
+    """Notes what is wrong in a config, at the line of the file that sets it.
+
+    Args:
+        config: of the trials.
+        tree: the search space, whose fixed parameters are set in the config.
+        problems: what is wrong is added here.
+    """
+
+    def __init__(self, config: Config, tree: Node, problems: Problems) -> None:
+        self._config, self._tree, self._problems = config, tree, problems
+
+    def note(self, faults: Iterable[Fault]) -> None:
+        """Add faults of the config."""
+        for fault in faults:
+            self._problems.places.add(fault.place)
+            self._problems.add(*self._where(fault.place), fault.text)
+
+    def _where(self, place: str) -> tuple[Where, str]:
+        """Return the line that sets a value, and the key of a search space there."""
+        from tid_tune.openmmlab.config_lines import line_of
+
+        space = self._tree.entries.get("space")
+        for path, node in {} if space is None else space.entries.items():
+            if f"{place}.".startswith(f"{path}."):
+                return node.where, f"space.{path}"
+        line = line_of(self._config.filename, place)
+        if line is None:
+            return self._tree.entries["trial"].where, "trial"
+        return Where(shown_path(line.file), line.number), ""
+
+
+def read_misspelled(config: Config) -> Iterator[Fault]:
+    """Yield a misspelled `Distiller` as the model's type, and correct it for further checks."""
+    model = config["model"]
+    kind = str(model.get("type"))
+    if not is_distiller(model) and "student" in model and nearest(kind, [NAME]):
+        yield Fault("model.type", f"model.type {kind!r} is not known; did you mean {NAME!r}?")
+        model["type"] = NAME
 
 
 def _set_fixed(config: Config, space: Space) -> None:
@@ -113,55 +159,48 @@ def _refuse_distillation(
         )
 
 
-def _check_classes(config: Config, student: object, where: Where, problems: Problems) -> None:
+def _check_classes(config: Config, student: object) -> Iterator[Fault]:
     if not isinstance(student, Mapping):
         return
-    classes = detector_facts(student).classes
+    place, top = (
+        "train_dataloader.dataset",
+        "model.student" if is_distiller(config.model) else "model",
+    )
     for dataset in leaf_datasets(config.get("train_dataloader")):
-        declared = dataset_classes(dataset)
-        if classes is not None and declared is not None and declared != classes:
-            problems.add(
-                where,
-                "trial",
-                f"the student has num_classes = {classes}, but its training data has {declared} "
-                "classes; fix bbox_head.num_classes or metainfo.classes",
-            )
+        text = number_fault(detector_facts(student).classes, place, dataset_classes(dataset))
+        if text is not None:
+            yield Fault(f"{top}.bbox_head.num_classes", text)
 
 
 def _check_teacher(
-    model: Mapping[str, object],
-    student: object,
-    check_files: bool,
-    where: Where,
-    problems: Problems,
-) -> None:
+    model: Mapping[str, object], student: object, check_files: bool
+) -> Iterator[Fault]:
     teacher = model.get("teacher")
     if not isinstance(teacher, Mapping):
-        problems.add(where, "trial", "the Distiller has no teacher; give model.teacher = dict(...)")
+        yield Fault("model", "the Distiller has no teacher; give model.teacher = dict(...)")
         return
-    before = len(problems)
     if check_files:
-        check_teacher(teacher, where, problems)
-    file = teacher.get("config")
-    if not isinstance(file, str) or not Path(file).is_file() or len(problems) > before:
+        yield from check_teacher(teacher)
+    file, place = teacher.get("config"), "model.teacher.config"
+    if not isinstance(file, str) or not Path(file).is_file():
         return
-    config = read_config(file, where, Path(file), problems)
-    body = config.get("model") if config is not None else None
-    if isinstance(body, Mapping) and isinstance(student, Mapping):
-        other = student_config(body)
-        if isinstance(other, Mapping):
-            found = [two_stage(other, "teacher"), two_stage(student, "student")]
-            if any(found):
-                for text in filter(None, found):
-                    problems.add(where, "trial", text)
-                return
-            for text in incomparable(detector_facts(other), detector_facts(student)):
-                problems.add(where, "trial", text)
+    from tid_tune.openmmlab.configs import load_config
+
+    try:
+        body = load_config(file, imports=False).get("model")
+    except ConfigError as error:
+        yield Fault(place, f"{error}; fix the teacher's config")
+        return
+    other = student_config(body) if isinstance(body, Mapping) else None
+    if isinstance(other, Mapping) and isinstance(student, Mapping):
+        stages = filter(None, (two_stage(other, "teacher"), two_stage(student, "student")))
+        found = list(stages) or incomparable(detector_facts(other), detector_facts(student))
+        yield from (Fault(place, text) for text in found)
 
 
-def _check_precision(teacher: object, where: Where, problems: Problems) -> None:
-    """Note a precision in the config that no teacher has."""
+def _check_precision(teacher: object) -> Iterator[Fault]:
+    """Yield a precision in the config that no teacher has."""
     try:
         teacher_precision(teacher if isinstance(teacher, Mapping) else {})
     except ConfigError as error:
-        problems.add(where, "trial", f"{error}; fix the config")
+        yield Fault(PRECISION_PATH, f"{error}; fix the config")

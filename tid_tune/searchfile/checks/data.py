@@ -7,52 +7,67 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tid_tune.searchfile.problems import Problems, Where
+from tid_tune.searchfile.problems import Fault, Problems, Where
 
 LOADERS = {"train_dataloader": "training", "val_dataloader": "validation"}
 HEAD_BYTES = 2**20
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
-def check_data(config: Mapping[str, object], where: Where, problems: Problems) -> None:
-    """Note every annotation file and image folder of the config's datasets that is not there."""
-    for loader, name in LOADERS.items():
-        for dataset in leaf_datasets(config.get(loader)):
-            for what, path in local_paths(dataset):
-                if not path.exists():
-                    problems.add(
-                        where,
-                        "trial",
-                        f"{what} of the {name} data is missing: {path}; get the data or fix "
-                        f"{loader}.dataset",
-                    )
-            _check_images(dict(local_paths(dataset)), loader, where, problems)
-    evaluators = config.get("val_evaluator")
-    for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        file = evaluator.get("ann_file") if isinstance(evaluator, Mapping) else None
-        if isinstance(file, str) and _local(file) and not Path(file).is_file():
-            problems.add(
-                where,
-                "trial",
-                f"annotation file of val_evaluator is missing: {file}; get the data or fix "
-                "val_evaluator.ann_file",
-            )
-        elif isinstance(file, str) and _local(file):
-            _check_measured(config, Path(file), where, problems)
+def check_data(config: Mapping[str, object]) -> Iterator[Fault]:
+    """Yield the annotation files and image folders that are not there, or do not fit together."""
+    for loader in LOADERS:
+        yield from missing_files(config, loader)
+        for place, dataset in placed_datasets(config.get(loader), loader):
+            yield from _check_images(dict(local_paths(dataset)), place)
+    for place, evaluator in _evaluators(config.get("val_evaluator")):
+        file = evaluator.get("ann_file")
+        if not isinstance(file, str) or not _local(file):
+            continue
+        if not Path(file).is_file():
+            text = f"annotation file of val_evaluator is missing: {file}; get the data or fix "
+            yield Fault(f"{place}.ann_file", f"{text}val_evaluator.ann_file")
+        else:
+            yield from _check_measured(config, Path(file), f"{place}.ann_file")
 
 
-def _check_images(paths: Mapping[str, Path], loader: str, where: Where, problems: Problems) -> None:
-    """Note an image folder that has none of the first images of a COCO json."""
+def _evaluators(node: object) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the metrics of `val_evaluator`, each after its dotted path."""
+    if isinstance(node, Mapping):
+        yield "val_evaluator", node
+    elif isinstance(node, list | tuple):
+        for index, one in enumerate(node):
+            if isinstance(one, Mapping):
+                yield f"val_evaluator.{index}", one
+
+
+def missing_files(config: Mapping[str, object], loader: str) -> Iterator[Fault]:
+    """Yield the annotation files and image folders of a dataloader that are not there."""
+    for place, dataset in placed_datasets(config.get(loader), loader):
+        for what, path in local_paths(dataset):
+            if not path.exists():
+                key = "ann_file" if what == "annotation file" else "data_prefix"
+                root = dataset.get("data_root")
+                if isinstance(root, str) and root and not Path(root).exists():
+                    key = "data_root"
+                yield Fault(
+                    f"{place}.{key}",
+                    f"{what} of the {LOADERS[loader]} data is missing: {path}; get the data or fix "
+                    f"{loader}.dataset",
+                )
+
+
+def _check_images(paths: Mapping[str, Path], place: str) -> Iterator[Fault]:
+    """Yield an image folder that has none of the first images of a COCO json."""
     json_file, folder = paths.get("annotation file"), paths.get("image folder")
     if json_file is None or folder is None or not (json_file.is_file() and folder.is_dir()):
         return
     names = _first_images(json_file)
     if names and not any((folder / name).is_file() for name in names):
-        problems.add(
-            where,
-            "trial",
+        yield Fault(
+            f"{place}.data_prefix",
             f"none of the first images of {json_file} is in {folder}, for example {names[0]}; fix "
-            f"{loader}.dataset.data_prefix",
+            f"{place.partition('.')[0]}.dataset.data_prefix",
         )
 
 
@@ -65,10 +80,8 @@ def _first_images(file: Path) -> list[str]:
     return [str(json.loads(name)) for name in _FILE_NAME.findall(head)[:20]]
 
 
-def _check_measured(
-    config: Mapping[str, object], known: Path, where: Where, problems: Problems
-) -> None:
-    """Note that the evaluator's file `known` has other images than the validation data.
+def _check_measured(config: Mapping[str, object], known: Path, place: str) -> Iterator[Fault]:
+    """Yield that the evaluator's file `known` has other images than the validation data.
 
     An image it alone knows counts as one where nothing was found, and lowers the mAP; an image it
     does not know ends the evaluation, after the first interval was trained.
@@ -81,9 +94,8 @@ def _check_measured(
         return
     shown, wanted = _image_ids(files[0]), _image_ids(known)
     if shown is not None and wanted is not None and shown != wanted:
-        problems.add(
-            where,
-            "trial",
+        yield Fault(
+            place,
             f"val_evaluator uses {known}, whose images are not those of the validation data in "
             f"{files[0]}; set both ann_file to the same file",
         )
@@ -101,17 +113,17 @@ def _image_ids(file: Path) -> set[object] | None:
         return None
 
 
-def check_teacher(teacher: Mapping[str, object], where: Where, problems: Problems) -> None:
-    """Note a teacher whose config or checkpoint is not there."""
+def check_teacher(teacher: Mapping[str, object]) -> Iterator[Fault]:
+    """Yield that a teacher's config or checkpoint is not there."""
     for key, fix in (
         ("config", "fix model.teacher.config"),
         ("checkpoint", f"{_how_to_train(teacher)}, or fix model.teacher.checkpoint"),
     ):
-        file = teacher.get(key)
+        file, place = teacher.get(key), f"model.teacher.{key}"
         if not isinstance(file, str) or not file:
-            problems.add(where, "trial", f"model.teacher.{key} is not a file name; set it")
+            yield Fault(place, f"{place} is not a file name; set it")
         elif _local(file) and not Path(file).is_file():
-            problems.add(where, "trial", f"teacher {key} is missing: {file}; {fix}")
+            yield Fault(place, f"teacher {key} is missing: {file}; {fix}")
 
 
 def training_command(teacher: Mapping[str, object]) -> str | None:
@@ -144,15 +156,20 @@ def check_run(folder: Path, where: Where, problems: Problems) -> None:
 
 def leaf_datasets(node: object) -> Iterator[Mapping[str, object]]:
     """Yield the datasets that read files, inside the wrappers of a dataloader or dataset dict."""
+    yield from (dataset for _, dataset in placed_datasets(node, ""))
+
+
+def placed_datasets(node: object, place: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the datasets that read files, each after its dotted path, which begins with `place`."""
     if isinstance(node, list | tuple):
-        for item in node:
-            yield from leaf_datasets(item)
+        for index, item in enumerate(node):
+            yield from placed_datasets(item, f"{place}.{index}")
     elif isinstance(node, Mapping):
-        inner = [node[key] for key in ("dataset", "datasets") if key in node]
-        if inner:
-            yield from leaf_datasets(inner)
-        else:
-            yield node
+        inner = [key for key in ("dataset", "datasets") if key in node]
+        for key in inner:
+            yield from placed_datasets(node[key], f"{place}.{key}")
+        if not inner:
+            yield place, node
 
 
 def local_paths(dataset: Mapping[str, object]) -> Iterator[tuple[str, Path]]:

@@ -37,6 +37,16 @@ def declared_classes(model: object) -> int | None:
     return detector_facts(student).classes if isinstance(student, Mapping) else None
 
 
+def number_fault(number: int | None, place: str, classes: int | None) -> str | None:
+    """Return that a student has another number of classes than the dataset at `place`, or None."""
+    if number is None or classes is None or number == classes:
+        return None
+    return (
+        f"the student has num_classes = {number}, but {place} has {classes} classes; fix "
+        "bbox_head.num_classes or metainfo.classes"
+    )
+
+
 def two_stage(model: Mapping[str, object], role: str) -> str | None:
     """Return why a two-stage detector's dict cannot be the teacher or student, or None."""
     if not isinstance(model.get("roi_head"), Mapping):

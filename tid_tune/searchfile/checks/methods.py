@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from tid_tune.distill.registry import (
     METHODS,
@@ -13,7 +14,7 @@ from tid_tune.distill.registry import (
 )
 from tid_tune.errors import ConfigError, suggestion
 from tid_tune.searchfile.config import DISTILLATION
-from tid_tune.searchfile.problems import Problems, Where
+from tid_tune.searchfile.problems import Fault, Problems, Where
 from tid_tune.searchfile.tree import Node
 from tid_tune.space import Distribution
 from tid_tune.space.space import METHOD_PATH
@@ -54,12 +55,15 @@ def methods_in_effect(
     return tuple(value for value in searched.extremes if value in METHODS.names())
 
 
-def check_configured(distillation: Mapping[str, object], where: Where, problems: Problems) -> None:
-    """Note a constant in the config that no method has, or whose value is out of range."""
+def check_configured(distillation: Mapping[str, object]) -> Iterator[Fault]:
+    """Yield a constant in the config that no method has, or whose value is out of range."""
     try:
         parse_settings(distillation)
     except ConfigError as error:
-        problems.add(where, "trial", f"the config's model.{error}")
+        # The message begins with the constant's path.
+        path = re.match(r"distillation\.\w+", str(error))
+        place = DISTILLATION if path is None else f"model.{path[0]}"
+        yield Fault(place, f"the config's model.{error}")
 
 
 def check_distillation(
