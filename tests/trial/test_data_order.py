@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from tid_tune.errors import DataError
-from tid_tune.trial.data_order import mix, resumable, seeded
+from tid_tune.trial.data_order import ResumableBatches, mix, resumable, seeded
 
 
 class Noisy(Dataset[Any]):
@@ -105,3 +106,36 @@ def test_seeded_restores_after_an_error() -> None:
     with pytest.raises(RuntimeError), seeded(3):
         raise RuntimeError
     assert random.getstate() == state
+
+
+def test_batches_are_drawn_one_by_one_from_the_same_generators() -> None:
+    """A sampler that reads every image's record must not read all of them before the first step."""
+    drawn: list[int] = []
+
+    class Drawing(BatchSampler):
+        def __iter__(self) -> Iterator[list[int]]:
+            for number in range(5):
+                drawn.append(number)
+                yield [int(random.random() * 7), int(np.random.rand() * 7), int(torch.rand(()) * 7)]
+
+        def __len__(self) -> int:
+            return 5
+
+    def batches(skip: int = 0) -> Iterator[list[int]]:
+        inner = Drawing(RandomSampler(Noisy()), batch_size=3, drop_last=False)
+        ours = ResumableBatches(inner, dataset_length=7, seed=2)
+        ours.skip = skip
+        return iter(ours)
+
+    with seeded(mix(2, 0)):
+        expected = list(Drawing(RandomSampler(Noisy()), batch_size=3, drop_last=False))
+    drawn.clear()
+    first = batches()
+    found = [next(first)]
+    assert drawn == [0]
+    for batch in first:
+        random.random(), np.random.rand(9), torch.rand(5)
+        found.append(batch)
+    assert found == expected
+    assert list(batches(skip=3)) == expected[3:]
+    assert list(batches(skip=5)) == []

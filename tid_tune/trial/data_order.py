@@ -32,10 +32,29 @@ def mix(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
+Generators = tuple[Any, Any, torch.Tensor]
+
+
+def generators() -> Generators:
+    """Return the state of Python's, numpy's and torch's CPU generators."""
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+@contextlib.contextmanager
+def continued(drawn: Generators) -> Iterator[None]:
+    """Set the generators to a state that `generators` returned; put them back after the block."""
+    before = generators()
+    _set(drawn)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed Python's, numpy's and torch's CPU generators inside the block; then put them back."""
-    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    before = generators()
     random.seed(seed)
     np.random.seed(seed)
     # Not torch.manual_seed: that would seed the GPU's generators too, which are not put back.
@@ -43,9 +62,14 @@ def seeded(seed: int) -> Iterator[None]:
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(torch_state)
+        _set(before)
+
+
+def _set(drawn: Generators) -> None:
+    python, numpy, torch_state = drawn
+    random.setstate(python)
+    np.random.set_state(numpy)
+    torch.set_rng_state(torch_state)
 
 
 class Images(Protocol):
@@ -110,11 +134,21 @@ class ResumableBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         first = self.epoch * self.dataset_length
+        for batch in self._drawn():
+            yield [first + index for index in batch]
+
+    def _drawn(self) -> Iterator[list[int]]:
+        """Yield the batches one by one: some samplers read the records of all images in one."""
         # Samplers that draw from process-wide generators must give the same order when resumed.
         with seeded(mix(self.seed, self.epoch)):
-            batches = list(islice(self.inner, len(self.inner)))
-        for batch in batches[self.skip :]:
-            yield [first + index for index in batch]
+            batches = islice(self.inner, len(self.inner))
+            batch = next(islice(batches, self.skip, None), None)
+            drawn = generators()
+        while batch is not None:
+            yield batch
+            with continued(drawn):
+                batch = next(batches, None)
+                drawn = generators()
 
 
 def finite_sampler(dataloader: Mapping[str, Any]) -> dict[str, object]:
