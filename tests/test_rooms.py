@@ -29,7 +29,7 @@ DOORS = {
 
 LAYERS = (
     ("errors", "words"),
-    ("console", "device", "dotted", "files", "import_path", "models", "plugins"),
+    ("console", "device", "dotted", "files", "import_path", "models", "plugins", "warm"),
     ("data", "openmmlab"),
     ("space",),
     ("detectors", "ledger"),

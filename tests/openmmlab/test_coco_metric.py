@@ -126,3 +126,32 @@ def test_what_it_does_not_know_is_left_to_mmdet(tmp_path: Path) -> None:
     path, results = scene(tmp_path, 0)
     found = compute(FastCocoMetric, path, results, metric_items=["mAP", "AR@100"])
     assert found == compute(CocoMetric, path, results, metric_items=["mAP", "AR@100"])
+
+
+def test_the_file_is_read_once_and_evaluations_leave_the_truth_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, results = scene(tmp_path, 3)
+    first = compute(FastCocoMetric, path, results)
+    compute(FastCocoMetric, path, results[:3], ("dog", "cat"), iou_thrs=[0.5])
+    loads: list[str] = []
+    monkeypatch.setattr(json, "load", lambda file: loads.append(file.name))
+    assert compute(FastCocoMetric, path, results) == first
+    assert loads == []
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    path, results = scene(tmp_path, 3)
+    first = compute(FastCocoMetric, path, results)
+    scene(tmp_path, 4)
+    assert compute(FastCocoMetric, path, results) != first
+
+
+def test_what_is_left_to_mmdet_has_the_whole_file(tmp_path: Path) -> None:
+    path, results = scene(tmp_path, 3)
+    compute(FastCocoMetric, path, results)
+    options: dict[str, Any] = {"metric_items": ["mAP", "AR@100"]}
+    found = compute(FastCocoMetric, path, results, **options)
+    assert found == compute(CocoMetric, path, results, **options)
+    metric = FastCocoMetric(ann_file=str(path), sort_categories=True)
+    assert metric._coco_api.get_cat_ids(cat_names=("cat", "dog")) == [3, 7]

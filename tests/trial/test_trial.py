@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from tid_tune import warm
 from tid_tune.errors import ConfigError, DataError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, load_weights
 from tid_tune.openmmlab.configs import load_config
@@ -410,6 +411,19 @@ def test_a_trial_after_another_equals_one_in_a_fresh_process(
     )
     there = dataclasses.replace(here, metrics=json.loads(done.stdout))
     assert trained(there) == trained(here)
+
+
+def test_a_second_trial_reads_no_annotations_and_trains_the_same(
+    shapes_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm.clear()
+    with make(shapes_config(), tmp_path, epochs=1) as trial:
+        expected = trained(trial.step())
+    with make(shapes_config(), tmp_path, epochs=1, fraction=0.5) as trial:
+        trial.step()
+    monkeypatch.delattr(json, "load")
+    with make(shapes_config(), tmp_path, epochs=1) as trial:
+        assert trained(trial.step()) == expected
 
 
 def test_a_fraction_trains_on_part_of_the_images_and_small_parts_lie_in_large_ones(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from tid_tune import warm
 from tid_tune.detectors.heads import adapt_head
 from tid_tune.detectors.iou_rules import padded_shape
 from tid_tune.distill.context import Batch, View
@@ -23,6 +24,7 @@ from tid_tune.distill.model_config import (
 )
 from tid_tune.distill.student_state import export_student_state, has_student
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.addresses import locate
 from tid_tune.openmmlab.checkpoints import load_into, load_weights
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.detector_types import Detector, Instances, Meta
@@ -72,6 +74,11 @@ class Teacher:
         self.precision = precision
         self._last: _Pass | None = None
         freeze(self.detector, side=max(self.head.strides))
+        self._built = _state(self.detector)
+
+    def is_as_built(self) -> bool:
+        """Return whether its weights have not been written to; it may be on another device."""
+        return self._built == _state(self.detector)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
@@ -114,7 +121,12 @@ class Teacher:
             self._last = None
 
     def view(self, inputs: Tensor, *, outputs: bool = True) -> View:
-        """Run it on a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck."""
+        """Run it on a preprocessed batch (N, 3, H, W); without `outputs`, up to the neck.
+
+        It follows the batch to another device: the student it was last used by may be elsewhere.
+        """
+        if next(self.detector.parameters()).device != inputs.device:
+            self.detector.to(inputs.device)
         features, found = passed(self.detector, inputs, self.precision, outputs=outputs)
         return View(self.detector, self.head, features, found)
 
@@ -136,6 +148,11 @@ def _shapes(meta: Meta) -> tuple[object, ...]:
     return padded_shape(meta), tuple(meta["img_shape"][:2])
 
 
+def _state(detector: Detector) -> list[tuple[torch.dtype, int, bool]]:
+    """Return what changes when something writes to the parameters or lets them train."""
+    return [(item.dtype, item._version, item.requires_grad) for item in detector.parameters()]
+
+
 def check_teacher(config: Path) -> None:
     """Build the teacher of a distiller's config, if it has one, and drop it.
 
@@ -147,13 +164,38 @@ def check_teacher(config: Path) -> None:
         build_teacher(model["teacher"])
 
 
+_TEACHERS: warm.Store[Teacher] = warm.Store(limit=1)
+
+
 def build_teacher(source: Mapping[str, Any]) -> Teacher:
-    """Build the teacher of `model.teacher`; see `load_teacher`.
+    """Return the teacher of `model.teacher`; see `load_teacher`.
+
+    While config and checkpoint stay the same, it is the same object: all students of a process
+    share it. One with random weights is always a new one. Random generators keep their state.
 
     Raises:
         ConfigError: as `load_teacher`, or its head is not supported.
     """
-    return Teacher(load_teacher(source), teacher_precision(source))
+
+    def build() -> Teacher:
+        # What is drawn after it must not depend on whether it was built.
+        with torch.random.fork_rng(devices=[]):
+            return Teacher(load_teacher(source), teacher_precision(source))
+
+    return _TEACHERS.get(lambda: _content(source), build, Teacher.is_as_built)
+
+
+def _content(source: Mapping[str, Any]) -> Hashable | None:
+    """Return what a teacher is made of: its model, and the file of its weights."""
+    try:
+        weights = locate(source["checkpoint"]).path if source.get("checkpoint") else None
+        model = load_config(source["config"]).get("model") if "config" in source else None
+    except ConfigError:  # `load_teacher` says what is wrong
+        return None
+    others = {key: value for key, value in source.items() if key != "checkpoint"}
+    options = warm.content_key({**others, "model": source.get("model", model)})
+    file = weights and warm.file_key(weights)
+    return (options, file) if options and file else None
 
 
 def load_teacher(

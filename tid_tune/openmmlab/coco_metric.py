@@ -8,7 +8,7 @@ look alike.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -17,11 +17,13 @@ from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 from numpy.typing import NDArray
 
+from tid_tune import warm
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.registries import METRICS
 from tid_tune.openmmlab.setup import mmdet_ready
 
 with mmdet_ready():
+    from mmdet.datasets.api_wrappers import COCO as CocoFile
     from mmdet.evaluation import CocoMetric
 
 __all__ = ["CocoMetric", "FastCocoMetric"]
@@ -41,6 +43,8 @@ class Predicted(TypedDict):
 
 
 _HEADLINE_DETECTIONS = 100
+_OF_A_BOX = ("bbox", "area", "iscrowd")
+"""What is read of an annotation, beside its ids; polygons would be most of the memory."""
 _AREAS = {"mAP_s": 1, "mAP_m": 2, "mAP_l": 3}
 
 
@@ -54,6 +58,20 @@ class FastCocoMetric(CocoMetric):  # type: ignore[misc]  # mmdet is untyped
 
     _truth: _Truth | None = None
 
+    def __init__(self, ann_file: str | None = None, *args: Any, **options: Any) -> None:
+        super().__init__(None, *args, **options)
+        if ann_file is not None and not self._is_special():
+            self._truth = _known_truth(ann_file, self.backend_args, options)
+        if self._truth is None:
+            super().__init__(ann_file, *args, **options)
+        else:
+            self._coco_api = self._truth.names
+
+    def _is_special(self) -> bool:
+        """Return whether something is asked for that is left to mmdet's own code."""
+        others = self.format_only or self.classwise or self.metric_items or self.outfile_prefix
+        return bool(others) or self.metrics != ["bbox"]
+
     def compute_metrics(
         self, results: list[tuple[Mapping[str, object], Predicted]]
     ) -> dict[str, float]:
@@ -62,11 +80,10 @@ class FastCocoMetric(CocoMetric):  # type: ignore[misc]  # mmdet is untyped
         Raises:
             ConfigError: the annotations lack a class or an image that was detected on.
         """
-        special = self.format_only or self.classwise or self.metric_items or self.outfile_prefix
-        if special or self.metrics != ["bbox"] or self._coco_api is None:
+        if self._is_special() or self._coco_api is None:
             return self._by_mmdet(results)
         if self._truth is None:
-            self._truth = _numbered(self._coco_api.dataset, self._coco_api.anns)
+            self._truth = _numbered(self._coco_api)
         if self._truth is None:
             return self._by_mmdet(results)
         self.cat_ids = self._coco_api.get_cat_ids(cat_names=self.dataset_meta["classes"])
@@ -117,6 +134,8 @@ class _Truth:
     objects: COCO
     images: dict[Id, int]
     categories: dict[Id, int]
+    names: Any
+    """mmdet's index of the categories alone, which finds ids by name."""
 
     def rows(self, predictions: list[Predicted], category_ids: list[Id]) -> list[Annotation]:
         """Return an annotation for every detection; label n is of the n-th of `category_ids`."""
@@ -159,11 +178,34 @@ class _Truth:
         return _coco(len(self.images), self.categories, rows)
 
 
-def _numbered(document: Mapping[str, Any], by_id: Mapping[object, Annotation]) -> _Truth | None:
+_TRUTHS: warm.Store[tuple[_Truth | None]] = warm.Store(limit=2)
+
+
+def _known_truth(
+    file: str, backend: Mapping[str, object] | None, options: Mapping[str, object]
+) -> _Truth | None:
+    """Return the ground truth of a file, read once per process and content of the file.
+
+    An evaluation writes `ignore`, which it works out anew each time, and nothing else into it.
+    """
+    ordered = {"sort_categories": bool(options.get("sort_categories", False))}
+
+    def key() -> Hashable | None:
+        state = None if backend else warm.file_key(file)
+        return None if state is None else (state, ordered["sort_categories"])
+
+    def read() -> tuple[_Truth | None]:
+        return (_numbered(CocoMetric(file, backend_args=backend, **ordered)._coco_api),)
+
+    return _TRUTHS.get(key, read)[0]
+
+
+def _numbered(source: Any) -> _Truth | None:
     """Return images and categories numbered anew; None for what mmdet's own code has to judge.
 
     These are ids of mixed kinds and flags other than 0 and 1.
     """
+    document = source.dataset
     try:
         image_ids = sorted({image["id"] for image in document["images"]})
         category_ids = sorted({category["id"] for category in document["categories"]})
@@ -174,7 +216,7 @@ def _numbered(document: Mapping[str, Any], by_id: Mapping[object, Annotation]) -
     rows: list[Annotation] = []
     for entry in document.get("annotations", ()):
         # Of equal ids, pycocotools takes the last annotation every time.
-        row = by_id[entry["id"]]
+        row = source.anns[entry["id"]]
         image, category = images.get(row["image_id"]), categories.get(row["category_id"])
         if image is None or category is None:
             continue
@@ -182,8 +224,11 @@ def _numbered(document: Mapping[str, Any], by_id: Mapping[object, Annotation]) -
             return None
         # A box of id 0 cannot be matched in pycocotools, which takes 0 for "none".
         identity = 0 if row["id"] == 0 else len(rows) + 1
-        rows.append({**row, "id": identity, "image_id": image, "category_id": category})
-    return _Truth(_coco(len(images), categories, rows), images, categories)
+        kept = {name: row[name] for name in _OF_A_BOX if name in row}
+        rows.append({**kept, "id": identity, "image_id": image, "category_id": category})
+    names = CocoFile()
+    names.dataset = {"categories": document["categories"]}
+    return _Truth(_coco(len(images), categories, rows), images, categories, names)
 
 
 def _coco(images: int, categories: Mapping[Id, int], rows: list[Annotation]) -> COCO:

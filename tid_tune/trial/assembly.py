@@ -12,6 +12,7 @@ from tid_tune.data.coco import check_encoding
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.coco_metric import CocoMetric, FastCocoMetric
 from tid_tune.openmmlab.configs import Config
+from tid_tune.openmmlab.shared_annotations import shared_annotations
 from tid_tune.searchfile.checks.data import LOADERS, leaf_datasets, local_paths
 from tid_tune.trial.data_order import finite_sampler, reduced, resumable
 from tid_tune.trial.loop import IntervalLoop
@@ -62,15 +63,17 @@ def assemble(
     if not fresh:
         cfg.load_from = None
     _check_encodings(cfg)
-    runner = TrialRunner(cfg, device)
-    if fraction < 1:
-        cfg.train_dataloader["dataset"] = reduced(cfg.train_dataloader["dataset"], fraction, seed)
-    loader = runner.build_dataloader(cfg.train_dataloader, seed=seed)
-    loop = IntervalLoop(runner, resumable(loader, seed), epochs)
-    runner._train_loop = loop
-    trained = epochs if unit == "epochs" else loop.max_iters
-    runner.param_schedulers = scaled(runner.param_schedulers, trained / length)
-    runner.train()
+    with shared_annotations():
+        runner = TrialRunner(cfg, device)
+        data = cfg.train_dataloader
+        if fraction < 1:
+            data["dataset"] = reduced(data["dataset"], fraction, seed)
+        loader = runner.build_dataloader(data, seed=seed)
+        loop = IntervalLoop(runner, resumable(loader, seed), epochs)
+        runner._train_loop = loop
+        trained = epochs if unit == "epochs" else loop.max_iters
+        runner.param_schedulers = scaled(runner.param_schedulers, trained / length)
+        runner.train()
     return runner
 
 
