@@ -11,6 +11,7 @@ from tid_tune.openmmlab.config_lines import line_of
 from tid_tune.preflight.findings import Finding
 from tid_tune.preflight.packs import check_packs
 from tid_tune.preflight.plan import Plan
+from tid_tune.preflight.resources import check_resources
 from tid_tune.preflight.tracking import check_tracking
 
 Check = Callable[[Plan], Iterable[Finding]]
@@ -21,6 +22,7 @@ TEACHER_MODEL = "model.teacher.model"
 
 def checks_of(plan: Plan) -> Iterator[tuple[str, Check]]:
     """Yield the checks of a plan, each after what it does."""
+    yield "", check_resources
     yield "", check_tracking
     yield "", check_packs
     if not plan.detects:
