@@ -9,6 +9,8 @@ something are given the same ones by their arm.
 from __future__ import annotations
 
 import copy
+import itertools
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tid_tune.distill.cache.content import CONTENT, sample_digest
+from tid_tune.distill.cache.recall import TeacherCache
+from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.distill.distiller import Distiller
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.models import build_model, data_sample
@@ -233,6 +238,39 @@ def tid_at_hand(work: Workload) -> Step:
     teacher.extract_feat = lambda _: features
     teacher.bbox_head.forward = lambda _: outputs
     return training(work, model)
+
+
+@arm("cache_hit")
+def cache_hit(work: Workload) -> Step:
+    """Train with TID where the cache has all images; their digests are part of the step."""
+    return _cached(work, lambda number: 0)
+
+
+@arm("cache_miss")
+def cache_miss(work: Workload) -> Step:
+    """Train with TID where the cache has none of the images, and keeps them all."""
+    return _cached(work, lambda number: number)
+
+
+def _cached(work: Workload, content: Callable[[int], int]) -> Step:
+    """Return the step of a Distiller with a cache; `content` names the images of a step."""
+    model = distiller(work, "tid")
+    folder = tempfile.TemporaryDirectory()
+    settings = CacheSettings(dir=folder.name, gib=20)
+    model._teacher.cache = TeacherCache(settings, model._teacher.detector, work.teacher(), {})
+    step = training(work, model)
+    pixels, numbers = torch.zeros(3, *work.size, dtype=torch.uint8), itertools.count()
+    objects = [{"inputs": pixels, "data_samples": item.cpu()} for item in work.make_batch().samples]
+
+    def cached(batch: Batch) -> None:
+        number = content(next(numbers))
+        for index, sample in enumerate(batch.samples):
+            digest = sample_digest(objects[index], f"{number} {index}".encode())
+            sample.set_metainfo({CONTENT: digest, "batch_input_shape": work.size})
+        step(batch)
+
+    cached.folder = folder  # removed with the step
+    return cached
 
 
 @arm("plain_channels_last")

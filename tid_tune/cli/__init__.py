@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tid_tune import __version__
-from tid_tune.cli import data, eval, export, run, runs, start, train, validate
+from tid_tune.cli import cache, data, eval, export, run, runs, start, train, validate
 from tid_tune.errors import TidTuneError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ for command in (
 app.command("list")(runs.list_runs)
 app.command("eval")(eval.evaluate)
 app.add_typer(data.app, name="data")
+app.add_typer(cache.app, name="cache")
 
 
 HELP = (

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tid_tune.cluster.messages import ORDER, IntervalFailed, WorkOrder, read_answer
+from tid_tune.distill.cache.settings import cache_edits
 from tid_tune.ledger.decisions import Cause
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import WAIT, Assignment, Continue, Signal
@@ -81,7 +82,7 @@ class Dispatcher:
             trial=assignment.trial,
             segment=assignment.segment,
             config=self._spec.trial,
-            edits=copy.deepcopy(assignment.edits),
+            edits=copy.deepcopy(assignment.edits) | cache_edits(self._spec.cache),
             seed=assignment.seed,
             epochs=assignment.epochs,
             fraction=assignment.fraction,

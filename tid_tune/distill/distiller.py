@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from tid_tune.detectors.heads import Outputs, adapt_head
+from tid_tune.detectors.heads import HeadAdapter, Outputs, adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
 from tid_tune.distill.context import Context, View
 from tid_tune.distill.method import Method, MethodOutput, NoMethod
@@ -23,6 +23,9 @@ from tid_tune.openmmlab.detector_types import Losses, Sample
 from tid_tune.openmmlab.models import BaseDetector, unpack_gt_instances
 from tid_tune.openmmlab.named_objects import MessageHub
 from tid_tune.openmmlab.registries import MODELS
+
+if TYPE_CHECKING:
+    from tid_tune.distill.cache.recall import TeacherCache
 
 __all__ = ["Distiller", "export_student_state"]
 
@@ -60,6 +63,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         self.student = detector
         self.method: Method | NoMethod
         self._teacher: Teacher | None = None
+        self.uses_cache = False
         # The student starts from the same weights whatever the method: paired runs can be compared.
         with torch.random.fork_rng(devices=[]):
             self.method = self._build_method(settings, teacher)
@@ -95,7 +99,20 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         found: dict[str, str] = {}
         if self.teacher_precision not in (None, FLOAT32):
             found["teacher"] = str(self.teacher_precision)
+        cache = self.teacher_cache
+        if self.uses_cache and cache is not None and cache.settings.precision != FLOAT32:
+            found["teacher_maps"] = cache.settings.precision
         return found
+
+    @property
+    def teacher_cache(self) -> TeacherCache | None:
+        """The cache of the teacher's work, if the config has one."""
+        return None if self._teacher is None else self._teacher.cache
+
+    @property
+    def teacher_head(self) -> HeadAdapter | None:
+        """The teacher's head, or None with the method `none`."""
+        return None if self._teacher is None else self._teacher.head
 
     def __getattr__(self, name: str) -> Any:
         """Return the student's attribute where there is no own one."""

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
@@ -14,7 +14,10 @@ from torch import Tensor
 from tid_tune import warm
 from tid_tune.detectors.heads import adapt_head
 from tid_tune.detectors.iou_rules import padded_shape
+from tid_tune.distill.cache.settings import CacheSettings
+from tid_tune.distill.cache.work import OnDemand, Work
 from tid_tune.distill.context import Batch, View
+from tid_tune.distill.evidence import Evidence
 from tid_tune.distill.frozen import freeze, head_outputs, passed
 from tid_tune.distill.model_config import (
     FLOAT32,
@@ -29,6 +32,9 @@ from tid_tune.openmmlab.checkpoints import load_into, load_weights
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.detector_types import Detector, Instances, Meta
 from tid_tune.openmmlab.models import build_detector
+
+if TYPE_CHECKING:
+    from tid_tune.distill.cache.recall import TeacherCache
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class Teacher:
         self.detector: Detector = detector.requires_grad_(False).eval()
         self.head = adapt_head(detector, "teacher")
         self.precision = precision
+        self.cache: TeacherCache | None = None
+        """Answers for images that it has seen; see `tid_tune.distill.cache`."""
         self._last: _Pass | None = None
         freeze(self.detector, side=max(self.head.strides))
         self._built = _state(self.detector)
@@ -103,17 +111,50 @@ class Teacher:
             outputs: whether the teacher's head is needed; a batch that has them serves both.
         """
         last = self._last if self._last is not None and self._last.is_of(inputs) else None
+        if last is not None and last.batch.recorded and not last.has(instances, metas):
+            last = None
+        recorded = None
         if last is None:
-            view = self.view(inputs, outputs=outputs)
+            view, recorded = self._seen(inputs, instances, metas, outputs)
         elif outputs and not last.batch.teacher.outputs:
             view = self._with_outputs(last.batch.teacher)
         else:
             view = last.batch.teacher
         if last is None or view is not last.batch.teacher or not last.has(instances, metas):
-            batch = Batch(inputs, view, list(instances), list(metas))
+            batch = Batch(inputs, view, list(instances), list(metas), recorded)
             last = _Pass(batch, _version(inputs), _autocast(inputs.device.type))
         self._last = last
         return last.batch
+
+    def _seen(
+        self, inputs: Tensor, instances: Sequence[Instances], metas: Sequence[Meta], outputs: bool
+    ) -> tuple[View, Evidence | None]:
+        """Return its view of a batch and, from the cache, its evidence."""
+
+        def run(images: list[int]) -> Work:
+            chosen, notes = [instances[i] for i in images], [metas[i] for i in images]
+            return self.work(inputs[images], chosen, notes)
+
+        modes = self.modes(inputs.device.type)
+        cache = self.cache
+        found = None if cache is None else cache.recall(metas, inputs.device, modes, run)
+        if found is None:
+            return self.view(inputs, outputs=outputs), None
+        features, evidence = found
+        view = View(self.detector, self.head, features, ())
+        later = OnDemand(lambda: self._with_outputs(view).outputs)
+        return replace(view, outputs=later), evidence
+
+    def work(self, inputs: Tensor, instances: Sequence[Instances], metas: Sequence[Meta]) -> Work:
+        """Run it on a batch and return what a cache keeps."""
+        view = self.view(inputs)
+        return view.features, Batch(inputs, view, instances, metas).evidence
+
+    def modes(self, device: str) -> dict[str, str]:
+        """Return how it is run, as far as that changes its numbers."""
+        enabled, kind = _autocast(device)
+        mixed = str(kind) if enabled else "off"
+        return {"device": device, "precision": self.precision, "autocast": mixed}
 
     def forget(self, unless: Tensor | None = None) -> None:
         """Drop the last batch and its memory, if it is not that of the images `unless`."""
@@ -180,9 +221,20 @@ def build_teacher(source: Mapping[str, Any]) -> Teacher:
     def build() -> Teacher:
         # What is drawn after it must not depend on whether it was built.
         with torch.random.fork_rng(devices=[]):
-            return Teacher(load_teacher(source), teacher_precision(source))
+            return _built(source)
 
     return _TEACHERS.get(lambda: _content(source), build, Teacher.is_as_built)
+
+
+def _built(source: Mapping[str, Any]) -> Teacher:
+    teacher = Teacher(load_teacher(source), teacher_precision(source))
+    if source.get("cache") is not None:
+        from tid_tune.distill.cache.recall import TeacherCache  # with its database
+
+        settings = CacheSettings.of_config(source["cache"])
+        about = {key: str(source.get(key)) for key in ("config", "checkpoint")}
+        teacher.cache = TeacherCache(settings, teacher.detector, _model_of(source), about)
+    return teacher
 
 
 def _content(source: Mapping[str, Any]) -> Hashable | None:
@@ -214,20 +266,19 @@ def load_teacher(
     Raises:
         ConfigError: a missing or superfluous key or file, or weights that do not fit the model.
     """
-    unknown = set(source) - {"config", "model", "checkpoint", "precision"}
+    unknown = set(source) - {"config", "model", "checkpoint", "precision", "cache"}
     if unknown or ("config" in source) == ("model" in source) or "checkpoint" not in source:
         raise ConfigError(
             "model.teacher must have the key `checkpoint` and either `config` or `model`, and may "
-            f"have `precision`; it has {', '.join(sorted(source)) or 'none'}"
+            f"have `precision` and `cache`; it has {', '.join(sorted(source)) or 'none'}"
         )
     teacher_precision(source)
     checkpoint = source["checkpoint"]
     if checkpoint is None and "config" in source:
         raise ConfigError(f"model.teacher.checkpoint is not set, for {source['config']}")
-    model = load_config(source["config"]).get("model") if "config" in source else source["model"]
-    if not isinstance(model, Mapping) or "type" not in model:
-        raise ConfigError(f"the teacher's config {source.get('config', '')} has no `model`")
-    detector = build(student_config(model))
+    if source.get("cache") is not None:
+        CacheSettings.of_config(source["cache"])
+    detector = build(_model_of(source))
     if checkpoint is not None:
         weights = load_weights(checkpoint)
         if has_student(weights):
@@ -236,3 +287,11 @@ def load_teacher(
             detector, weights, source=f"the checkpoint {checkpoint}", target="the teacher's model"
         )
     return detector
+
+
+def _model_of(source: Mapping[str, Any]) -> Any:
+    """Return the config of the detector that `model.teacher` names, or raise ConfigError."""
+    model = load_config(source["config"]).get("model") if "config" in source else source["model"]
+    if not isinstance(model, Mapping) or "type" not in model:
+        raise ConfigError(f"the teacher's config {source.get('config', '')} has no `model`")
+    return student_config(model)

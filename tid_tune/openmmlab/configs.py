@@ -19,7 +19,7 @@ __all__ = ["READ_BY_RUNNER", "Config", "ConfigDict", "get_value", "load_config",
 FREE = "model.distillation"
 """Below this path a key need not be there yet: the method's own settings say which keys exist."""
 
-OPTIONAL = ("model.teacher.precision",)
+OPTIONAL = ("model.teacher.cache", "model.teacher.precision")
 """Paths that can be set where a config does not have them: they have a default."""
 
 READ_BY_RUNNER = frozenset(

@@ -39,6 +39,7 @@ _REPORTED = (
     "budget",
     "require",
     "keep",
+    "cache",
 )
 SHOWN = 5
 _NO_METHOD = "their method is not compared any more"

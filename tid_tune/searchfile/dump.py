@@ -53,6 +53,8 @@ def _fields(spec: SearchSpec) -> dict[str, object]:
         "resources": _section(spec.resources),
         "tracking": _section(spec.tracking),
     }
+    if spec.cache is not None:
+        fields["cache"] = _section(spec.cache)
     if spec.method:
         fields["method"] = list(spec.method)
     if spec.require:

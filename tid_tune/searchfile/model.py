@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.errors import UsageError
 from tid_tune.models import Count, Model, Positive, Seed, problems
 from tid_tune.searchfile.parts import (
@@ -183,6 +184,8 @@ class SearchSpec(Model):
     keep: Keep = Keep()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+    cache: CacheSettings | None = None
+    """Of the teacher's work; None: the teacher is run at every step."""
     source: Path | None = None
 
     @classmethod

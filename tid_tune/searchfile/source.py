@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.models import Count, Model, Seed
 from tid_tune.searchfile.model import (
     Budget,
@@ -60,6 +61,7 @@ SECTIONS: dict[str, type[Model]] = {
     "keep": Keep,
     "resources": Resources,
     "tracking": Tracking,
+    "cache": CacheSettings,
 }
 """The fields that are a map of options; those of `DEFAULT_TYPES` depend on their `type`."""
 

@@ -18,6 +18,7 @@ from tid_tune.trial.data_order import finite_sampler, reduced, resumable
 from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.runner import TrialRunner
 from tid_tune.trial.schedule import config_length, scaled
+from tid_tune.trial.teacher_cache import content_mark
 
 NEEDED = (
     "model",
@@ -66,10 +67,12 @@ def assemble(
     with shared_annotations():
         runner = TrialRunner(cfg, device)
         data = cfg.train_dataloader
+        described = data["dataset"]
         if fraction < 1:
             data["dataset"] = reduced(data["dataset"], fraction, seed)
         loader = runner.build_dataloader(data, seed=seed)
-        loop = IntervalLoop(runner, resumable(loader, seed), epochs)
+        mark = content_mark(runner, described, loader, epochs)
+        loop = IntervalLoop(runner, resumable(loader, seed, mark), epochs)
         runner._train_loop = loop
         trained = epochs if unit == "epochs" else loop.max_iters
         runner.param_schedulers = scaled(runner.param_schedulers, trained / length)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
@@ -72,6 +72,9 @@ def _set(drawn: Generators) -> None:
     torch.set_rng_state(torch_state)
 
 
+Mark = Callable[[object], object]
+
+
 class Images(Protocol):
     """A dataset of a known length."""
 
@@ -83,14 +86,17 @@ class Images(Protocol):
 class SeededDataset(Dataset[object]):
     """A dataset whose item `epoch * len + index` is item `index`, augmented for that epoch.
 
+    `mark`, if given, adds something to each item.
+
     Everything else (`metainfo`, `pipeline`, ...) is read from and written to the dataset inside.
     """
 
     inner: Images
     seed: int
+    mark: Mark | None
 
-    def __init__(self, inner: Images, seed: int) -> None:
-        self.__dict__.update(inner=inner, seed=seed)
+    def __init__(self, inner: Images, seed: int, mark: Mark | None = None) -> None:
+        self.__dict__.update(inner=inner, seed=seed, mark=mark)
 
     def __len__(self) -> int:
         return len(self.inner)
@@ -98,10 +104,11 @@ class SeededDataset(Dataset[object]):
     def __getitem__(self, code: int) -> object:
         epoch, index = divmod(code, len(self.inner))
         with seeded(mix(self.seed, epoch, index)):
-            return self.inner[index]
+            item = self.inner[index]
+        return item if self.mark is None else self.mark(item)
 
     def __getattr__(self, name: str) -> object:
-        if name in ("inner", "seed"):  # only while being unpickled
+        if name in ("inner", "seed", "mark"):  # only while being unpickled
             raise AttributeError(name)
         return getattr(self.inner, name)
 
@@ -162,8 +169,12 @@ def finite_sampler(dataloader: Mapping[str, Any]) -> dict[str, object]:
     return {**dataloader, "sampler": sampler}
 
 
-def resumable(loader: DataLoader[object], seed: int) -> DataLoader[object]:
+def resumable(
+    loader: DataLoader[object], seed: int, mark: Mark | None = None
+) -> DataLoader[object]:
     """Return a loader like `loader`, of the same images, in an order that can be resumed.
+
+    `mark`, if given, adds something to each item of the dataset.
 
     Raises:
         DataError: an epoch would have no batch.
@@ -176,7 +187,7 @@ def resumable(loader: DataLoader[object], seed: int) -> DataLoader[object]:
             "batch; lower train_dataloader.batch_size or add images"
         )
     return DataLoader(
-        SeededDataset(images, seed),
+        SeededDataset(images, seed, mark),
         batch_sampler=ResumableBatches(inner, len(images), seed),
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,

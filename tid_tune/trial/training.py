@@ -107,7 +107,7 @@ def train(
         TrialError: as `Trial`.
     """
     loaded = load_config(config)
-    new = TrainingRecord(str(config), _fingerprint(loaded), epochs or _own_epochs(loaded), seed)
+    new = TrainingRecord(str(config), _fingerprint(loaded), epochs or own_epochs(loaded), seed)
     record = None if fresh else _existing(work_dir, new)
     if record is not None and record.done:
         return record, False
@@ -182,7 +182,8 @@ def _text_of(record: TrainingRecord, name: str) -> str:
     return str(getattr(record, name))
 
 
-def _own_epochs(config: Config) -> int:
+def own_epochs(config: Config) -> int:
+    """Return the length of a config's training; an epoch counts as whole."""
     unit, length = config_length(config.get("train_cfg") or {})
     if unit != "epochs":
         raise ConfigError(

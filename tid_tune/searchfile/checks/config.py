@@ -15,6 +15,7 @@ from tid_tune.distill.model_config import (
 )
 from tid_tune.distill.registry import methods_without_teacher
 from tid_tune.errors import ConfigError, nearest
+from tid_tune.searchfile.checks.cache import check_cache, check_own_cache
 from tid_tune.searchfile.checks.data import check_data, check_teacher, leaf_datasets
 from tid_tune.searchfile.checks.detectors import (
     dataset_classes,
@@ -61,6 +62,8 @@ def check_against_config(
     check_paths(config, space, tree.entries.get("space", tree), problems)
     _set_fixed(config, space)
     model = config["model"]
+    check_cache(config, tree, problems)
+    faults.note(check_own_cache(config))
     if check_files:
         faults.note(check_data(config))
     distills = is_distiller(model)

@@ -1,0 +1,121 @@
+"""`tid-tune cache ...`: fill, show, verify and remove the cache of a teacher's work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tid_tune.console import progress, say
+from tid_tune.distill.cache.settings import FOLDER
+from tid_tune.words import counted
+
+if TYPE_CHECKING:
+    from tid_tune.trial.cache_work import CacheWork
+
+app = typer.Typer(help="Fill, show, verify and remove the cache of a teacher's work.")
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPACE.yaml|CONFIG.py",
+        help="A search space with a section `cache`, or a config with model.teacher.cache.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Folder = Annotated[Path, typer.Option("--dir", help="The folder of the caches.")]
+
+
+@app.command()
+def build(source: Source, device: Device = "auto") -> None:
+    """Pass all views of the training images through the teacher, so that no trial has to."""
+    from tid_tune.trial.cache_work import fill
+
+    with progress("images") as watch:
+        filled = fill(_work(source, device), watch)
+    entries, _, _ = filled.store.counts()
+    size = filled.store.folder.size
+    say(f"{filled.store.folder}: {counted(filled.new, 'new image view')}, {entries} in all")
+    say(f"{size / 2**20:.1f} MiB, {size / max(entries, 1) / 1024:.1f} KiB an image view")
+    if filled.new and not filled.store.writes:
+        say("not all are stored: the cache or the disk is full; raise cache.gib, or free space")
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(folder: Folder = Path(FOLDER)) -> None:
+    """Show each cache in the folder: its teacher, its size, how often it helped."""
+    from tid_tune.distill.cache.folders import CacheFolder
+    from tid_tune.distill.cache.store import read_counts
+
+    found = CacheFolder.all_in(folder)
+    if not found:
+        say(f"there is no cache in {folder}")
+    for cache in found:
+        for line in cache.lines():
+            say(line)
+        entries, hits, misses = read_counts(cache)
+        each = f", {cache.size / entries / 1024:.1f} KiB each" if entries else ""
+        say(f"  {counted(entries, 'image view')}{each}; hits {hits}, misses {misses}")
+
+
+@app.command()
+def verify(
+    source: Source,
+    images: Annotated[int, typer.Option(min=1, help="How many entries to compare.")] = 32,
+    device: Device = "auto",
+) -> None:
+    """Run the teacher again on some images of the cache. Exit code 1 if it gives something else."""
+    from tid_tune.trial.cache_work import verify as compare
+
+    found = compare(_work(source, device), images)
+    if not found.images:
+        say("the cache has no entry of this training set; fill it with `tid-tune cache build`")
+        raise typer.Exit(1)
+    say(
+        f"{counted(found.images, 'image view')} compared: maps differ by at most {found.maps:.2g} "
+        f"of their largest value ({found.tolerance:g} allowed), IoU and probability by at most "
+        f"{found.evidence:.2g}"
+    )
+    if not found.agree:
+        say("the cache is not of this teacher: remove it with `tid-tune cache clear`")
+        raise typer.Exit(1)
+
+
+@app.command()
+def clear(
+    folder: Folder = Path(FOLDER),
+    teacher: Annotated[
+        str | None, typer.Option(help="Only the cache whose name begins so; see `info`.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it, list them.")] = False,
+) -> None:
+    """Remove caches that no process uses, after naming each."""
+    from tid_tune.distill.cache.folders import CacheFolder
+
+    chosen = [c for c in CacheFolder.all_in(folder) if c.path.name.startswith(teacher or "")]
+    if not chosen:
+        say(f"there is no such cache in {folder}")
+    for cache in chosen:
+        say(next(cache.lines()))
+        if yes:
+            say("  removed" if cache.remove() else "  in use by a running process; it stays")
+    if chosen and not yes:
+        say(f"nothing is removed; --yes removes {counted(len(chosen), 'cache')}")
+
+
+def _work(source: Path, device: str) -> CacheWork:
+    """Return the training that a search space or a config describes."""
+    from tid_tune.distill.cache.settings import cache_edits
+    from tid_tune.openmmlab.configs import load_config
+    from tid_tune.trial.cache_work import CacheWork
+    from tid_tune.trial.training import own_epochs
+
+    if source.suffix == ".py":
+        return CacheWork(source, {}, 0, own_epochs(load_config(source)), device)
+    from tid_tune.searchfile import load
+
+    spec = load(source)
+    fixed = {p: d.value_at(0) for p, d in spec.space.items() if d.is_fixed and not d.when}
+    return CacheWork(spec.trial, fixed | cache_edits(spec.cache), spec.seed, spec.epochs, device)

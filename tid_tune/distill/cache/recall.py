@@ -1,0 +1,93 @@
+"""Answers for a teacher: from the store, or by running it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tid_tune.distill.cache.content import entry_key, teacher_digest
+from tid_tune.distill.cache.entries import Entry, batch_evidence, batch_maps
+from tid_tune.distill.cache.folders import CacheFolder
+from tid_tune.distill.cache.settings import CacheSettings
+from tid_tune.distill.cache.store import Store
+from tid_tune.distill.cache.work import Work
+from tid_tune.openmmlab.detector_types import Meta
+
+logger = logging.getLogger(__name__)
+
+
+class TeacherCache:
+    """The cache of one teacher.
+
+    What it returns has passed through the stored form, also where the teacher was run for it: a
+    training does not depend on what was in the cache.
+
+    Args:
+        settings: where and how it is stored.
+        detector: the teacher.
+        config: what the detector was built from.
+        about: what it is a cache of, for people.
+    """
+
+    def __init__(
+        self,
+        settings: CacheSettings,
+        detector: nn.Module,
+        config: object,
+        about: Mapping[str, object],
+    ) -> None:
+        self.settings = settings
+        self._detector, self._config, self._about = detector, config, about
+        self._stores: dict[tuple[tuple[str, str], ...], Store] = {}
+
+    def store(self, **modes: str) -> Store:
+        """Return the store of the teacher as it is run in these modes, as a precision."""
+        key = tuple(sorted(modes.items()))
+        found = self._stores.get(key)
+        if found is None or found.closed:
+            stored = {**modes, "stored": self.settings.precision}
+            digest = teacher_digest(self._detector, self._config, **stored)
+            folder = CacheFolder(Path(self.settings.dir) / digest)
+            about = {**self._about, **stored}
+            found = self._stores[key] = Store.shared(folder, self.settings.bytes, about)
+        return found
+
+    def recall(
+        self,
+        metas: Sequence[Meta],
+        device: torch.device,
+        modes: Mapping[str, str],
+        run: Callable[[list[int]], Work],
+    ) -> Work | None:
+        """Return the teacher's work on a batch; None where the content of an image is not known.
+
+        Args:
+            metas: meta information of each image, with the digest of its content.
+            device: where the result is to lie.
+            modes: how the teacher is run.
+            run: runs the teacher on the images of these indices.
+        """
+        keys = [entry_key(meta) for meta in metas]
+        known = [key for key in keys if key is not None]
+        if not known or len(known) < len(keys):
+            return None
+        store = self.store(**modes)
+        entries = [None if raw is None else Entry.decode(raw) for raw in map(store.get, known)]
+        missing = [index for index, entry in enumerate(entries) if entry is None]
+        store.hits += len(keys) - len(missing)
+        store.misses += len(missing)
+        if missing:
+            for index, entry in zip(missing, self._made(run(missing), len(missing)), strict=True):
+                store.put(known[index], entry.encode())
+                entries[index] = entry
+        store.settle()
+        found = [entry for entry in entries if entry is not None]
+        return batch_maps(found, device), batch_evidence(found, device)
+
+    def _made(self, work: Work, count: int) -> list[Entry]:
+        features, evidence = work
+        return [Entry.of(features, evidence, i, self.settings.precision) for i in range(count)]
