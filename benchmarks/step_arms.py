@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from tid_tune.distill.cache.content import CONTENT, sample_digest
-from tid_tune.distill.cache.recall import TeacherCache
 from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.distill.distiller import Distiller
 from tid_tune.openmmlab.configs import load_config
@@ -254,6 +253,8 @@ def cache_miss(work: Workload) -> Step:
 
 def _cached(work: Workload, content: Callable[[int], int]) -> Step:
     """Return the step of a Distiller with a cache; `content` names the images of a step."""
+    from tid_tune.distill.cache.recall import TeacherCache  # with its database
+
     model = distiller(work, "tid")
     folder = tempfile.TemporaryDirectory()
     settings = CacheSettings(dir=folder.name, gib=20)
