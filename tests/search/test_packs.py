@@ -62,6 +62,12 @@ def names(pack: Pack) -> list[str]:
     return [member.trial for member in pack.members]
 
 
+def most_side_by_side(search: Search) -> int:
+    """The most trials that ran in one pack at a time."""
+    states = replayed(search.ledger)
+    return max(len(pack.running) for state in states for pack in state.packs.values())
+
+
 def packs_of(search: Search) -> list[list[str]]:
     """The trials that were started in each pack, in order."""
     packs: dict[str, list[str]] = {}
@@ -265,7 +271,8 @@ def test_packs_are_formed_at_rungs(name: str, workers: int) -> None:
     assert any(trial.status is Status.COMPLETED for trial in trials.values())
     later = [event for event in search.ledger.events() if isinstance(event, Started) and event.step]
     sizes = [sum(one.pack == pack for one in later) for pack in {event.pack for event in later}]
-    assert max(sizes) == 4
+    assert max(sizes) >= 4
+    assert most_side_by_side(search) == 4
     for pack, time in {(event.pack, event.time) for event in later}:
         together = [event for event in later if (event.pack, event.time) == (pack, time)]
         assert len({event.step for event in together}) == 1
@@ -424,3 +431,27 @@ def replayed(ledger: Ledger) -> Iterator[Any]:
     for event in ledger.events():
         state.apply(event)
         yield state
+
+
+def test_a_training_that_goes_on_in_another_mode_has_both() -> None:
+    search = opened(students=1, trials=1)
+    work = take(search).members[0]
+    modes: list[dict[str, str]] = [{"teacher": "bfloat16"}, {}, {}, {"cache": "float16"}]
+    for epoch, mode in enumerate(modes, start=1):
+        search.proved(work.trial, {}, mode)
+        report(search, work, epoch, 0.5)
+        search.interrupt(work.trial)
+        work = take(search).members[0]
+    assert search.state.trials[work.trial].mode == {
+        "teacher": "bfloat16 then default",
+        "cache": "default then float16",
+    }
+
+
+def test_a_training_that_begins_again_has_the_mode_of_its_last_run() -> None:
+    search = opened(students=1, trials=1)
+    for mode in ({"teacher": "bfloat16"}, {"cache": "float16"}):
+        work = take(search).members[0]
+        search.proved(work.trial, {}, mode)
+        search.interrupt(work.trial)
+    assert search.state.trials["t0001"].mode == {"cache": "float16"}

@@ -21,6 +21,7 @@ from tid_tune.searchfile.model import Budget, Confirm, SearchSpec
 CASES: dict[str, dict[str, Any]] = {
     "tpe and asha": {"trials": 6, "epochs": 3},
     "hyperband": {"scheduler": scheduler_of("hyperband"), "trials": 6, "epochs": 3},
+    "promote": {"scheduler": scheduler_of(rule="promote"), "trials": 6, "epochs": 3},
     "median": {"scheduler": scheduler_of("median", min_trials=2), "trials": 5, "epochs": 3},
     "pbt": {"scheduler": scheduler_of("pbt"), "trials": 4, "epochs": 3},
     "data": {"scheduler": scheduler_of(fidelity="data"), "trials": 4, "epochs": 3},

@@ -15,12 +15,13 @@ from tid_tune.search.decision import Assignment, Decision
 from tid_tune.search.engine import Search
 from tid_tune.search.schedulers import Scheduler, make_scheduler
 from tid_tune.search.simulate import Failure, Simulator, VirtualClock, simulate
-from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.model import Resources, SearchSpec
 from tid_tune.searchfile.parts import SCHEDULERS, SchedulerOptions
 from tid_tune.space import Uniform
 from tid_tune.testing.options import check_options
 
 OBJECTIVE = "score"
+X = "x"
 
 
 class SchedulerContract:
@@ -43,7 +44,7 @@ class SchedulerContract:
             "trial": Path("/trial.py"),
             "epochs": 9,
             "objectives": {OBJECTIVE: "max"},
-            "space": {"x": Uniform(low=0, high=1)},
+            "space": {X: Uniform(low=0, high=1)},
             "sampler": {"type": "random"},
             "scheduler": self._options(),
             "trials": 20,
@@ -83,7 +84,7 @@ class SchedulerContract:
     @pytest.mark.parametrize("workers", [1, 4])
     def test_the_best_trial_is_not_stopped(self, workers: int) -> None:
         trials = _trials(simulate(self.spec(), _rising, workers=workers))
-        assert max(trials, key=lambda trial: trial.params["x"]).status is Status.COMPLETED
+        assert max(trials, key=_quality).status is Status.COMPLETED
 
     def test_equal_values_end_the_search_too(self) -> None:
         trials = _trials(simulate(self.spec(), lambda work, epoch: {OBJECTIVE: 0.0}, workers=3))
@@ -138,6 +139,18 @@ class SchedulerContract:
         assert len(trials) == 12
         assert all(t.status.final for t in trials)
 
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_trials_that_are_trained_in_packs_end_too(self, workers: int) -> None:
+        # A value that each trial of a pack has for itself.
+        space = {f"model.distillation.{X}": Uniform(low=0, high=1)}
+        spec = self.spec(space=space, resources=Resources(students=4))
+        search = simulate(spec, _rising, workers=workers)
+        trials = _trials(search)
+        assert len(trials) == 20
+        assert all(t.status in (Status.COMPLETED, Status.STOPPED) for t in trials)
+        assert max(trials, key=_quality).status is Status.COMPLETED
+        assert max(len(pack.members) for pack in search.state.packs.values()) >= 4
+
     def _options(self) -> SchedulerOptions:
         return self.scheduler.Options.model_validate({}) if self.options is None else self.options
 
@@ -154,4 +167,10 @@ def _outcomes(search: Search) -> list[tuple[object, ...]]:
 
 
 def _rising(work: Assignment, epoch: float) -> dict[str, float]:
-    return {OBJECTIVE: work.params["x"] * (1 - math.exp(-epoch / 3))}
+    return {OBJECTIVE: _quality(work) * (1 - math.exp(-epoch / 3))}
+
+
+def _quality(one: Trial | Assignment) -> float:
+    """Return the value of the one parameter."""
+    (x,) = one.params.values()
+    return float(x)

@@ -97,10 +97,35 @@ def test_reasons_name_the_part_of_the_data_and_no_epoch() -> None:
     assert all(" of the data; " in reason and "epoch" not in reason for reason in reasons)
 
 
-@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_a_promoting_asha_holds_every_trial_until_it_is_among_the_best_third() -> None:
+    search = Search.open(halving(rule="promote"), Ledger.in_memory())
+    works = [start(search) for _ in range(3)]
+    decisions = [report(search, w, 1.0, v) for w, v in zip(works, (0.3, 0.5, 0.4), strict=True)]
+    assert all(isinstance(decision, Pause) for decision in decisions)
+    again = start(search)
+    assert (again.trial, again.checkpoint) == (works[1].trial, f"{works[1].trial}/1.pth")
+    assert start(search).segment == 0
+    assert isinstance(report(search, again, 3.0, 0.9), Pause)
+    assert "epoch 3" in search.state.trials[again.trial].reason
+
+
+def test_a_trial_that_waits_goes_on_when_more_have_come() -> None:
+    search = Search.open(halving(rule="promote"), Ledger.in_memory())
+    for value in (0.1, 0.2, 0.3):  # the third one does not wait: it is the best of three
+        report(search, start(search), 1.0, value)
+    for value in (0.05, 0.06, 0.07):
+        work = start(search)
+        assert work.segment == 0
+        report(search, work, 1.0, value)
+    assert start(search).trial == "t0002"  # the second best of six
+    assert start(search).segment == 0
+
+
+@pytest.mark.parametrize("name", ["asha", "promote", "hyperband", "median"])
 def test_stopping_saves_epochs_and_finds_as_good_a_trial(name: str) -> None:
     def outcome(kind: str) -> tuple[int, float]:
-        spec = halving(trials=60).model_dump() | {"scheduler": {"type": kind}}
+        options = {"type": "asha", "rule": kind} if kind == "promote" else {"type": kind}
+        spec = halving(trials=60).model_dump() | {"scheduler": options}
         trials = simulate(make_spec(**spec), learning_curve, workers=4).state.trials.values()
         best = max(t.value(OBJECTIVE) or 0.0 for t in trials if t.full_length)
         return sum(len(t.reports) for t in trials), best

@@ -28,6 +28,16 @@ class TestAshaByData(SchedulerContract):
     options = AshaOptions(fidelity="data")
 
 
+class TestAshaThatPromotes(SchedulerContract):
+    scheduler = Asha
+    options = AshaOptions(rule="promote")
+
+
+class TestAshaThatPromotesByData(SchedulerContract):
+    scheduler = Asha
+    options = AshaOptions(rule="promote", fidelity="data", reduction=2)
+
+
 class TestHyperband(SchedulerContract):
     scheduler = Hyperband
 
