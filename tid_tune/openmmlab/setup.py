@@ -31,16 +31,17 @@ def mmdet_ready() -> Iterator[None]:
 @functools.cache
 def _import_all() -> None:
     # Here, not above: configs are read without torch.
-    from tid_tune.openmmlab import ext_standin, loading
+    from tid_tune.openmmlab import ext_standin, later, loading
 
     # albumentations, where it is installed, asks its index for a newer version when imported.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     with quiet():
         ext_standin.install()
         loading.install()
-        from mmdet.utils import register_all_modules
+        with later.imported_later(*later.RARELY_USED):
+            from mmdet.utils import register_all_modules
 
-        register_all_modules(init_default_scope=False)
+            register_all_modules(init_default_scope=False)
     # What was imported stays; every full collection would search it for garbage (0.3 s each time,
     # and mmengine asks for one per dataset).
     gc.freeze()
