@@ -19,6 +19,7 @@ from tid_tune.data.voc import tabulate_voc
 from tid_tune.data.voc_lists import read_names
 from tid_tune.distill.model_config import is_distiller
 from tid_tune.errors import ConfigError, DataError
+from tid_tune.openmmlab.datasets import as_read, filters_as_usual
 from tid_tune.preflight.filters import kept_images, usable_boxes
 from tid_tune.preflight.findings import Finding, at, error, warning
 from tid_tune.preflight.names import compare, differ
@@ -119,6 +120,7 @@ def _judges(config: Mapping[str, object], part: Part, dataset: Source) -> list[S
 def _tabulate(source: Source, findings: Findings) -> Table:
     if source.form == "coco":
         document = load_document(source.annotations, polygons=False)
+        as_read(source.settings, document)
         return tabulate(document, findings, source.place)
     names = read_names(source.annotations, findings)
     home = source.images or source.annotations.parents[2]
@@ -134,7 +136,7 @@ def _check_content(source: Source, table: Table, images: bool) -> Iterator[Findi
         root = source.images if source.form == "coco" else source.images.absolute().parent
         check_images(used, root, findings, source.place, sample=SAMPLE)
     yield from _reported(findings.all(), source)
-    if not findings.count("error"):
+    if not findings.count("error") and filters_as_usual(source.settings):
         yield from _check_left(source, used)
 
 

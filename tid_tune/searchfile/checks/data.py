@@ -11,6 +11,8 @@ from tid_tune.searchfile.problems import Fault, Problems, Where
 
 LOADERS = {"train_dataloader": "training", "val_dataloader": "validation"}
 HEAD_BYTES = 2**20
+_RENAMING = ("LVISDataset", "LVISV05Dataset", "LVISV1Dataset", "Objects365V2Dataset")
+"""Types of datasets whose images have other names than in the file."""
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
@@ -19,7 +21,8 @@ def check_data(config: Mapping[str, object]) -> Iterator[Fault]:
     for loader in LOADERS:
         yield from missing_files(config, loader)
         for place, dataset in placed_datasets(config.get(loader), loader):
-            yield from _check_images(dict(local_paths(dataset)), place)
+            if str(dataset.get("type")).rpartition(".")[2] not in _RENAMING:
+                yield from _check_images(dict(local_paths(dataset)), place)
     for place, evaluator in _evaluators(config.get("val_evaluator")):
         file = evaluator.get("ann_file")
         if not isinstance(file, str) or not _local(file):
