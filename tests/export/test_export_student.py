@@ -115,11 +115,18 @@ def test_the_readmes_programs_detect_without_tid_tune_and_without_compiled_ops(
     folder = tmp_path / "elsewhere"
     shutil.copytree(exported.readme.parent, folder)
     shutil.copyfile(sorted((digits / "val").iterdir())[0], folder / "image.jpg")
-    plain, inferencer = snippets((folder / "README.md").read_text())
+    text = (folder / "README.md").read_text()
+    plain, inferencer = snippets(text)
+    limits = load_config(folder / "config.py").model.test_cfg
+    score, most = limits.score_thr, limits.max_per_img
+    assert f"up to {most} detections an image with scores above {score}" in text
     assert "init_detector" in plain
     assert "DetInferencer" in inferencer
     assert blocks("python", "docs/export.md")[0].text == inferencer
-    (folder / "plain.py").write_text(f"{plain}\nprint('SCORES', *found.scores.tolist())\n")
+    (folder / "plain.py").write_text(
+        f"{plain}\nassert len(sure) == (found.scores > 0.3).sum()\n"
+        "print('SCORES', *found.scores.tolist())\n"
+    )
     (folder / "infer.py").write_text(f"{inferencer}\nprint('SCORES', *found[0]['scores'])\n")
     scores = []
     for script in ("plain.py", "infer.py"):

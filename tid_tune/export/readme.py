@@ -42,6 +42,16 @@ In this folder:
 
     detector = init_detector("config.py", "checkpoint.pth", device="cpu")
     found = inference_detector(detector, "image.jpg").pred_instances
+    sure = found[found.scores > 0.3]
+
+`found` has a row for each object, the highest score first: `found.bboxes` (left, top, right,
+bottom in pixels of the image), `found.labels` (the numbers of the classes above) and
+`found.scores` (0 to 1). The model itself reports {reported}, most of them
+with low scores: mAP counts them, an application does not want them. `sure` has those above 0.3;
+choose the limit that suits you.
+
+mmdet prints some messages that mean no harm: `Could not import OneDL`, `num_anchors is deprecated`,
+`Failed to search registry with scope "mmdet"` and `Failed to add ... LocalVisBackend`.
 
 The line with `run_without_ops.py` is for an mmcv without its compiled ops (`mmcv._ext`), with which
 mmdet cannot be imported: it gives mmcv torchvision's non-maximum suppression. It must come before
@@ -112,7 +122,9 @@ def readme(
         rows="".join(row for row, known in rows.items() if known is not None),
         data=_data_text(config),
     )
+    test = config.model.get("test_cfg") or {}
     use = _USE.format(
+        reported=_reported_text(test.get("score_thr"), test.get("max_per_img")),
         resizing=_resizing_text(find_resizing(config)),
         channels="RGB" if settings.get("bgr_to_rgb") else "BGR",
         normalization=_normalization(settings),
@@ -121,6 +133,12 @@ def readme(
     )
     parts = [head_text, f"{origin.card()}\n" if origin else "", use]
     return "".join(parts) + ("" if graph is None else _graph_text(config, graph))
+
+
+def _reported_text(least: float | None, most: int | None) -> str:
+    """Return how many detections of an image there are, and of which scores."""
+    number = "all detections" if most is None else f"up to {most} detections an image"
+    return number if least is None else f"{number} with scores above {least}"
 
 
 def _data_text(config: Config) -> str:
