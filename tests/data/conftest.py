@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.coco_check import Data
 
 from tid_tune.data.digits import write_digits
 
@@ -17,6 +18,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_digits(root / "coco", images=40, val_images=12)
     write_digits(root / "voc", images=40, val_images=12, format="voc")
     return root
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Data:
+    """A small dataset without defects, to break."""
+    return Data(tmp_path / "data")
 
 
 @pytest.fixture
