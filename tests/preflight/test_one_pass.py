@@ -22,6 +22,9 @@ val_evaluator['metrik'] = 'bbox'
 optim_wrapper['optimizer'] = dict(type='SGDD', lr=0.1)
 default_hooks = dict(checkpoint=dict(type='ChekpointHook'), logger=dict(type='LoggerHook', x=1))
 custom_hooks = [dict(type='EMAHok')]
+visualizer = dict(type='DetLocalVisualizerr')
+log_processor = dict(type='LogProcessor', window=10)
+val_cfg = dict(type='ValLop')
 """
 FOUND = {
     "model.backbone": "ResNet has no argument 'depht'; did you mean 'depth'?",
@@ -34,6 +37,9 @@ FOUND = {
     "default_hooks.checkpoint": "did you mean 'CheckpointHook'?",
     "default_hooks.logger": "LoggerHook has no argument 'x'",
     "custom_hooks.0": "did you mean 'EMAHook'?",
+    "visualizer": "did you mean 'DetLocalVisualizer'?",
+    "log_processor": "LogProcessor has no argument 'window'; did you mean 'window_size'?",
+    "val_cfg": "did you mean 'ValLoop'?",
 }
 
 

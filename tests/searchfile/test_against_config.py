@@ -227,3 +227,12 @@ def test_a_wrong_precision_in_the_config_is_reported(read: Load) -> None:
     text = refusal(read)
     for part in ("config.py:25: ", "model.teacher.precision is 'half'", "bfloat16"):
         assert part in text
+
+
+def test_a_misspelled_distiller_is_named_first_and_read_as_one(read: Load) -> None:
+    edit("config.py", "type='Distiller'", "type='Distller'")
+    edit("config.py", "loss_weight=1.0", "loss_wieght=1.0")
+    first, second = refusal(read).splitlines()
+    assert first.startswith("config.py:24: model.type 'Distller'")
+    assert "did you mean 'Distiller'?" in first
+    assert "loss_wieght" in second

@@ -122,7 +122,8 @@ def check_call(config: Mapping[str, object], registry: Registry) -> None:
     found = registry.get(kind) if isinstance(kind, str) else kind
     if found is None:
         raise KeyError(f"{kind} is not in the {registry.name} registry")
-    known = arguments(found)
+    # A Runner adds arguments of its own to a loop's.
+    known = None if registry.name == "loop" else arguments(found)
     for name in config:
         if name not in ("type", "priority", "_scope_") and known is not None and name not in known:
             raise TypeError(f"got an unexpected keyword argument '{name}'")

@@ -17,7 +17,7 @@ from tid_tune.openmmlab import building
 from tid_tune.openmmlab.configs import Config, load_config
 from tid_tune.openmmlab.detector_types import Prepared
 from tid_tune.openmmlab.models import build_model
-from tid_tune.openmmlab.registries import HOOKS
+from tid_tune.openmmlab.registries import HOOKS, UNUSED
 from tid_tune.preflight.findings import Finding, error
 from tid_tune.preflight.repairs import Repairs
 from tid_tune.searchfile.checks.data import placed_datasets
@@ -206,13 +206,18 @@ class Parts:
             self.attempt(keys, scheduler, build)
 
     def try_hooks(self) -> None:
-        """Build the hooks that a trial keeps; look at the types and arguments of the others."""
+        """Build the hooks that a trial keeps, and look at what else mmengine's Runner builds.
+
+        Of that, only types and arguments are checked.
+        """
         kept = hooks_of(self.config)
         for keys, hook in kept:
             self.attempt(keys, hook, self._try_hook)
-        for keys, hook in dropped_hooks(self.config):
-            if isinstance(hook, Mapping):
-                self.attempt(keys, hook, partial(building.check_call, registry=HOOKS))
+        others = [(keys, hook, HOOKS) for keys, hook in dropped_hooks(self.config)]
+        others += [([name], self.config.get(name), UNUSED[name]) for name in UNUSED]
+        for keys, part, registry in others:
+            if isinstance(part, Mapping) and "type" in part:
+                self.attempt(keys, part, partial(building.check_call, registry=registry))
 
     def _try_hook(self, hook: AnyHook) -> None:
         refuse_harmful(self.config["model"], hook)
