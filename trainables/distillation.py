@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
 
 if TYPE_CHECKING:
+    from tid_tune.trial.pack import Pack
     from tid_tune.trial.trial import Trial
 
 
 class DistillationTrainable(TrialTrainable):
-    """Runs `tid_tune.trial.trial.Trial` under Ray Tune."""
+    """Runs `tid_tune.trial.trial.Trial` under Ray Tune; several share one teacher."""
+
+    trains_packs = True
+
+    def open_pack(self) -> Pack:
+        """Return an empty pack."""
+        from tid_tune.trial.pack import Pack
+
+        return Pack()
 
     def build(self, order: WorkOrder) -> Trial:
         """Build the trial from its config and check that the sampled values are in effect."""

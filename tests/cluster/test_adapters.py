@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 
 from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.messages import Changes
 from tid_tune.search.decision import FINISHED, WAIT
 
 
@@ -60,16 +61,39 @@ def test_tunes_searcher_hands_on_the_order_or_its_own_signals(answer: object, he
     assert searcher.suggest("ray-a") == heard
 
 
+class Worker:
+    """A worker's handle: keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.change = self
+
+    def remote(self, text: str) -> None:
+        self.sent.append(text)
+
+
 @pytest.mark.parametrize(
-    ("goes_on", "heard"), [(True, TrialScheduler.CONTINUE), (False, TrialScheduler.STOP)]
+    ("changes", "heard", "sent"),
+    [
+        (Changes(), TrialScheduler.CONTINUE, []),
+        (None, TrialScheduler.STOP, []),
+        (
+            Changes(leave=("t0002",)),
+            TrialScheduler.CONTINUE,
+            ['{"leave":["t0002"],"join":[]}'],
+        ),
+    ],
+    ids=["goes on", "is done", "a member leaves"],
 )
 def test_tunes_scheduler_continues_or_stops_as_the_dispatcher_answers(
-    goes_on: bool, heard: str
+    changes: Changes | None, heard: str, sent: list[str]
 ) -> None:
-    recorder = Recorder(goes_on)
+    recorder, worker = Recorder(changes), Worker()
     scheduler = EngineScheduler(cast("Dispatcher", recorder))
-    assert scheduler.on_trial_result(None, TuneTrial(), {"answer": "..."}) == heard
-    assert recorder.calls == [("ray-a", {"answer": "..."})]
+    result: dict[str, object] = {"answers": "...", "worker": worker}
+    assert scheduler.on_trial_result(None, TuneTrial(), result) == heard
+    assert recorder.calls == [("ray-a", result)]
+    assert worker.sent == sent
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_an_error_of_a_trials_own_kind_is_described_as_a_crash_that_can_be_writt
 def test_a_value_in_effect_that_json_cannot_hold_fails_its_trial_and_closes_it(
     tmp_path: Path,
 ) -> None:
-    from tid_tune.cluster.messages import IntervalFailed, read_answer
+    from tid_tune.cluster.messages import IntervalFailed, PackOrder, read_answers
     from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
 
     closed = []
@@ -173,7 +173,7 @@ def test_a_value_in_effect_that_json_cannot_hold_fails_its_trial_and_closes_it(
             )
 
     worker = Odd.__new__(Odd)
-    worker._order = WorkOrder(
+    order = WorkOrder(
         trial="t0001",
         segment=0,
         config=tmp_path / "config.py",
@@ -184,8 +184,8 @@ def test_a_value_in_effect_that_json_cannot_hold_fails_its_trial_and_closes_it(
         work_dir=tmp_path / "t0001",
         root=Path.cwd(),
     )
-    worker._trial = None
-    answer = read_answer(worker.step())
+    worker.setup({"order": PackOrder(members=(order,)).model_dump_json()})
+    answer = read_answers(worker.step(), ["t0001"])["t0001"]
     assert isinstance(answer, IntervalFailed)
     assert (answer.cause, closed) == ("crash", ["t0001"])
 

@@ -13,13 +13,24 @@ import pytest
 from support.search_cases import OBJECTIVE, make_spec, scheduler_of
 
 from tid_tune.cluster.dispatch import Dispatcher
-from tid_tune.cluster.messages import ANSWER, ORDER, IntervalDone, IntervalFailed, WorkOrder
+from tid_tune.cluster.messages import (
+    ANSWER,
+    ORDER,
+    Answers,
+    Changes,
+    IntervalDone,
+    IntervalFailed,
+    PackOrder,
+    StepAnswer,
+    WorkOrder,
+)
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import FINISHED, WAIT
 from tid_tune.search.engine import Search
+from tid_tune.searchfile.model import Resources
 from tid_tune.space import Uniform
 
 LR = "optim_wrapper.optimizer.lr"
@@ -48,14 +59,23 @@ class Desk:
         run = RunFolder(self.folder / "run")
         return Dispatcher(self.spec, self.search, run, self.folder, capacity)
 
-    def order(self, ray_id: str) -> WorkOrder:
-        """What the worker of a Tune trial is sent."""
+    def pack_order(self, ray_id: str) -> PackOrder:
+        """What a worker is sent."""
         answer = self.dispatcher.order(ray_id)
         assert isinstance(answer, dict), answer
-        return WorkOrder.model_validate_json(answer[ORDER])
+        return PackOrder.model_validate_json(answer[ORDER])
+
+    def order(self, ray_id: str) -> WorkOrder:
+        """What a worker of one trial is sent."""
+        (order,) = self.pack_order(ray_id).members
+        return order
 
     def report(self, ray_id: str, order: WorkOrder, step: int, **changes: Any) -> bool:
         """Whether the trial goes on after an interval whose checkpoint is written."""
+        return self.answer(ray_id, order, self.interval(order, step, **changes))
+
+    def interval(self, order: WorkOrder, step: int, **changes: Any) -> IntervalDone:
+        """An interval whose checkpoint is written."""
         order.work_dir.mkdir(parents=True, exist_ok=True)
         checkpoint = order.work_dir / f"step_{step}.pth"
         checkpoint.touch()
@@ -68,10 +88,14 @@ class Desk:
             "checkpoint": checkpoint,
             "done": step >= order.epochs,
         }
-        return self.answer(ray_id, IntervalDone(**{**fields, **changes}))
+        return IntervalDone(**{**fields, **changes})
 
-    def answer(self, ray_id: str, answer: IntervalDone | IntervalFailed) -> bool:
-        return self.dispatcher.result(ray_id, {ANSWER: answer.model_dump_json()})
+    def answer(self, ray_id: str, order: WorkOrder, answer: StepAnswer) -> bool:
+        return self.answers(ray_id, {order.trial: answer}) is not None
+
+    def answers(self, ray_id: str, answers: dict[str, StepAnswer]) -> Changes | None:
+        texts = {trial: answer.model_dump_json() for trial, answer in answers.items()}
+        return self.dispatcher.result(ray_id, {ANSWER: Answers(answers=texts).model_dump_json()})
 
     def trial(self, order: WorkOrder) -> Trial:
         return self.search.state.trials[order.trial]
@@ -178,7 +202,7 @@ def test_a_paused_trial_resumes_from_its_checkpoint_as_another_trial_of_tune(
 @pytest.mark.parametrize("cause", [Cause.USER, Cause.NAN, Cause.OOM, Cause.CRASH])
 def test_a_failure_ends_its_trial_alone_with_cause_and_text(desk: Desk, cause: Cause) -> None:
     failing, other = desk.order("ray-a"), desk.order("ray-b")
-    assert not desk.answer("ray-a", IntervalFailed(cause=cause, text="KeyError: 'x'"))
+    assert not desk.answer("ray-a", failing, IntervalFailed(cause=cause, text="KeyError: 'x'"))
     trial = desk.trial(failing)
     assert (trial.status, trial.cause) == (Status.FAILED, cause)
     assert "KeyError: 'x'" in trial.reason
@@ -188,7 +212,7 @@ def test_a_failure_ends_its_trial_alone_with_cause_and_text(desk: Desk, cause: C
 
 def test_an_answer_of_a_trial_that_is_over_changes_nothing(desk: Desk) -> None:
     order = desk.order("ray-a")
-    desk.answer("ray-a", IntervalFailed(cause=Cause.CRASH, text="gone"))
+    desk.answer("ray-a", order, IntervalFailed(cause=Cause.CRASH, text="gone"))
     recorded = len(list(desk.ledger.events()))
     assert not desk.report("ray-a", order, 1)
     desk.dispatcher.lost("ray-a", "the node is gone")
@@ -257,12 +281,20 @@ def test_tune_copies_and_pickles_its_searcher_without_the_search(desk: Desk) -> 
     assert len(pickle.dumps(desk.dispatcher)) < 200
 
 
-@pytest.mark.parametrize("result", [{}, {ANSWER: '{"type":"interval","step":1}'}])
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {ANSWER: '{"answers":{}}'},
+        {ANSWER: '{"answers":{"t0001":"{\\"type\\":\\"interval\\"}"}}'},
+    ],
+    ids=["none", "of nobody", "incomplete"],
+)
 def test_an_answer_of_another_version_fails_its_trial_and_not_the_search(
     desk: Desk, result: dict[str, Any]
 ) -> None:
     failing, other = desk.order("ray-a"), desk.order("ray-b")
-    assert not desk.dispatcher.result("ray-a", result)
+    assert desk.dispatcher.result("ray-a", result) is None
     trial = desk.trial(failing)
     assert (trial.status, trial.cause) == (Status.FAILED, Cause.USER)
     assert "same version" in trial.reason
@@ -282,3 +314,99 @@ def test_files_that_a_killed_driver_has_not_recorded_are_deleted(tmp_path: Path)
     desk.search.interrupt(order.trial)
     desk.dispatch()
     assert {path.name for path in work_dir.iterdir()} == {names[0], "trial.log", "mine.pth"}
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Desk:
+    """Six trials of three epochs, three to a worker, none of which is stopped."""
+    return Desk(tmp_path, capacity=lambda: 2, trials=6, resources=Resources(students=3))
+
+
+def test_a_worker_is_sent_as_many_trials_as_it_trains_side_by_side(packed: Desk) -> None:
+    order = packed.pack_order("ray-a")
+    assert [member.trial for member in order.members] == ["t0001", "t0002", "t0003"]
+    assert order.packs
+    assert not order.measure
+    assert [m.trial for m in packed.pack_order("ray-b").members] == ["t0004", "t0005", "t0006"]
+    assert packed.dispatcher.order("ray-c") is WAIT, "room is counted in workers"
+    packed.dispatcher.started("ray-a", "10.0.0.7")
+    nodes = [packed.trial(member).node for member in order.members]
+    assert nodes == ["10.0.0.7"] * 3
+
+
+def test_a_member_that_fails_leaves_the_others_where_they_are(packed: Desk) -> None:
+    first, second, third = packed.pack_order("ray-a").members
+    changes = packed.answers(
+        "ray-a",
+        {
+            first.trial: packed.interval(first, 1),
+            second.trial: IntervalFailed(cause=Cause.NAN, text="the loss is nan"),
+            third.trial: packed.interval(third, 1),
+        },
+    )
+    assert changes == Changes(leave=(second.trial,))
+    assert packed.trial(second).status is Status.FAILED
+    assert [packed.trial(order).status for order in (first, third)] == [Status.RUNNING] * 2
+    # The rest go to their end, and then the worker has nothing left.
+    for step in (2, 3):
+        found = {o.trial: packed.interval(o, step) for o in (first, third)}
+        changes = packed.answers("ray-a", dict(found))
+    assert changes is None
+    assert packed.trial(third).status is Status.COMPLETED
+
+
+def test_a_trial_that_waits_at_the_same_epoch_takes_the_place_of_one_that_has_left(
+    packed: Desk,
+) -> None:
+    lost = packed.pack_order("ray-a").members
+    other = packed.pack_order("ray-b").members
+    packed.answers("ray-a", {order.trial: packed.interval(order, 1) for order in lost})
+    packed.dispatcher.lost("ray-a", "the node is gone")
+    answers: dict[str, StepAnswer] = {o.trial: packed.interval(o, 1) for o in other}
+    answers[other[0].trial] = IntervalFailed(cause=Cause.CRASH, text="gone")
+    packed.dispatcher.started("ray-b", "10.0.0.8")
+    changes = packed.answers("ray-b", answers)
+    assert changes is not None
+    assert changes.leave == (other[0].trial,)
+    (joined,) = changes.join
+    assert joined.trial == lost[0].trial
+    assert joined.checkpoint == lost[0].work_dir / "step_1.pth"
+    assert packed.trial(joined).node == "10.0.0.8"
+
+
+def test_memory_that_runs_out_in_a_pack_sends_the_trial_on_alone(packed: Desk) -> None:
+    first, second, third = packed.pack_order("ray-a").members
+    crowded = IntervalFailed(cause=Cause.CROWDED, text="out of GPU memory beside 2 others")
+    answers: dict[str, StepAnswer] = {
+        first.trial: packed.interval(first, 1),
+        second.trial: crowded,
+        third.trial: packed.interval(third, 1),
+    }
+    assert packed.answers("ray-a", answers) == Changes(leave=(second.trial,))
+    assert packed.trial(second).status is Status.INTERRUPTED
+    (again,) = packed.pack_order("ray-b").members
+    assert again.trial == second.trial
+
+
+def test_how_many_trials_fit_is_measured_by_the_first_that_has_a_teacher(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, capacity=lambda: 2, trials=6, resources=Resources(students="auto"))
+    first = desk.pack_order("ray-a")
+    assert (len(first.members), first.measure) == (1, True)
+    (order,) = first.members
+    desk.report("ray-a", order, 1, fits=3)
+    second = desk.pack_order("ray-b")
+    assert (len(second.members), second.measure) == (3, False)
+
+
+def test_a_lost_worker_loses_all_its_trials(packed: Desk) -> None:
+    members = packed.pack_order("ray-a").members
+    packed.dispatcher.lost("ray-a", "the node is gone")
+    assert {packed.trial(order).cause for order in members} == {Cause.LOST}
+    again = packed.pack_order("ray-b").members
+    assert [order.trial for order in again] == [order.trial for order in members]
+
+
+def test_the_mode_of_a_trial_is_recorded(desk: Desk) -> None:
+    order = desk.order("ray-a")
+    desk.report("ray-a", order, 1, effective={LR: 0.1}, mode={"teacher": "bfloat16"})
+    assert desk.trial(order).mode == {"teacher": "bfloat16"}

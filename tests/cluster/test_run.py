@@ -106,6 +106,27 @@ def test_failing_trials_fail_alone_with_their_kind(workplace: Workplace) -> None
     assert by_lr[0.7].status is not Status.FAILED
 
 
+def test_packs_train_what_trials_alone_would_train(workplace: Workplace) -> None:
+    """Members leave at rungs and by failing; others are handed out as new packs."""
+    spec = (workplace.root / "space.yaml").read_text()
+    spec = spec.replace("{log_uniform: [1e-4, 1e-1]}", "{choice: [0.5, 0.7, 1e-4, 1e-3, 1e-2]}")
+    (workplace.root / "space.yaml").write_text(
+        spec.replace("trials: 8", "trials: 5\nsampler: {type: grid}")
+    )
+    code, output = workplace.run("--set", "resources.students=3")
+    assert code == 0, output
+    trials = workplace.state().trials.values()
+    packs = {trial.pack for trial in trials}
+    assert "" not in packs
+    assert len(packs) < len(trials), "some were trained together"
+    for trial in trials:
+        lr = trial.params.get("optim_wrapper.optimizer.lr")
+        assert trial.status.final
+        assert (trial.status is Status.FAILED) == (lr == 0.5)
+        for report in trial.reports:
+            assert report.metrics[OBJECTIVE] == toy_value(trial.edits, round(report.epoch))
+
+
 def test_ctrl_c_leaves_a_leaderboard_and_the_same_command_goes_on(workplace: Workplace) -> None:
     process = workplace.command("run", "space.yaml")
     workplace.wait_for_events(12, process)

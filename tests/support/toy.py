@@ -86,5 +86,7 @@ class ToyTrial:
 
 
 class ToyTrainable(TrialTrainable):
+    trains_packs = True  # one trial after the other: nothing is shared
+
     def build(self, order: WorkOrder) -> ToyTrial:
         return ToyTrial(order)

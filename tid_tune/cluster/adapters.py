@@ -10,6 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.messages import WORKER
 from tid_tune.search.decision import FINISHED, WAIT
 
 
@@ -61,9 +62,19 @@ class EngineScheduler(FIFOScheduler):
     def on_trial_result(
         self, tune_controller: object, trial: TuneTrial, result: dict[str, object]
     ) -> str:
-        """Return CONTINUE or STOP. A paused trial is stopped; Tune sees its continuation as new."""
-        going_on = self._dispatcher.result(trial.trial_id, result)
-        return str(TrialScheduler.CONTINUE if going_on else TrialScheduler.STOP)
+        """Return CONTINUE, or STOP for a worker that has nothing left to train.
+
+        A Tune trial is a worker's work: one trial or several. A paused trial leaves it, and goes on
+        in another one.
+        """
+        changes = self._dispatcher.result(trial.trial_id, result)
+        if changes is None:
+            return str(TrialScheduler.STOP)
+        if changes.leave or changes.join:
+            worker: Any = result[WORKER]
+            # Ray runs this before the next step: that is sent later, from the same process.
+            worker.change.remote(changes.model_dump_json())
+        return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: object, trial: TuneTrial) -> None:
         """Record that a worker died; the reason is Tune's."""

@@ -1,20 +1,30 @@
-"""Between the search engine and Tune: which Tune trial runs what, and what an answer means.
+"""Between the search engine and Tune: which worker trains what, and what its answers mean.
 
 Tune's searcher and scheduler interfaces are answered here from one engine, so that suggestions,
-early stopping, budget and stages are decided in one place that knows nothing of Ray.
+early stopping, budget and stages are decided in one place that knows nothing of Ray. To Tune, a
+"trial" is one worker's work: one trial of the search, or several that are trained side by side.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from tid_tune.cluster.messages import ORDER, IntervalFailed, WorkOrder, read_answer
+from tid_tune.cluster.messages import (
+    ORDER,
+    Changes,
+    IntervalFailed,
+    PackOrder,
+    StepAnswer,
+    WorkOrder,
+    read_answers,
+)
 from tid_tune.distill.cache.settings import cache_edits
 from tid_tune.ledger.decisions import Cause
 from tid_tune.results.run_folder import RunFolder
-from tid_tune.search.decision import WAIT, Assignment, Continue, Signal
+from tid_tune.search.decision import WAIT, Assignment, Continue, Pack, Signal
 from tid_tune.search.engine import Search
 from tid_tune.search.retention import Retention
 from tid_tune.search.stages.plan import NONE
@@ -23,6 +33,15 @@ from tid_tune.searchfile.model import SearchSpec
 
 CHECKPOINTS = "*epoch_*_step_*.pth"
 """Matches the names that workers give to checkpoints, and to their unfinished files."""
+
+
+@dataclass
+class _Worker:
+    """What one worker trains."""
+
+    pack: str
+    members: dict[str, Assignment]
+    node: str = ""
 
 
 class Dispatcher:
@@ -42,8 +61,10 @@ class Dispatcher:
         self._run = run
         self._root = root
         self._capacity = capacity
-        self._running: dict[str, Assignment] = {}
-        self._ahead: Assignment | None = None
+        self._workers: dict[str, _Worker] = {}
+        self._ahead: Pack | None = None
+        self._fits: int | None = None
+        """How many trials a worker can train side by side, where that is measured."""
         self._teacher_wanted = True
         # Before any worker writes: a trial begun anew on more data uses the same names again.
         self._delete_unneeded()
@@ -58,20 +79,35 @@ class Dispatcher:
 
     def has_work(self) -> bool:
         """Return whether there is anything to run: asked before Ray is started."""
-        answer = self._search.next()
-        self._ahead = answer if isinstance(answer, Assignment) else None
+        answer = self._search.next_pack(self._students)
+        self._ahead = answer if isinstance(answer, Pack) else None
         return self._ahead is not None
 
+    @property
+    def _students(self) -> int:
+        """How many trials a worker trains side by side; one, as long as that is not measured."""
+        wanted = self._spec.resources.students
+        return wanted if isinstance(wanted, int) else self._fits or 1
+
     def order(self, ray_id: str) -> dict[str, str] | Signal:
-        """Return the next trial as a Tune config, WAIT (nothing to start now) or FINISHED."""
-        if len(self._running) >= self._capacity():
+        """Return a worker's next work as a Tune config, WAIT (nothing to start now) or FINISHED."""
+        if len(self._workers) >= self._capacity():
             return WAIT
-        answer: Assignment | Signal = self._ahead or self._search.next()
+        answer: Pack | Signal = self._ahead or self._search.next_pack(self._students)
         self._ahead = None
         if isinstance(answer, Signal):
             return answer
-        self._running[ray_id] = answer
-        return {ORDER: self._work_order(answer).model_dump_json()}
+        members = {assignment.trial: assignment for assignment in answer.members}
+        self._workers[ray_id] = _Worker(answer.id, members)
+        resources = self._spec.resources
+        order = PackOrder(
+            members=tuple(map(self._work_order, answer.members)),
+            packs=resources.packs,
+            measure=resources.students == "auto" and self._fits is None,
+            cpus=resources.cpus,
+            gpus=resources.gpus,
+        )
+        return {ORDER: order.model_dump_json()}
 
     def _work_order(self, assignment: Assignment) -> WorkOrder:
         measure_teacher = self._teacher_wanted and assignment.label != NONE
@@ -97,22 +133,44 @@ class Dispatcher:
 
     def started(self, ray_id: str, node: str) -> None:
         """Record that a worker has taken the order."""
-        if ray_id in self._running:
-            self._search.placed(self._running[ray_id].trial, node=node)
+        worker = self._workers.get(ray_id)
+        if worker is not None:
+            worker.node = node
+            self._placed(worker, worker.members)
 
-    def result(self, ray_id: str, result: Mapping[str, object]) -> bool:
-        """Pass a worker's answer to the engine; return whether the trial goes on."""
-        answer = read_answer(result)
-        assignment = self._running.get(ray_id)
-        if assignment is None:
-            return False
-        trial = assignment.trial
+    def _placed(self, worker: _Worker, trials: Iterable[str]) -> None:
+        for trial in trials:
+            self._search.placed(trial, node=worker.node)
+
+    def result(self, ray_id: str, result: Mapping[str, object]) -> Changes | None:
+        """Pass a worker's answers to the engine.
+
+        Returns:
+            Which of its trials leave, and which join. None: it has nothing left to train.
+        """
+        worker = self._workers.get(ray_id)
+        if worker is None:
+            return None
+        before = list(worker.members)
+        for trial, answer in read_answers(result, before).items():
+            if not self._goes_on(trial, answer):
+                del worker.members[trial]
+        left = tuple(trial for trial in before if trial not in worker.members)
+        joining = self._joining(worker)
+        self._delete_unneeded()
+        if not worker.members:
+            del self._workers[ray_id]
+            return None
+        return Changes(leave=left, join=joining)
+
+    def _goes_on(self, trial: str, answer: StepAnswer) -> bool:
+        """Pass the answer of one trial to the engine; return whether the trial goes on."""
         if isinstance(answer, IntervalFailed):
-            del self._running[ray_id]
             self._search.fail(trial, answer.cause, answer.text)
             return False
         if answer.effective is not None:
-            self._search.proved(trial, answer.effective)
+            self._search.proved(trial, answer.effective, answer.mode)
+        self._fits = answer.fits or self._fits
         decision = self._search.report(
             trial,
             step=answer.step,
@@ -125,11 +183,17 @@ class Dispatcher:
         )
         if answer.done:
             self._search.complete(trial)
-        going_on = not answer.done and isinstance(decision, Continue)
-        if not going_on:
-            del self._running[ray_id]
-        self._delete_unneeded()
-        return going_on
+        return not answer.done and isinstance(decision, Continue)
+
+    def _joining(self, worker: _Worker) -> tuple[WorkOrder, ...]:
+        """Return the orders of trials that take the places of those that have left."""
+        room = self._students - len(worker.members)
+        if not worker.members or not worker.pack or room < 1:
+            return ()
+        joining = self._search.refill(worker.pack, room)
+        worker.members |= {assignment.trial: assignment for assignment in joining}
+        self._placed(worker, [assignment.trial for assignment in joining])
+        return tuple(map(self._work_order, joining))
 
     def _delete_unneeded(self) -> None:
         """Delete checkpoints that no resume, donor or result can ask for any more."""
@@ -148,14 +212,15 @@ class Dispatcher:
 
     def lost(self, ray_id: str, reason: str) -> None:
         """Record that a worker is gone without an answer: its node, process or memory failed."""
-        assignment = self._running.pop(ray_id, None)
-        if assignment is not None:
-            self._search.fail(assignment.trial, Cause.LOST, reason)
+        worker = self._workers.pop(ray_id, None)
+        for trial in worker.members if worker is not None else ():
+            self._search.fail(trial, Cause.LOST, reason)
 
     def interrupt_all(self) -> None:
         """Record that the driver ends with trials running: they resume from their checkpoints."""
-        held = [*self._running.values(), *([self._ahead] if self._ahead else [])]
-        for assignment in held:
-            self._search.interrupt(assignment.trial)
-        self._running.clear()
+        ahead = self._ahead.members if self._ahead is not None else ()
+        held = [trial for worker in self._workers.values() for trial in worker.members]
+        for trial in [*held, *(assignment.trial for assignment in ahead)]:
+            self._search.interrupt(trial)
+        self._workers.clear()
         self._ahead = None

@@ -1,12 +1,13 @@
-"""The messages between driver and worker: a WorkOrder there, a StepAnswer back, both as JSON.
+"""The messages between driver and worker: a PackOrder there, Answers back, both as JSON.
 
 Tune would flatten nested dictionaries at their slashes, and metric names contain slashes: so each
-message travels as one string under one key.
+message travels as one string under one key. A worker may train several trials side by side; what
+the driver decides on their reports is sent as Changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,9 +18,11 @@ from tid_tune.models import problems
 from tid_tune.searchfile.model import Interval
 
 ORDER = "order"
-"""The key of a WorkOrder in the config that Tune passes to a trainable."""
-ANSWER = "answer"
-"""The key of a StepAnswer in the result that a trainable returns to Tune."""
+"""The key of a PackOrder in the config that Tune passes to a trainable."""
+ANSWER = "answers"
+"""The key of Answers in the result that a trainable returns to Tune."""
+WORKER = "worker"
+"""The key of the worker's handle in that result, where its members may change."""
 
 
 class _Message(BaseModel):
@@ -51,6 +54,26 @@ class WorkOrder(_Message):
     """The objectives that are costs of the student; see `checks.objectives.COSTS`."""
 
 
+class PackOrder(_Message):
+    """What a worker begins with: the trials that it trains side by side, often one."""
+
+    members: tuple[WorkOrder, ...]
+    packs: bool = False
+    """Whether trials leave one by one, and others join: then the worker takes Changes."""
+    measure: bool = False
+    """Measure how many trials the worker can train side by side, in the memory of `cpus` and
+    `gpus`: what the worker holds."""
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+class Changes(_Message):
+    """What the driver decided on a worker's answers: who leaves and who joins."""
+
+    leave: tuple[str, ...] = ()
+    join: tuple[WorkOrder, ...] = ()
+
+
 class IntervalDone(_Message):
     """One report interval was trained, evaluated and saved."""
 
@@ -60,12 +83,16 @@ class IntervalDone(_Message):
     metrics: dict[str, float]
     images: int
     seconds: float
-    """Wall time of the whole step: the budget pays for building and saving too."""
+    """The trial's share of the step's wall time: the budget pays for building and saving too."""
     checkpoint: Path
     done: bool
     """Whether the trial has reached its full length."""
     effective: dict[str, object] | None = None
     """First interval of a run: the values in effect, read back from the live objects."""
+    mode: dict[str, str] = {}
+    """First interval of a run: what changes the trial's numbers beside its config."""
+    fits: int | None = None
+    """How many trials the worker can train side by side, where that was to be measured."""
 
 
 class IntervalFailed(_Message):
@@ -80,16 +107,33 @@ StepAnswer = IntervalDone | IntervalFailed
 _ANSWERS: TypeAdapter[StepAnswer] = TypeAdapter(Annotated[StepAnswer, Discriminator("type")])
 
 
-def read_answer(result: Mapping[str, object]) -> StepAnswer:
-    """Return the answer in a result that Tune hands on.
+class Answers(_Message):
+    """A worker's answers to one step, each a StepAnswer as JSON, by trial.
+
+    Each for itself: a value that JSON cannot hold fails its own trial.
+    """
+
+    answers: dict[str, str]
+
+
+def read_answers(result: Mapping[str, object], trials: Iterable[str]) -> dict[str, StepAnswer]:
+    """Return the answer of each of `trials` in a result that Tune hands on.
 
     One that cannot be read is a failure of its trial: the worker runs another version of tid_tune.
     """
     try:
-        return _ANSWERS.validate_json(str(result.get(ANSWER, "")))
+        texts = Answers.model_validate_json(str(result.get(ANSWER, ""))).answers
+    except ValidationError:
+        texts = {}
+    return {trial: _read(texts.get(trial, "")) for trial in trials}
+
+
+def _read(text: str) -> StepAnswer:
+    try:
+        return _ANSWERS.validate_json(text)
     except ValidationError as error:
-        text = (
+        reason = (
             "the worker's answer cannot be read; install the same version of tid_tune on all "
             f"nodes ({problems(error)})"
         )
-        return IntervalFailed(cause=Cause.USER, text=text)
+        return IntervalFailed(cause=Cause.USER, text=reason)

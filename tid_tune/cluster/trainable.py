@@ -1,4 +1,4 @@
-"""What runs in a Ray worker: a class Trainable around one trial.
+"""What runs in a Ray worker: a class Trainable around the trials that the worker trains.
 
 A class trainable, not a function: it runs in the actor's main thread, keeps its working directory,
 and can be stopped between two steps. Workers of ended trials are reused, which saves the imports;
@@ -13,18 +13,34 @@ import abc
 import os
 import time
 import traceback
-from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar
 
+import ray
 from ray import tune
 
 from tid_tune.cluster.messages import (
     ANSWER,
     ORDER,
+    WORKER,
+    Answers,
+    Changes,
     IntervalDone,
     IntervalFailed,
+    PackOrder,
     WorkOrder,
+)
+from tid_tune.cluster.stepping import (
+    Alone,
+    HasMode,
+    Interval,
+    MeasuresMemory,
+    SavesWeights,
+    SteppedTrial,
+    StepReport,
+    TrialPack,
 )
 from tid_tune.errors import TidTuneError, TrialError, printable
 from tid_tune.ledger.decisions import Cause
@@ -33,131 +49,151 @@ from tid_tune.ledger.records import reached
 __all__ = ["StepReport", "SteppedTrial", "TrialTrainable", "WorkOrder"]
 
 
-class StepReport(Protocol):
-    """What `step()` of a trial returns; see `tid_tune.trial.trial.TrialReport`."""
-
-    @property
-    def step(self) -> int:
-        """Trained so far, in the trial's own count."""
-
-    @property
-    def epoch(self) -> float:
-        """The same in epochs."""
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Of this interval; holds every objective."""
-
-    @property
-    def images(self) -> int:
-        """Trained on in this interval."""
-
-    @property
-    def done(self) -> bool:
-        """Whether the trial has reached its full length."""
-
-
-class SteppedTrial(Protocol):
-    """What a trainable drives."""
-
-    def step(self) -> StepReport:
-        """Train and evaluate one report interval."""
-
-    def effective(self) -> Mapping[str, object]:
-        """Return the values in effect of all that the order sets, read from the live objects."""
-
-    def save(self, path: Path) -> None:
-        """Write everything needed to go on from here, atomically."""
-
-    def close(self) -> None:
-        """Free everything and reset the process."""
-
-
-@runtime_checkable
-class SavesWeights(Protocol):
-    """A stepped trial that can leave the optimizer out, where nothing is trained any further."""
-
-    def save_weights(self, path: Path) -> None:
-        """Write what evaluates the model, atomically."""
-
-
 class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     """Base of all trainables; a subclass defines how its trial is built."""
+
+    trains_packs: ClassVar[bool] = False
+    """Whether several trials can be trained side by side: then `open_pack` returns more than
+    `Alone`."""
 
     @abc.abstractmethod
     def build(self, order: WorkOrder) -> SteppedTrial:
         """Build (and restore) the trial of `order`. Errors become the trial's failure."""
 
+    def open_pack(self) -> TrialPack:
+        """Return an empty pack, for the trials that this worker trains."""
+        return Alone()
+
     def setup(self, config: dict[str, object]) -> None:
-        """Accept an order. The trial is built at the first step, where failures are reported."""
-        self._order = WorkOrder.model_validate_json(str(config[ORDER]))
-        self._trial: SteppedTrial | None = None
+        """Accept an order. Trials are built at the first step, where failures are reported."""
+        order = PackOrder.model_validate_json(str(config[ORDER]))
+        self._order = order
+        self._orders: dict[str, WorkOrder] = {}
+        self._joining = list(order.members)
+        self._pack = self.open_pack()
+
+    def change(self, changes: str) -> None:
+        """Take in the driver's Changes, as JSON; it calls this between two steps."""
+        decided = Changes.model_validate_json(changes)
+        for name in decided.leave:
+            self._pack.remove(name)
+            self._orders.pop(name, None)
+        self._joining += decided.join
 
     def step(self) -> dict[str, object]:
-        """Run one report interval; a failure is an answer, not an exception."""
-        started = time.monotonic()
-        try:
-            # Inside: a value in effect that JSON cannot hold fails its trial, not the worker.
-            return {ANSWER: self._step(started).model_dump_json()}
-        except Exception as error:
-            self._close()
-            return {ANSWER: describe(error).model_dump_json()}
+        """Run one report interval of each trial; a failure is an answer, not an exception."""
+        answers: dict[str, str] = {}
+        built = {}
+        for order in self._joining:
+            try:
+                built[order.trial] = self._build(order)
+            except Exception as error:
+                self._fail(order.trial, error, answers)
+        self._joining = []
+        for name, outcome in self._pack.step().items():
+            try:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                done = self._done(name, outcome, built.get(name))
+                # Inside: a value in effect that JSON cannot hold fails its trial, not the worker.
+                answers[name] = done.model_dump_json()
+                if done.done:
+                    self._leave(name)
+            except Exception as error:
+                self._fail(name, error, answers)
+        result: dict[str, object] = {ANSWER: Answers(answers=answers).model_dump_json()}
+        if self._order.packs:
+            result[WORKER] = ray.get_runtime_context().current_actor
+        return result
 
-    def _step(self, started: float) -> IntervalDone:
-        effective = None
-        if self._trial is None:
-            os.chdir(self._order.root)
-            self._order.work_dir.mkdir(parents=True, exist_ok=True)
-            self._trial = self.build(self._order)
-            effective = dict(self._trial.effective())
-        report = self._trial.step()
-        checkpoint = self._order.work_dir / checkpoint_name(report)
+    def _build(self, order: WorkOrder) -> _Built:
+        """Build a trial; return what its first report adds."""
+        started = time.monotonic()
+        os.chdir(order.root)
+        order.work_dir.mkdir(parents=True, exist_ok=True)
+        self._orders[order.trial] = order
+        self._pack.add(order.trial, partial(self.build, order))
+        effective, mode = self._pack.run(order.trial, _proof)
+        return _Built(time.monotonic() - started, effective, mode)
+
+    def _done(self, name: str, interval: Interval, built: _Built | None) -> IntervalDone:
+        """Save a trial that has trained an interval, and return its answer."""
+        started = time.monotonic()
+        order, report = self._orders[name], interval.report
+        checkpoint = order.work_dir / checkpoint_name(report)
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
-        if self._at_full_length(report) and isinstance(self._trial, SavesWeights):
-            self._trial.save_weights(checkpoint)
-        else:
-            self._trial.save(checkpoint)
-        if report.done:
-            self._close()
+        self._pack.run(name, partial(_save, checkpoint, last=_at_full_length(order, report)))
+        fits = self._pack.run(name, self._fitting) if self._order.measure else None
+        seconds = interval.seconds + time.monotonic() - started
         return IntervalDone(
             step=report.step,
             epoch=report.epoch,
             metrics=report.metrics,
             images=report.images,
-            seconds=time.monotonic() - started,
+            seconds=seconds + (0.0 if built is None else built.seconds),
             checkpoint=checkpoint,
             done=report.done,
-            effective=effective,
+            effective=None if built is None else built.effective,
+            mode={} if built is None else built.mode,
+            fits=fits,
         )
 
-    def _at_full_length(self, report: StepReport) -> bool:
-        """Return whether no one goes on from here.
+    def _fitting(self, trial: SteppedTrial) -> int | None:
+        if not isinstance(trial, MeasuresMemory):
+            return None
+        return trial.fitting(cpus=self._order.cpus, gpus=self._order.gpus)
 
-        A trial that ends before, as by a hook, may be at a rung and go on.
-        """
-        order = self._order
-        return report.done and order.fraction == 1.0 and reached(report.epoch, order.epochs)
+    def _fail(self, name: str, error: Exception, answers: dict[str, str]) -> None:
+        self._leave(name)
+        answers[name] = describe(error).model_dump_json()
+
+    def _leave(self, name: str) -> None:
+        self._pack.remove(name)
+        self._orders.pop(name, None)
 
     def reset_config(self, new_config: dict[str, object]) -> bool:
-        """Take over the next trial in this worker."""
-        self._close()
+        """Take over the next trials in this worker."""
+        self._pack.close()
         self.setup(new_config)
         return True
 
     def cleanup(self) -> None:
-        """Free the trial; Tune calls this when it gives the worker back."""
-        self._close()
+        """Free the trials; Tune calls this when it gives the worker back."""
+        self._pack.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Do nothing: the trial's own checkpoints are written before each report."""
+        """Do nothing: the trials' own checkpoints are written before each report."""
 
     def load_checkpoint(self, checkpoint: dict[str, object] | None) -> None:
         """Do nothing: a trial is restored from its order's checkpoint."""
 
-    def _close(self) -> None:
-        trial, self._trial = self._trial, None
-        if trial is not None:
-            trial.close()
+
+@dataclass(frozen=True)
+class _Built:
+    """What a trial's first report adds."""
+
+    seconds: float
+    effective: dict[str, object]
+    mode: dict[str, str]
+
+
+def _proof(trial: SteppedTrial) -> tuple[dict[str, object], dict[str, str]]:
+    return dict(trial.effective()), dict(trial.mode()) if isinstance(trial, HasMode) else {}
+
+
+def _save(path: Path, trial: SteppedTrial, *, last: bool) -> None:
+    if last and isinstance(trial, SavesWeights):
+        trial.save_weights(path)
+    else:
+        trial.save(path)
+
+
+def _at_full_length(order: WorkOrder, report: StepReport) -> bool:
+    """Return whether no one goes on from here.
+
+    A trial that ends before, as by a hook, may be at a rung and go on.
+    """
+    return report.done and order.fraction == 1.0 and reached(report.epoch, order.epochs)
 
 
 def checkpoint_name(report: StepReport) -> str:

@@ -39,6 +39,11 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
     from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
 
     trainable = load_trainable(spec.trainable)
+    if spec.resources.packs and not trainable.trains_packs:
+        raise UsageError(
+            f"resources.students: {spec.trainable} trains one trial at a time; set it to 1, or "
+            "derive the class from trainables.distillation:DistillationTrainable"
+        )
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(trainable, _bundle(spec.resources)),
         tune_config=ray_tune.TuneConfig(

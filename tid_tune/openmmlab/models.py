@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from mmengine.model import revert_sync_batchnorm
+from mmengine.model import BaseModel, revert_sync_batchnorm
 from torch import nn
 
 from tid_tune.errors import ConfigError, TidTuneError
 from tid_tune.openmmlab.configs import ConfigDict
-from tid_tune.openmmlab.detector_types import Detector, Sample
+from tid_tune.openmmlab.detector_types import Detector, Prepared, Sample
 from tid_tune.openmmlab.registries import MODELS
 from tid_tune.openmmlab.setup import mmdet_ready, quiet
 
 with mmdet_ready():
+    from mmdet.models.data_preprocessors import DetDataPreprocessor
     from mmdet.models.detectors import BaseDetector
     from mmdet.models.utils import unpack_gt_instances
     from mmdet.structures import DetDataSample
@@ -26,7 +29,10 @@ __all__ = [
     "build_model",
     "build_on_meta",
     "data_sample",
+    "prepares_alike",
     "revert_sync_batchnorm",
+    "shared_prepared",
+    "train_step",
     "unpack_gt_instances",
 ]
 
@@ -84,3 +90,42 @@ def data_sample(
         labels=torch.tensor(labels, dtype=torch.long),
     )
     return sample
+
+
+def prepares_alike(model: nn.Module) -> bool:
+    """Return whether another model of the same preprocessor can train on what this one prepares.
+
+    That is so where mmdet's own steps are used, and the preprocessor draws no random numbers.
+    """
+    preprocessor: Any = getattr(model, "data_preprocessor", None)
+    own_step = getattr(type(model), "train_step", None) is not BaseModel.train_step
+    known = type(preprocessor) is DetDataPreprocessor
+    return known and preprocessor.batch_augments is None and not own_step
+
+
+def shared_prepared(prepared: Prepared) -> Prepared:
+    """Return a prepared batch for one more model: its own samples around the same tensors.
+
+    The inputs are the same tensor, and the ground truth of each image the same object.
+    """
+    samples = prepared["data_samples"]
+    own = None if samples is None else [_shallow(sample) for sample in samples]
+    return {"inputs": prepared["inputs"], "data_samples": own}
+
+
+def _shallow(sample: Sample) -> Sample:
+    """Return a sample with the same contents, to which others can be added."""
+    own = copy.copy(sample)
+    for fields in ("_metainfo_fields", "_data_fields"):
+        own.__dict__[fields] = set(own.__dict__[fields])
+    return own
+
+
+def train_step(model: Any, prepared: Prepared, optim_wrapper: Any) -> dict[str, torch.Tensor]:
+    """Train a model on a batch that is preprocessed already, as its own `train_step` does."""
+    with optim_wrapper.optim_context(model):
+        losses = model(**prepared, mode="loss")
+    total, values = model.parse_losses(losses)
+    optim_wrapper.update_params(total)
+    logged: dict[str, torch.Tensor] = values
+    return logged

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.utils.data import DataLoader
 
+from tid_tune.openmmlab.detector_types import Prepared
+from tid_tune.openmmlab.models import train_step
 from tid_tune.openmmlab.runner import EpochBasedTrainLoop
 from tid_tune.trial.averages import Averages
 from tid_tune.trial.data_order import ResumableBatches
@@ -37,6 +39,7 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
         super().__init__(runner, dataloader, max_epochs)
         self.averages = Averages()
         self._batches: Iterator[object] | None = None
+        self._open = False
 
     @property
     def per_epoch(self) -> int:
@@ -47,6 +50,11 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
     def done(self) -> bool:
         """Whether the full length is reached, or a hook has asked to stop."""
         return bool(self._iter >= self._max_iters or self.stop_training)
+
+    @property
+    def epoch_is_open(self) -> bool:
+        """Whether hooks and model are prepared for the epoch of the next batch."""
+        return self._open
 
     def run(self) -> nn.Module:
         """Announce the start of training, as the last act of `runner.train()`."""
@@ -66,24 +74,59 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
         """
         self.runner.model.train()
         while self._iter < until and not self.done:
-            if self._batches is None:
-                self._batches = self._open_epoch()
-            self.run_iter(self._iter % self.per_epoch, next(self._batches))
-            if self._iter % CHECK_EVERY == 0:
-                self.averages.check_finite(self._where())
-            if self._iter % self.per_epoch == 0:
-                self._close_epoch()
-        self.averages.check_finite(self._where())
+            self.open_epoch()
+            self.train_on(self.fetch())
+        self.check_finite()
 
-    def run_iter(self, idx: int, data_batch: object) -> None:
-        """Train on one batch and add what the model reports to `averages`."""
-        runner = self.runner
-        runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
-        values = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+    def open_epoch(self) -> None:
+        """Prepare hooks and model for the epoch that the next batch belongs to; repeatable."""
+        if not self._open:
+            self._open = True
+            self.runner.call_hook("before_train_epoch")
+            self.runner.model.train()
+
+    def fetch(self) -> object:
+        """Return the next iteration's batch from this trial's own loader."""
+        if self._batches is None:
+            sampler = self.dataloader.batch_sampler
+            if isinstance(sampler, ResumableBatches):
+                sampler.epoch, sampler.skip = self._epoch, self._iter % self.per_epoch
+            self._batches = iter(self.dataloader)
+        return next(self._batches)
+
+    def train_on(self, batch: object, prepared: Prepared | None = None) -> None:
+        """Train one iteration, and add what the model reports to `averages`.
+
+        Args:
+            batch: what the loader gave.
+            prepared: what the model's preprocessor made of it; None: the model does that.
+
+        Raises:
+            TrialError: as `advance`.
+        """
+        runner, index = self.runner, self._iter % self.per_epoch
+        runner.call_hook("before_train_iter", batch_idx=index, data_batch=batch)
+        if prepared is None:
+            values = runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
+        else:
+            values = train_step(runner.model, prepared, runner.optim_wrapper)
         self.averages.add(values)
         self.averages.add({"lr": runner.optim_wrapper.param_groups[0]["lr"]})
-        runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=values)
+        runner.call_hook("after_train_iter", batch_idx=index, data_batch=batch, outputs=values)
         self._iter += 1
+        if self._iter % CHECK_EVERY == 0:
+            self.check_finite()
+        if self._iter % self.per_epoch == 0:
+            self._close_epoch()
+
+    def check_finite(self) -> None:
+        """Check the losses so far; waits for the device.
+
+        Raises:
+            TrialError: kind `nan`, one is not finite.
+        """
+        where = f"by iteration {self._iter} (epoch {self._iter / self.per_epoch:.2f})"
+        self.averages.check_finite(where)
 
     def take_averages(self) -> dict[str, float]:
         """Return the means since the last call, without values that are not finite."""
@@ -97,18 +140,7 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
         if workers is not None and hasattr(workers, "_shutdown_workers"):
             workers._shutdown_workers()
 
-    def _open_epoch(self) -> Iterator[object]:
-        self.runner.call_hook("before_train_epoch")
-        self.runner.model.train()
-        batches = self.dataloader.batch_sampler
-        if isinstance(batches, ResumableBatches):
-            batches.epoch, batches.skip = self._epoch, self._iter % self.per_epoch
-        return iter(self.dataloader)
-
     def _close_epoch(self) -> None:
-        self._batches = None
+        self._batches, self._open = None, False
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
-
-    def _where(self) -> str:
-        return f"by iteration {self._iter} (epoch {self._iter / self.per_epoch:.2f})"

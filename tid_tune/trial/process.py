@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tid_tune.openmmlab.named_objects import discard_other_objects, object_names
+from tid_tune.openmmlab.named_objects import discard_objects, names_since, object_names
 
 
 class RandomState(TypedDict):
@@ -35,7 +35,7 @@ class ProcessState:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self._names = object_names()
+        self.names = object_names()
         self._threads = torch.get_num_threads()
         self._cv2_threads = cv2.getNumThreads()
         self._benchmark = torch.backends.cudnn.benchmark
@@ -47,17 +47,22 @@ class ProcessState:
 
     def restore(self) -> None:
         """Undo what has changed since; safe to call more than once."""
-        discard_other_objects(self._names)
+        discard_objects(names_since(self.names))
         torch.set_num_threads(self._threads)
         cv2.setNumThreads(self._cv2_threads)
         torch.backends.cudnn.benchmark = self._benchmark
         torch.backends.cudnn.deterministic = self._cudnn_deterministic
         torch.use_deterministic_algorithms(self._deterministic)
         set_random_state(self._random)
-        gc.collect()  # a runner, its hooks and its loops refer to each other
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
+        free_memory()
+
+
+def free_memory() -> None:
+    """Free the objects of a closed trial, and the GPU's cached memory."""
+    gc.collect()  # a runner, its hooks and its loops refer to each other
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def random_state() -> RandomState:

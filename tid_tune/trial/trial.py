@@ -6,11 +6,11 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from tid_tune.device import pick_device
 from tid_tune.errors import ConfigError, TidTuneError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import load_config
+from tid_tune.openmmlab.named_objects import discard_objects, make_current, names_since
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial import proof, state
@@ -27,7 +28,8 @@ from tid_tune.trial.averages import with_ratios
 from tid_tune.trial.deployment import deployment_costs
 from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
-from tid_tune.trial.process import ProcessState
+from tid_tune.trial.memory import fitting_students
+from tid_tune.trial.process import ProcessState, free_memory
 from tid_tune.trial.runner import LOG_FILE, TrialRunner
 
 
@@ -93,6 +95,10 @@ class Trial:
         work_dir.mkdir(parents=True, exist_ok=True)
         self._log = work_dir / LOG_FILE
         self._process: ProcessState | None = ProcessState(threads)
+        self._names: dict[str, set[str]] = {}
+        self._output: TextIO | None = None
+        """The log, held open while the trial shares its process."""
+        self._first = 0
         self._runner: TrialRunner | None = None
         try:
             with self._guard(building=True):
@@ -151,22 +157,42 @@ class Trial:
         Raises:
             TrialError: kind `nan` for a loss that is not finite, `oom` for a full GPU.
         """
-        started = time.monotonic()
-        loop = self.runner.train_loop
-        first = loop.iter
         with self._guard():
-            loop.advance(self._next_stop())
-            means = loop.take_averages()  # waits for the device, so that the clock is right
-            trained = time.monotonic() - started
-            metrics = evaluate(self.runner) | self._teacher_metrics()
-            metrics |= deployment_costs(self.runner, self._costs)
-        images = (loop.iter - first) * self.runner.train_dataloader.batch_sampler.batch_size
-        values = with_ratios(means) | self._speed(images, trained, time.monotonic() - started)
+            started = time.monotonic()
+            self.runner.train_loop.advance(self.begin())
+            return self.finish(lambda: time.monotonic() - started)
+
+    def begin(self) -> int:
+        """Begin an interval; return the iteration that it ends at."""
+        loop = self.runner.train_loop
+        self._first = loop.iter
+        loop.runner.model.train()
+        length = self._every.count * (loop.per_epoch if self._every.unit == "epoch" else 1)
+        return min((int(loop.iter) // length + 1) * length, int(loop.max_iters))
+
+    def finish(self, seconds: Callable[[], float]) -> TrialReport:
+        """End an interval that has been trained: evaluate.
+
+        Args:
+            seconds: tells how long the trial has trained since `begin`.
+
+        Raises:
+            TrialError: as `step`.
+        """
+        loop = self.runner.train_loop
+        loop.check_finite()
+        means = loop.take_averages()  # waits for the device, so that the clock is right
+        trained, evaluating = seconds(), time.monotonic()
+        metrics = evaluate(self.runner) | self._teacher_metrics()
+        metrics |= deployment_costs(self.runner, self._costs)
+        evaluated = time.monotonic() - evaluating
+        images = (loop.iter - self._first) * self.runner.train_dataloader.batch_sampler.batch_size
+        values = with_ratios(means) | self._speed(images, trained, evaluated)
         return TrialReport(
             step=loop.iter,
             epoch=loop.iter / loop.per_epoch,
             metrics=metrics | {f"train/{k}": v for k, v in values.items() if math.isfinite(v)},
-            seconds=time.monotonic() - started,
+            seconds=trained + evaluated,
             images=images,
             done=loop.done,
         )
@@ -196,15 +222,56 @@ class Trial:
         """
         proof.prove(self.runner, self._params)
 
+    def mode(self) -> dict[str, str]:
+        """Return what changes the trial's numbers beside its config; empty: nothing."""
+        mode = getattr(self.model, "mode", None)
+        return dict(mode()) if callable(mode) else {}
+
+    def fitting(self, *, cpus: float, gpus: float) -> int | None:
+        """Return how many trials like this one a worker can train side by side.
+
+        None for one without a teacher, beside which nothing can be saved; see `trial.memory`.
+        """
+        if getattr(self.model, "teacher", None) is None:
+            return None
+        return fitting_students(self.runner, cpus=cpus, gpus=gpus)
+
     def close(self) -> None:
         """Free the trial and bring the process back to where it was before; repeatable."""
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.train_loop.stop_workers()
         process, self._process = self._process, None
+        names, self._names = self._names, {}
+        output, self._output = self._output, None
+        if output is not None:
+            output.close()
         del runner
         if process is not None:
             process.restore()
+        elif names:
+            discard_objects(names)
+            free_memory()
+
+    def share_process(self) -> ProcessState:
+        """Leave the process to the caller, where several trials are trained in turn.
+
+        Returns:
+            The process as it was before this trial, for the caller to restore in the end. The
+            trial itself restores nothing any more, and discards only what it has made.
+        """
+        process = self._process
+        assert process is not None, "the trial is closed, or shares its process already"
+        self._names, self._process = names_since(process.names), None
+        self._output = self._log.open("a", buffering=1)
+        return process
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Make this trial the current one of a shared process: its log, and what has names."""
+        make_current(self._names)
+        with contextlib.redirect_stdout(self._output):
+            yield
 
     def __enter__(self) -> Self:
         return self
@@ -217,11 +284,6 @@ class Trial:
     ) -> None:
         self.close()
 
-    def _next_stop(self) -> int:
-        loop = self.runner.train_loop
-        length = self._every.count * (loop.per_epoch if self._every.unit == "epoch" else 1)
-        return min((int(loop.iter) // length + 1) * length, int(loop.max_iters))
-
     def _teacher_metrics(self) -> dict[str, float]:
         teacher = getattr(self.model, "teacher", None)
         wanted, self._teacher_wanted = self._teacher_wanted, False
@@ -231,8 +293,8 @@ class Trial:
         found = evaluate_teacher(self.runner, teacher, precision)
         return {f"teacher/{k}": v for k, v in found.items()}
 
-    def _speed(self, images: int, trained: float, total: float) -> dict[str, float]:
-        speed = {"images_per_second": images / trained, "evaluation_seconds": total - trained}
+    def _speed(self, images: int, trained: float, evaluated: float) -> dict[str, float]:
+        speed = {"images_per_second": images / trained, "evaluation_seconds": evaluated}
         if self.runner.device.type == "cuda":
             speed["gpu_mib"] = torch.cuda.max_memory_allocated(self.runner.device) / 2**20
         return speed
@@ -251,10 +313,15 @@ class Trial:
         except TidTuneError:
             raise
         except torch.cuda.OutOfMemoryError as error:
-            raise TrialError(f"out of GPU memory: {str(error).splitlines()[0]}", "oom") from error
+            raise out_of_memory(error) from error
         except Exception as error:
             if not building:
                 raise
             # Building is a function of the config alone: it would fail again.
             name = type(error).__name__
             raise TrialError(f"cannot build the trial: {name}: {error}", kind="user") from error
+
+
+def out_of_memory(error: torch.cuda.OutOfMemoryError) -> TrialError:
+    """Return a full GPU as the failure of a trial."""
+    return TrialError(f"out of GPU memory: {str(error).splitlines()[0]}", kind="oom")
