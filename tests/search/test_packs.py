@@ -20,7 +20,7 @@ from support.search_cases import (
 )
 
 from tid_tune.ledger.decisions import Cause
-from tid_tune.ledger.events import Started
+from tid_tune.ledger.events import Proved, Started, parse
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
 from tid_tune.results.costs import run_cost, trial_cost
@@ -279,14 +279,14 @@ def test_packs_are_formed_at_rungs(name: str, workers: int) -> None:
 
 
 def test_reruns_of_one_seed_are_a_pack() -> None:
-    spec = packed(baseline=True, trials=6, confirm=Confirm(top=2, seeds=3))
+    spec = packed(baseline=True, trials=6, confirm=Confirm(top=1, seeds=3))
     search = simulate(spec, learning_curve)
     reruns = [
         members
         for members in packs_of(search)
         if search.state.trials[members[0]].stage == "confirm"
     ]
-    assert [len(members) for members in reruns] == [4, 4, 4]
+    assert [len(members) for members in reruns] == [3, 3, 3]  # with room for a fourth
     for members in reruns:
         assert len({search.state.trials[name].seed for name in members}) == 1
 
@@ -455,3 +455,36 @@ def test_a_training_that_begins_again_has_the_mode_of_its_last_run() -> None:
         search.proved(work.trial, {}, mode)
         search.interrupt(work.trial)
     assert search.state.trials["t0001"].mode == {"cache": "float16"}
+
+
+def test_how_many_trials_fit_may_be_known_to_the_worker_only() -> None:
+    search = opened(students="auto", trials=10)
+    assert [len(take(search, size).members) for size in (1, 6)] == [1, 6]
+    assert list(search.state.packs) == ["p0001", "p0002"]
+
+
+def test_no_pack_is_larger_than_the_search_asks_for() -> None:
+    assert len(take(opened(students=2, trials=10), size=6).members) == 2
+
+
+def test_a_limit_on_the_time_is_kept_by_packs() -> None:
+    def ended(students: int) -> float:
+        clock = VirtualClock()
+        spec = packed(students, trials=40, epochs=5, budget=Budget(wall_hours=0.99))
+        ledger = Ledger.in_memory(clock=clock)
+        search = simulate(spec, learning_curve, ledger=ledger, common=0.5)
+        assert "wall_hours" in (search.state.closed or "")
+        return clock.now
+
+    # An interval of four takes 150 s. In the last one, fewer run, and an epoch of theirs takes a
+    # little longer than one took so far.
+    limit = 0.99 * 3600
+    assert limit - 2 * 150 <= ended(4) <= limit + 15
+    assert ended(1) <= limit
+
+
+def test_a_started_trial_of_an_earlier_version_is_in_no_pack() -> None:
+    line = b'{"event":"started","time":1.0,"trial":"t0001","segment":0,"checkpoint":null,"step":0}'
+    assert parse(line) == Started(time=1.0, trial="t0001", segment=0)
+    line = b'{"event":"proved","time":1.0,"trial":"t0001","effective":{"a":1}}'
+    assert parse(line) == Proved(time=1.0, trial="t0001", effective={"a": 1})
