@@ -9,6 +9,7 @@ from support.search_cases import make_spec
 
 from tid_tune.errors import UsageError
 from tid_tune.openmmlab.configs import Config
+from tid_tune.preflight.checks import check
 from tid_tune.preflight.plan import Plan
 from tid_tune.preflight.resources import check_resources, require_here
 from tid_tune.searchfile.model import Resources
@@ -24,6 +25,12 @@ def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan(resources: Resources) -> Plan:
     return Plan(Config(), Path("config.py"), make_spec(resources=resources))
+
+
+def test_it_is_one_of_the_checks_of_every_search() -> None:
+    spec = make_spec(resources=Resources(gpus=1), trainable="mine:Mine")
+    (found,) = check(Plan(Config(), Path("config.py"), spec))
+    assert "--address" in found.text
 
 
 @pytest.mark.parametrize("resources", TOO_MUCH)

@@ -10,6 +10,7 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.results.ranking import Row, leaderboard
 from tid_tune.search.decision import Assignment
+from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.space import Choice, Fixed, Uniform
 
@@ -91,3 +92,42 @@ def test_the_reason_of_a_failure_is_cut_between_words() -> None:
     state = simulate(spec, broken).state
     text = to_text(leaderboard_table(leaderboard(state, spec), spec, width=200))
     assert "failed (no checkpoint ...)" in text
+
+
+def moded(*modes: dict[str, str]) -> list[str]:
+    """The leaderboard of a baseline and of trials in these modes."""
+    spec = make_spec(
+        objectives={"map": "max"},
+        epochs=1,
+        space={"a.lr": Uniform(low=0, high=1)},
+        trials=len(modes),
+        scheduler=scheduler_of("none"),
+    )
+    search = Search.open(spec, Ledger.in_memory(clock=VirtualClock()))
+    left = list(modes)
+    while isinstance(work := search.next(), Assignment):
+        mode = left.pop() if work.stage == "search" else {}
+        search.proved(work.trial, {}, modes[0] if work.label == "defaults" else mode)
+        search.report(work.trial, 1, 1.0, {"map": 0.5}, 1.0, 1)
+        search.complete(work.trial)
+    rows = leaderboard(search.state, spec)
+    return to_text(leaderboard_table(rows, spec, width=120)).splitlines()
+
+
+def test_trials_of_one_mode_have_a_column_for_it_and_no_warning() -> None:
+    lines = moded({"teacher": "bfloat16"}, {"teacher": "bfloat16"})
+    assert "mode" in lines[0]
+    assert sum("teacher=bfloat16" in line for line in lines) == 3
+    # The student alone has no teacher: it is trained in the same way.
+    assert not any("warning" in line for line in lines)
+
+
+def test_trials_of_different_modes_are_not_compared_silently() -> None:
+    text = " ".join(moded({"teacher": "bfloat16", "cache": "float16"}, {}))
+    assert "2 modes" in text
+    assert "cache=float16, teacher=bfloat16" in text
+    assert "the default" in text
+
+
+def test_without_modes_there_is_no_column() -> None:
+    assert "mode" not in " ".join(moded({}, {}))

@@ -15,10 +15,19 @@ from tid_tune.cli import runs
 from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
-from tid_tune.report.tables import changes_table, proof_table, report_table
+from tid_tune.ledger.state import RunState
+from tid_tune.report.tables import (
+    changes_table,
+    proof_table,
+    report_table,
+    running_text,
+    training_lines,
+)
 from tid_tune.results.one_trial import ProofRow, changes, proof_rows
 from tid_tune.results.run_folder import RunFolder
+from tid_tune.search.engine import Search
 from tid_tune.search.simulate import VirtualClock, simulate
+from tid_tune.searchfile.model import Resources
 from tid_tune.space import Uniform
 
 
@@ -145,3 +154,44 @@ def test_each_of_several_errors_is_called_one(
         cli.main()
     assert caught.value.code == 2
     assert capsys.readouterr().err.splitlines() == ["error: the first", "error: the second"]
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> RunFolder:
+    """A search with a pack of three trials that run, of which one is proved."""
+    spec = make_spec(
+        objectives={"map": "max"},
+        space={"model.distillation.weight": Uniform(low=0, high=1)},
+        resources=Resources(students=3),
+        trials=4,
+        baseline=False,
+    )
+    run = RunFolder(tmp_path)
+    with Ledger.open(run.ledger, clock=VirtualClock()) as ledger:
+        search = Search.open(spec, ledger)
+        search.next_pack(3)
+        search.next_pack(3)
+        search.proved("t0002", {}, {"teacher": "bfloat16"})
+    return run
+
+
+def test_status_counts_the_trials_that_run_and_their_packs(packed: RunFolder) -> None:
+    assert running_text(RunState.read(packed.ledger)) == "4 trials run in 2 packs"
+
+
+def test_a_trial_shows_its_pack_and_its_mode(packed: RunFolder) -> None:
+    assert training_lines(packed.trial("t0002"), packed.state) == [
+        "pack p0001, beside t0001, t0003",
+        "mode teacher=bfloat16",
+    ]
+    assert training_lines(packed.trial("t0004"), packed.state) == ["pack p0002, alone"]
+
+
+def test_a_trial_that_is_in_no_pack_shows_none(tmp_path: Path) -> None:
+    run = searched(tmp_path, type="none")
+    assert training_lines(run.trial("t0001"), run.state) == []
+
+
+def test_the_table_has_a_column_for_the_mode_if_any_trial_has_one(packed: RunFolder) -> None:
+    modes = [row["mode"] for row in sorted(packed.rows(), key=lambda row: str(row["trial"]))]
+    assert modes == ["", "teacher=bfloat16", "", ""]

@@ -25,11 +25,13 @@ from tid_tune.ledger.events import (
     Changed,
     Closed,
     Event,
+    Proved,
     ResultDecided,
 )
 from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.tracking.mlflow_sync import PARENT_TAG, REPORTS_TAG, child_name
+from tid_tune.tracking.mlflow_sync import PARENT_TAG, REPORTS_TAG
+from tid_tune.tracking.names import child_name
 
 
 def test_a_search_becomes_a_parent_and_one_child_per_trial(spec: SearchSpec, uri: str) -> None:
@@ -242,3 +244,22 @@ def test_a_search_without_a_result_has_failed(
     made.apply(ResultDecided(winner=winner, confirmed=False, text=""))
     made.apply(Closed(reason="all trials are done"))
     assert children(spec, uri)["parent"].info.status == status
+
+
+def test_the_pack_and_the_mode_of_a_trial_are_tags(spec: SearchSpec, uri: str) -> None:
+    events: list[Event] = [
+        suggest("t0001"),
+        replace(start("t0001"), pack="p0001"),
+        Proved(trial="t0001", effective={}, mode={"teacher": "bfloat16"}),
+        report("t0001", 1, 0.1),
+        replace(start("t0001", step=1), pack="p0007", checkpoint="one.pth"),
+        Proved(trial="t0001", effective={}),
+        report("t0001", 2, 0.2),
+    ]
+    for _ in range(2):  # also when it is copied again
+        made = mirror(spec, uri)
+        for event in [STORY[0], *events]:
+            made.apply(event)
+    tags = children(spec, uri)["t0001"].data.tags
+    assert tags["tid_tune.pack"] == "p0007"
+    assert tags["tid_tune.mode.teacher"] == "bfloat16 then default"

@@ -41,7 +41,7 @@ def list_runs(
 def status(run: RunDir = None) -> None:
     """Show the state of a run, its cost, its size on disk, its best trial and what to open next."""
     from tid_tune.report.result import result_of
-    from tid_tune.report.tables import cost_table, running_table
+    from tid_tune.report.tables import cost_table, running_table, running_text
     from tid_tune.results.costs import cost_rows
     from tid_tune.results.disk import disk_sizes, size_text
 
@@ -49,6 +49,7 @@ def status(run: RunDir = None) -> None:
     state, spec = folder.state, folder.spec
     console.say(f"{spec.name}: {folder.standing()}")
     if state.running:
+        console.say(running_text(state))
         console.show(running_table(state, spec))
     console.say()
     console.show(cost_table(cost_rows(state, spec), spec.resources))
@@ -69,13 +70,20 @@ def show(
     trial: Annotated[str, typer.Argument(help="A trial, such as t0007, or best.")] = "best",
 ) -> None:
     """Show one trial: sampled and effective values, its epochs, its config as a diff."""
-    from tid_tune.report.tables import changes_table, proof_table, report_table
+    from tid_tune.report.tables import (
+        changes_table,
+        proof_table,
+        report_table,
+        training_lines,
+    )
     from tid_tune.results.one_trial import changes, config_diff, proof_rows
 
     folder = _opened(run)
     found = folder.trial(trial)
     reason = f": {found.reason}" if found.reason else ""
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
+    for line in training_lines(found, folder.state):
+        console.say(line)
     console.say()
     history = changes(folder.ledger, found)
     if len(history) > 1:

@@ -9,7 +9,9 @@ from tid_tune.console import say, shown_path, step
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.config_lines import line_of
 from tid_tune.preflight.findings import Finding
+from tid_tune.preflight.packs import check_packs
 from tid_tune.preflight.plan import Plan
+from tid_tune.preflight.resources import check_resources
 from tid_tune.preflight.tracking import check_tracking
 
 Check = Callable[[Plan], Iterable[Finding]]
@@ -20,7 +22,9 @@ TEACHER_MODEL = "model.teacher.model"
 
 def checks_of(plan: Plan) -> Iterator[tuple[str, Check]]:
     """Yield the checks of a plan, each after what it does."""
+    yield "", check_resources
     yield "", check_tracking
+    yield "", check_packs
     if not plan.detects:
         return
     step("loading torch and mmdet")

@@ -1,4 +1,4 @@
-"""Whether this machine has what a trial asks for; a cluster may have it where this has not."""
+"""Whether this machine has what a worker asks for; a cluster may have it where this has not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tid_tune.searchfile.model import Resources
 
 
 def check_resources(plan: Plan) -> Iterator[Finding]:
-    """Yield a note where this machine cannot run a trial and no cluster is named."""
+    """Yield a note where this machine cannot run a worker and no cluster is named."""
     if plan.spec is None or os.environ.get("RAY_ADDRESS"):
         return
     text = _missing_here(plan.spec.resources)
@@ -23,7 +23,7 @@ def check_resources(plan: Plan) -> Iterator[Finding]:
 
 
 def require_here(resources: Resources) -> None:
-    """Check that one trial fits on this machine, before Ray is started and anything recorded.
+    """Check that one worker fits on this machine, before Ray is started and anything recorded.
 
     Raises:
         UsageError: it does not.
@@ -42,7 +42,7 @@ def _missing_here(resources: Resources) -> str:
     if resources.cpus <= cpus and resources.gpus <= gpus:
         return ""
     return (
-        f"resources: a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs; "
+        f"resources: a worker asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs; "
         f"this machine has {cpus} CPUs and {gpus} GPUs"
     )
 

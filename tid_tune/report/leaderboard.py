@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tid_tune import dotted
 from tid_tune.ledger.records import Status
-from tid_tune.results.ranking import Row
+from tid_tune.results.ranking import Row, compared_modes
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.words import shortened
 
@@ -34,11 +34,13 @@ def leaderboard_table(
         top: at most so many rows besides the baseline's; None: all.
     """
     names = short_names(shown_parameters(rows, spec))
+    modes = any(row.mode for row in rows)
     room = width - FIXED_WIDTH - sum(len(name) + 2 for name in spec.objectives)
+    room -= max(len(row.mode) for row in rows) + 2 if modes else 0
     columns = sum(max(len(name), 8) + 2 for name in names.values()) <= room
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "trial", "what", "epochs", *spec.objectives, "gain"):
-        table.add_column(name, justify="left" if name in ("trial", "what") else "right")
+    for name in ("", "trial", "what", "epochs", *spec.objectives, "gain", *["mode"] * modes):
+        table.add_column(name, justify="left" if name in ("trial", "what", "mode") else "right")
     for name in names.values() if columns else ["values"]:
         table.add_column(name, justify="right" if columns else "left", overflow="fold")
     shown = 0
@@ -51,9 +53,14 @@ def leaderboard_table(
         if not columns:
             pairs = zip(names.values(), values, strict=True)
             values = [" ".join(f"{name}={value}" for name, value in pairs if value)]
-        table.add_row(*_cells(row, spec), *values, style=_style(row))
+        table.add_row(*_cells(row, spec), *[row.mode] * modes, *values, style=_style(row))
     if top is not None and shown > top:
         table.add_row("", "...", f"{shown - top} more")
+    compared = [mode or "the default" for mode in compared_modes(rows)]
+    if len(compared) > 1:
+        what = f"trained in {len(compared)} modes ({'; '.join(compared)})"
+        table.caption = f"warning: {what}: compare values of the same mode only"
+        table.caption_justify = "left"
     return table
 
 

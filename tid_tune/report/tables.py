@@ -13,7 +13,9 @@ from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.report.overview import RunRow
 from tid_tune.results.costs import CostRow, device_name
 from tid_tune.results.one_trial import ProofRow
+from tid_tune.results.ranking import mode_text
 from tid_tune.searchfile.model import Resources, SearchSpec
+from tid_tune.words import counted
 
 
 def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
@@ -51,6 +53,25 @@ def cost_table(rows: Sequence[CostRow], resources: Resources) -> Table:
         style = "bold" if row is rows[-1] else None
         table.add_row(row.stage, row.outcome, *figures, style=style)
     return table
+
+
+def running_text(state: RunState) -> str:
+    """Return how many trials run, and in how many packs: `7 trials run in 2 packs`."""
+    trials = counted(len(state.running), "trial")
+    verb = "runs" if len(state.running) == 1 else "run"
+    packs = {state.trials[name].pack for name in state.running} - {""}
+    return f"{trials} {verb}" + (f" in {counted(len(packs), 'pack')}" if packs else "")
+
+
+def training_lines(trial: Trial, state: RunState) -> list[str]:
+    """Return the pack that a trial was trained in last, and its mode, if it has any of them."""
+    lines = []
+    if trial.pack:
+        others = [name for name in state.packs[trial.pack].members if name != trial.id]
+        beside = f", beside {', '.join(others)}" if others else ", alone"
+        lines.append(f"pack {trial.pack}{beside}")
+    mode = mode_text(trial)
+    return [*lines, *([f"mode {mode}"] if mode else [])]
 
 
 def running_table(state: RunState, spec: SearchSpec) -> Table:

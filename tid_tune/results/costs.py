@@ -49,19 +49,23 @@ class Cost:
         self.images += new.images - old.images
 
     def device_hours(self, resources: Resources) -> float:
-        """Return GPU-hours held; CPU-hours where a trial asks for no GPU."""
+        """Return GPU-hours held; CPU-hours where a worker asks for no GPU.
+
+        The members of a pack share its worker: their seconds add up to the time it was held.
+        """
         return self.seconds / 3600 * devices(resources)
 
 
 def devices(resources: Resources) -> float:
-    """Return how many devices one trial holds while it runs: its GPUs, or without any its CPUs."""
+    """Return how many devices one worker holds: its GPUs, or without any its CPUs."""
     return resources.gpus or resources.cpus
 
 
 def trial_cost(trial: Trial) -> Cost:
     """Return what one trial has cost: its intervals, repeated ones, and time without a report.
 
-    The time before a worker takes a trial is not part of it. A duplicate is no trial.
+    The time before a worker takes a trial is not part of it. Of the time of a pack, it is the
+    trial's share. A duplicate is no trial.
     """
     reports = trial.reports
     return Cost(

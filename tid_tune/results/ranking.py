@@ -41,6 +41,21 @@ class Row:
     seconds: float
     front: bool = False
     """Several objectives: no full-length trial is better in all of them."""
+    mode: str = ""
+    """What changes its numbers beside its values; see `mode_text`."""
+
+
+def mode_text(trial: Trial) -> str:
+    """Return `teacher=bfloat16, cache=float16`; empty for a trial in the default mode."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(trial.mode.items()))
+
+
+def compared_modes(rows: Iterable[Row]) -> list[str]:
+    """Return the modes of distilled trials with a result, each once; one: all are trained alike.
+
+    The student alone has no teacher, and so none of its modes.
+    """
+    return list(dict.fromkeys(row.mode for row in rows if row.values and row.label != "none"))
 
 
 def leaderboard(state: RunState, spec: SearchSpec) -> list[Row]:
@@ -150,6 +165,7 @@ def _row(
         seed=trial.seed,
         seconds=trial_cost(trial).seconds,
         front=front,
+        mode=mode_text(trial),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import trial_cost
-from tid_tune.results.ranking import Row, leaderboard
+from tid_tune.results.ranking import Row, leaderboard, mode_text
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.values import Value
 
@@ -22,13 +22,15 @@ def trial_rows(state: RunState, spec: SearchSpec) -> list[TrialRow]:
     """Return one row a trial, in the leaderboard's order; confirmation reruns and duplicates last.
 
     All rows have the same columns. An objective is None without a report. A parameter that a trial
-    does not have is None too; so is a value null.
+    does not have is None too; so is a value null. There is a column `mode` if any trial has one.
     """
+    modes = any(trial.mode for trial in state.trials.values())
     names = list(dict.fromkeys(name for trial in state.trials.values() for name in trial.params))
     rows = []
     for trial, row in _ordered(state, spec):
         objectives = {name: trial.value(name) for name in spec.objectives}
-        rows.append(_facts(trial, row) | objectives | {n: trial.params.get(n) for n in names})
+        facts = _facts(trial, row) | ({"mode": mode_text(trial)} if modes else {})
+        rows.append(facts | objectives | {n: trial.params.get(n) for n in names})
     return rows
 
 

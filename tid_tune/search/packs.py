@@ -53,9 +53,11 @@ def shared_key(edits: Params) -> str:
 
 
 def separating(spec: SearchSpec) -> list[str]:
-    """Return the searched parameters whose values are the same for all trials of a pack."""
+    """Return the parameters that differ between trials, and must not in one pack."""
     return [
-        path for path, found in spec.space.items() if not found.is_fixed and not is_private(path)
+        path
+        for path, found in spec.space.items()
+        if (found.when or not found.is_fixed) and not is_private(path)
     ]
 
 

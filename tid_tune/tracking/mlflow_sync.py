@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -24,15 +24,17 @@ from tid_tune.ledger.events import (
     Ended,
     Event,
     Opened,
+    Proved,
     Reported,
     ResultDecided,
     Started,
     Suggested,
 )
-from tid_tune.ledger.records import Status
+from tid_tune.ledger.records import Status, joined_mode
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.tracking.address import Address, without_secrets
 from tid_tune.tracking.failures import RefusedError
+from tid_tune.tracking.names import child_name
 from tid_tune.tracking.writer import VALUE_LENGTH, Writer
 
 RUN_TAG = "tid_tune.run"
@@ -40,6 +42,9 @@ TRIAL_TAG = "tid_tune.trial"
 REPORTS_TAG = "tid_tune.reports"
 ORIGIN_TAG = "tid_tune.origin"
 REASON_TAG = "tid_tune.reason"
+PACK_TAG = "tid_tune.pack"
+MODE_TAG = "tid_tune.mode"
+"""A tag for each part of a trial's mode: `tid_tune.mode.teacher`."""
 PARENT_TAG = "mlflow.parentRunId"
 STATUS = {
     Status.COMPLETED: "FINISHED",
@@ -73,6 +78,9 @@ class Mirror:
         self._fractions: dict[str, float] = {}
         self._ended: set[str] = set()
         self._paused: set[str] = set()
+        self._modes: dict[str, dict[str, str]] = {}
+        # The modes of the runs that the present one of a child goes on from.
+        self._before: dict[str, dict[str, str] | None] = {}
         self._parent = ""
         self._parent_status, self._failed = "KILLED", False
         self._fixed = {name for name, dist in spec.space.items() if dist.is_fixed}
@@ -146,6 +154,8 @@ class Mirror:
                 self._change(event)
             case Started():
                 self._reopen(event)
+            case Proved():
+                self._prove(event)
             case Reported():
                 self._report(event)
             case Ended():
@@ -194,11 +204,22 @@ class Mirror:
     def _reopen(self, event: Started) -> None:
         """Continue a trial that was paused or interrupted in the run it had."""
         trial = event.trial
+        self._before[trial] = self._modes.get(trial, {}) if event.checkpoint else None
         interrupted = trial in self._ended and self._is_new(trial)
         if trial in self._paused or interrupted:
             self.writer.status(self._children[trial], "RUNNING")
             self._paused.discard(trial)
             self._ended.discard(trial)
+        if event.pack and self._is_new(trial):
+            self.writer.tags(self._children[trial], {PACK_TAG: event.pack})
+
+    def _prove(self, event: Proved) -> None:
+        """Record what changes the numbers of a trial beside its values."""
+        mode = joined_mode(self._before.get(event.trial), event.mode)
+        self._modes[event.trial] = mode
+        if mode and self._is_new(event.trial):
+            tags = {f"{MODE_TAG}.{name}": value for name, value in mode.items()}
+            self.writer.tags(self._children[event.trial], tags)
 
     def _report(self, event: Reported) -> None:
         trial = event.trial
@@ -259,22 +280,6 @@ class Mirror:
             self._client.log_artifacts(self._parent, str(path), artifact_path=path.name)
         else:
             self._client.log_artifact(self._parent, str(path))
-
-
-def child_name(event: Suggested, fixed: Container[str] = ()) -> str:
-    """Return `t0007 key_weight=0.31 lr=0.002`: the trial, and its values except `fixed` ones."""
-    if event.stage == "confirm":
-        return f"{event.trial} confirm {event.label} seed {event.seed}"
-    if event.stage == "baseline":
-        return f"{event.trial} {event.label}"
-    params = {key: value for key, value in event.params.items() if key not in fixed}
-    values = [f"{key.rsplit('.', 1)[-1]}={_short(v)}" for key, v in params.items()]
-    # The label of a search trial is its method, where several are compared.
-    return " ".join([event.trial, *filter(None, [event.label]), *values])[:250]
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _milliseconds(event: Event) -> int:

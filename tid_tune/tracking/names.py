@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Container
+
+from tid_tune.ledger.events import Suggested
 
 LENGTH = 250
 """MLflow's limit."""
@@ -53,3 +56,19 @@ def allowed(name: str) -> str:
         return replaced
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
     return f"{replaced[: LENGTH - 20]}_{digest}"
+
+
+def child_name(event: Suggested, fixed: Container[str] = ()) -> str:
+    """Return `t0007 key_weight=0.31 lr=0.002`: the trial, and its values except `fixed` ones."""
+    if event.stage == "confirm":
+        return f"{event.trial} confirm {event.label} seed {event.seed}"
+    if event.stage == "baseline":
+        return f"{event.trial} {event.label}"
+    params = {key: value for key, value in event.params.items() if key not in fixed}
+    values = [f"{key.rsplit('.', 1)[-1]}={_short(v)}" for key, v in params.items()]
+    # The label of a search trial is its method, where several are compared.
+    return " ".join([event.trial, *filter(None, [event.label]), *values])[:250]
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
