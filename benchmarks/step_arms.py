@@ -274,6 +274,13 @@ def _cached(work: Workload, content: Callable[[int], int]) -> Step:
     return cached
 
 
+@arm("tid_batch_at_hand")
+def tid_batch_at_hand(work: Workload) -> Step:
+    """Train with TID on a batch that another student of a pack has been given before."""
+    step, first = training(work, distiller(work, "tid")), work.make_batch()
+    return lambda _: step(first)
+
+
 @arm("plain_channels_last")
 def plain_channels_last(work: Workload) -> Step:
     model = plain_student(work)
