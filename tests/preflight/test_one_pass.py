@@ -66,6 +66,17 @@ def test_a_part_that_cannot_be_built_does_not_hide_the_others(shapes_config: Con
     ]
 
 
+def test_a_part_that_is_missing_does_not_hide_the_others(shapes_config: Config) -> None:
+    plan = Plan.of_config(shapes_config())
+    for name in ("train_dataloader", "train_cfg"):
+        set_value(plan.config, name, None)
+    set_value(plan.config, "val_dataloader.dataset.pipeline.2.scale", "big")
+    missing, length, scale = check_build(plan)
+    assert (missing.place, length.place) == ("train_dataloader", "train_cfg")
+    assert "add it" in missing.text
+    assert scale.place == "val_dataloader.dataset.pipeline.2"
+
+
 def test_a_mistake_is_named_at_the_file_and_line_that_set_it(shapes_config: Config) -> None:
     base = shapes_config()
     line = next(

@@ -31,13 +31,12 @@ def check_build(plan: Plan) -> list[Finding]:
     from tid_tune.trial.assembly import NEEDED
     from tid_tune.trial.process import ProcessState
 
-    missing = [f"`{name}`" for name in NEEDED if not plan.config.get(name)]
-    if missing:
-        return [error(f"the config has no {', '.join(missing)}; add it")]
+    missing = [name for name in NEEDED if not plan.config.get(name)]
+    absent = [error(f"the config has no `{name}`; add it", name) for name in missing]
     before = ProcessState()
     try:
         with quiet(), with_small_files(copy.deepcopy(plan.config)) as config:
-            return list(_findings(plan, config))
+            return [*absent, *_findings(plan, config)]
     finally:
         before.restore()
 
@@ -54,13 +53,15 @@ def _findings(plan: Plan, config: object) -> Iterator[Finding]:
         unread=[name for name in LOADERS if _is_unreadable(plan, name)],
         without_teacher=plan.has_fault("model.teacher", "model.distillation"),
     )
-    try:
-        config_length(config.train_cfg)
-    except ConfigError as failure:
-        parts.findings.append(error(f"{failure}", "train_cfg"))
-    parts.build_model()
-    for name in (*LOADERS, "val_evaluator", "optim_wrapper", "custom_hooks"):
-        parts.try_part(name)
+    if config.get("train_cfg"):
+        try:
+            config_length(config.train_cfg)
+        except ConfigError as failure:
+            parts.findings.append(error(f"{failure}", "train_cfg"))
+    for name in ("model", *LOADERS, "val_evaluator", "optim_wrapper"):
+        if config.get(name):
+            parts.try_part(name)
+    parts.try_hooks()
     parts.try_maps()
     yield from parts.findings
     if plan.spec is not None:

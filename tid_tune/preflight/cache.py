@@ -22,6 +22,8 @@ def check_cache(plan: Plan) -> Iterator[Finding]:
     of_config = (model.get("teacher") or {}).get("cache")
     if of_config is None and (plan.spec is None or plan.spec.cache is None):
         return
+    if plan.has_fault("train_dataloader", "model"):
+        return  # an error, which is reported
     try:
         dataset_views(plan.config.train_dataloader["dataset"])
         require_known_preparation(preprocessor_of(plan.config))

@@ -183,7 +183,9 @@ class Parts:
 
     def try_optimizer(self) -> None:
         """Build the optimizer and its schedules."""
-        part = dict(self.config["optim_wrapper"])
+        part = dict(self.config.get("optim_wrapper") or {})
+        if not part:
+            return  # missing, which is reported
         if self.model is None and ("constructor" in part or "paramwise_cfg" in part):
             return  # they depend on the model's parameters
         model = self.model or nn.Linear(1, 1)
@@ -220,7 +222,7 @@ class Parts:
                 self.attempt(keys, part, partial(building.check_call, registry=registry))
 
     def _try_hook(self, hook: AnyHook) -> None:
-        refuse_harmful(self.config["model"], hook)
+        refuse_harmful(self.config.get("model"), hook)
         if isinstance(hook, Mapping):
             building.build_hook(hook)
 
