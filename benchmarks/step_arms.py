@@ -8,8 +8,10 @@ something are given the same ones by their arm.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -256,8 +258,9 @@ def _cached(work: Workload, content: Callable[[int], int]) -> Step:
     from tid_tune.distill.cache.recall import TeacherCache  # with its database
 
     model = distiller(work, "tid")
-    folder = tempfile.TemporaryDirectory()
-    settings = CacheSettings(dir=folder.name, gib=20)
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)  # after the database has been closed
+    settings = CacheSettings(dir=folder, gib=20)
     model._teacher.cache = TeacherCache(settings, model._teacher.detector, work.teacher(), {})
     step = training(work, model)
     pixels, numbers = torch.zeros(3, *work.size, dtype=torch.uint8), itertools.count()
@@ -270,7 +273,6 @@ def _cached(work: Workload, content: Callable[[int], int]) -> Step:
             sample.set_metainfo({CONTENT: digest, "batch_input_shape": work.size})
         step(batch)
 
-    cached.folder = folder  # removed with the step
     return cached
 
 
