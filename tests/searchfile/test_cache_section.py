@@ -28,7 +28,7 @@ def test_it_reaches_the_config_of_a_trial_as_an_edit(read: Load) -> None:
     assert spec.cache == CacheSettings(gib=200, dir="/scratch/teacher")
     config = load_config(spec.trial, cache_edits(spec.cache), imports=False)
     found = get_value(config, "model.teacher.cache")
-    assert found == {"gib": 200, "dir": "/scratch/teacher", "precision": "float16"}
+    assert found == {"gib": 200, "dir": "/scratch/teacher", "precision": "float16", "store": "full"}
     assert CacheSettings.of_config(found) == spec.cache
 
 

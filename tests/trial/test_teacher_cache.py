@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tid_tune.distill.cache import store as store_module
 from tid_tune.distill.cache.folders import CacheFolder
 from tid_tune.distill.cache.store import Store
+from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
@@ -272,3 +273,55 @@ def test_a_hit_draws_no_random_number(distilled: Path, tmp_path: Path) -> None:
         trial.step()
         live = torch.get_rng_state()
     assert torch.equal(with_hits, live)
+
+
+SPARSE_TID = {
+    "model.distillation.thresholds": "detector",
+    "model.distillation.cls_neg": 0.1,
+    "model.distillation.cls_pos": 0.5,
+}
+
+
+def test_a_sparse_cache_teaches_the_same_whether_it_hits_or_misses(
+    distilled: Path, tmp_path: Path
+) -> None:
+    params = SPARSE_TID | cached(tmp_path, store="sparse")
+    missed = train(distilled, tmp_path, params, epochs=1)
+    assert train(distilled, tmp_path, params, epochs=1) == missed
+    assert counts(tmp_path) == (10, 10, 10)
+    live = train(distilled, tmp_path, SPARSE_TID, epochs=1)
+    areas = [name for name in live if "area" in name]
+    assert [missed[name] for name in areas] == pytest.approx([live[name] for name in areas])
+    rest = "train/distill/rest_raw"
+    assert missed[rest] == pytest.approx(live[rest], rel=0.5)
+    assert missed[rest] != live[rest]
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        ({"model.distillation.method": "ld"}, "method ld needs all points"),
+        (SPARSE_TID | {"model.distillation.cls_neg": 0.05}, "cls_neg is 0.05"),
+        (SPARSE_TID | {"model.distillation.cls_rule": "argmax"}, "argmax"),
+        (SPARSE_TID | {"model.distillation.thresholds": "fixed"}, "neg_iou is 0.1"),
+    ],
+)
+def test_what_needs_all_points_refuses_a_sparse_cache(
+    distilled: Path, tmp_path: Path, params: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"sparse.*{why}.*full"):
+        train(distilled, tmp_path, params | cached(tmp_path, store="sparse"))
+
+
+def test_modes_that_change_numbers_are_read_from_the_live_model(
+    distilled: Path, tmp_path: Path
+) -> None:
+    modes = {}
+    for store, precision in (("full", "float16"), ("full", "float32"), ("sparse", "float16")):
+        params = SPARSE_TID | cached(tmp_path, store=store, precision=precision)
+        with make(distilled, tmp_path / "work", params) as trial:
+            model: Any = trial.model
+            modes[store, precision] = model.mode()
+    assert modes["full", "float16"] == {"teacher_maps": "float16"}
+    assert modes["full", "float32"] == {}
+    assert modes["sparse", "float16"] == {"teacher_maps": "float16 sparse"}

@@ -30,14 +30,18 @@ Folder = Annotated[Path, typer.Option("--dir", help="The folder of the caches.")
 @app.command()
 def build(source: Source, device: Device = "auto") -> None:
     """Pass all views of the training images through the teacher, so that no trial has to."""
-    from tid_tune.trial.cache_work import fill
+    from tid_tune.trial.cache_work import fill, sampling_errors
 
+    work = _work(source, device)
     with progress("images") as watch:
-        filled = fill(_work(source, device), watch)
+        filled = fill(work, watch)
     entries, _, _ = filled.store.counts()
     size = filled.store.folder.size
     say(f"{filled.store.folder}: {counted(filled.new, 'new image view')}, {entries} in all")
     say(f"{size / 2**20:.1f} MiB, {size / max(entries, 1) / 1024:.1f} KiB an image view")
+    if filled.sparse:
+        for term, (bias, deviation) in sampling_errors(work).items():
+            say(f"{term} term: bias {bias:+.2%}, standard deviation {deviation:.2%} by the sample")
     if filled.new and not filled.store.writes:
         say("not all are stored: the cache or the disk is full; raise cache.gib, or free space")
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.heads import HeadAdapter, Outputs, Prediction
 from tid_tune.detectors.iou_rules import IoURule, padded_shape
 from tid_tune.distill.evidence import Evidence
+from tid_tune.distill.sampled import Sampled
 from tid_tune.openmmlab.detector_types import Instances, Meta
 
 
@@ -54,6 +55,8 @@ class Batch:
     """The meta information of each image, as mmdet's."""
     recorded: Evidence | None = None
     """The teacher's evidence, where it need not be made from its outputs."""
+    sampled: Sampled | None = None
+    """Which points of the teacher's maps are there, where not all are."""
     _rules: dict[object, IoURule] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property

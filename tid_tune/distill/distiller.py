@@ -79,6 +79,12 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         self._teacher = build_teacher(teacher)
         check_heads(self._student_head, self._teacher.head)
         check_inputs(self.student, self._teacher.detector)
+        cache = self._teacher.cache
+        if cache is not None and cache.settings.store == "sparse" and settings.sampling_problem():
+            raise ConfigError(
+                f"model.teacher.cache.store is sparse, but {settings.sampling_problem()}; set it "
+                "to full"
+            )
         return build_method(settings, self._student_head, self._teacher.head)
 
     @property
@@ -100,8 +106,8 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         if self.teacher_precision not in (None, FLOAT32):
             found["teacher"] = str(self.teacher_precision)
         cache = self.teacher_cache
-        if self.uses_cache and cache is not None and cache.settings.precision != FLOAT32:
-            found["teacher_maps"] = cache.settings.precision
+        if self.uses_cache and cache is not None and cache.settings.form != FLOAT32:
+            found["teacher_maps"] = cache.settings.form
         return found
 
     @property

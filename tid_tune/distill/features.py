@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
+from tid_tune.distill.sampled import Sampled
 
 EPSILON = 1e-6
 """Added to a channel's variance, so that a constant channel becomes zero."""
@@ -92,13 +93,32 @@ def squared_difference(student: Tensor, teacher: Tensor, valid: Tensor, normaliz
 def feature_differences(
     context: Context, adapted: Sequence[Tensor], normalize: str
 ) -> list[Tensor]:
-    """Return `squared_difference` to the teacher per level, from the student's adapted maps."""
+    """Return `squared_difference` to the teacher per level, from the student's adapted maps.
+
+    Where only some points of the teacher's maps are there, theirs are divided by the probability
+    that they are there, and the others are 0: sums over points are right on average.
+    """
+    if context.batch.sampled is not None:
+        return _sampled_differences(context, context.batch.sampled, adapted, normalize)
     return [
         squared_difference(ours, theirs, valid, normalize)
         for ours, theirs, valid in zip(
             adapted, context.teacher.features, context.valid, strict=True
         )
     ]
+
+
+def _sampled_differences(
+    context: Context, sampled: Sampled, adapted: Sequence[Tensor], normalize: str
+) -> list[Tensor]:
+    differences = []
+    for level, (ours, theirs) in enumerate(zip(adapted, context.teacher.features, strict=True)):
+        if normalize == "channel":
+            ours = normalize_channels(ours, context.valid[level])
+            theirs = sampled.normalized(theirs, level, EPSILON)
+        squares = (ours.float() - theirs.float()).square().mean(dim=1)
+        differences.append(squares * sampled.weights[level])
+    return differences
 
 
 def mean_over_levels(values: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:

@@ -175,6 +175,10 @@ class Settings(Options):
         None, ge=0, description="No distillation from this iteration on (the first is 0)."
     )
 
+    def sampling_problem(self) -> str:
+        """Return why the method cannot do with some points of the teacher's maps; empty if so."""
+        return f"the method {self.method} needs all points of the teacher's maps"
+
     def active(self, iteration: int, epoch: int) -> bool:
         """Return whether there is any distillation at this point of the training."""
         ended = self.stop_iter is not None and iteration >= self.stop_iter

@@ -15,9 +15,8 @@ from tid_tune import warm
 from tid_tune.detectors.heads import adapt_head
 from tid_tune.detectors.iou_rules import padded_shape
 from tid_tune.distill.cache.settings import CacheSettings
-from tid_tune.distill.cache.work import OnDemand, Work
+from tid_tune.distill.cache.work import Answer, OnDemand
 from tid_tune.distill.context import Batch, View
-from tid_tune.distill.evidence import Evidence
 from tid_tune.distill.frozen import freeze, head_outputs, passed
 from tid_tune.distill.model_config import (
     FLOAT32,
@@ -113,25 +112,27 @@ class Teacher:
         last = self._last if self._last is not None and self._last.is_of(inputs) else None
         if last is not None and last.batch.recorded and not last.has(instances, metas):
             last = None
-        recorded = None
+        stored = None
         if last is None:
-            view, recorded = self._seen(inputs, instances, metas, outputs)
+            view, stored = self._seen(inputs, instances, metas, outputs)
         elif outputs and not last.batch.teacher.outputs:
             view = self._with_outputs(last.batch.teacher)
         else:
             view = last.batch.teacher
         if last is None or view is not last.batch.teacher or not last.has(instances, metas):
-            batch = Batch(inputs, view, list(instances), list(metas), recorded)
+            batch = Batch(inputs, view, list(instances), list(metas))
+            if stored is not None:
+                batch = replace(batch, recorded=stored.evidence, sampled=stored.sampled)
             last = _Pass(batch, _version(inputs), _autocast(inputs.device.type))
         self._last = last
         return last.batch
 
     def _seen(
         self, inputs: Tensor, instances: Sequence[Instances], metas: Sequence[Meta], outputs: bool
-    ) -> tuple[View, Evidence | None]:
-        """Return its view of a batch and, from the cache, its evidence."""
+    ) -> tuple[View, Answer | None]:
+        """Return its view of a batch, and what the cache has of it."""
 
-        def run(images: list[int]) -> Work:
+        def run(images: list[int]) -> Batch:
             chosen, notes = [instances[i] for i in images], [metas[i] for i in images]
             return self.work(inputs[images], chosen, notes)
 
@@ -140,15 +141,13 @@ class Teacher:
         found = None if cache is None else cache.recall(metas, inputs.device, modes, run)
         if found is None:
             return self.view(inputs, outputs=outputs), None
-        features, evidence = found
-        view = View(self.detector, self.head, features, ())
+        view = View(self.detector, self.head, found.features, ())
         later = OnDemand(lambda: self._with_outputs(view).outputs)
-        return replace(view, outputs=later), evidence
+        return replace(view, outputs=later), found
 
-    def work(self, inputs: Tensor, instances: Sequence[Instances], metas: Sequence[Meta]) -> Work:
-        """Run it on a batch and return what a cache keeps."""
-        view = self.view(inputs)
-        return view.features, Batch(inputs, view, instances, metas).evidence
+    def work(self, inputs: Tensor, instances: Sequence[Instances], metas: Sequence[Meta]) -> Batch:
+        """Run it on a batch, without looking at what it remembers or a cache has."""
+        return Batch(inputs, self.view(inputs), instances, metas)
 
     def modes(self, device: str) -> dict[str, str]:
         """Return how it is run, as far as that changes its numbers."""

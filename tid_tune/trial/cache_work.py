@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,11 @@ from torch import Tensor
 
 from tid_tune.device import pick_device
 from tid_tune.distill.cache.content import entry_key
-from tid_tune.distill.cache.entries import Array, Entry
 from tid_tune.distill.cache.settings import CACHE_PATH
+from tid_tune.distill.cache.sparse import SparseEntry
 from tid_tune.distill.cache.store import Store
 from tid_tune.distill.cache.views import Endless, Estimate, view
+from tid_tune.distill.context import Context, View
 from tid_tune.distill.distiller import Distiller
 from tid_tune.distill.teacher import Teacher
 from tid_tune.errors import ConfigError
@@ -38,6 +39,8 @@ from tid_tune.trial.teacher_cache import (
 TOLERANCES = {"float16": 1e-3, "float32": 1e-4}
 """Of a difference to the largest value of a map: the stored precision, or the kernels' rounding."""
 EVIDENCE_TOLERANCE = 1e-3
+DRAWS = 32
+"""Samples that the error of sparse entries is measured with."""
 
 Watcher = Callable[[int, int], None]
 """Is told how many images are done, of how many."""
@@ -60,6 +63,11 @@ class Filled:
     estimate: Estimate
     new: int
     """Entries that were made."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether entries hold only some points."""
+        return str(self.store.folder.about.get("stored")).endswith("sparse")
 
 
 @dataclass(frozen=True)
@@ -118,23 +126,57 @@ def verify(work: CacheWork, images: int) -> Compared:
     """
     found, maps, evidence = 0, 0.0, 0.0
     with work.assembled() as (runner, model, store):
-        teacher = _teacher(model)
+        teacher, cache = _teacher(model), model.teacher_cache
+        assert cache is not None
         for batch in _batches(runner, work.epochs):
-            stored = [_entry(store, meta) for meta in batch.metas]
+            keys = [entry_key(meta) for meta in batch.metas]
+            stored = [None if key is None else store.get(key) for key in keys]
             if not any(stored):
                 continue
-            live, shown = teacher.work(batch.inputs, batch.instances, batch.metas)
-            for index, entry in enumerate(stored):
-                if entry is None:
+            live = teacher.work(batch.inputs, batch.instances, batch.metas)
+            for index, (key, raw) in enumerate(zip(keys, stored, strict=True)):
+                if key is None or raw is None:
                     continue
-                now = Entry.of(live, shown, index, "float32")
-                maps = max(maps, *map(_difference, entry.maps, now.maps))
-                evidence = max(evidence, entry.distance(now))
+                entry = cache.entry_type.decode(raw)
+                difference = np.inf, np.inf
+                if entry is not None:
+                    difference = entry.difference(cache.made(live, index, key), live, index)
+                maps, evidence = max(maps, difference[0]), max(evidence, difference[1])
                 found += 1
             if found >= images:
                 break
-        precision = str(store.folder.about.get("stored"))
-    return Compared(found, maps, evidence, TOLERANCES[precision])
+    return Compared(found, maps, evidence, TOLERANCES[cache.settings.precision])
+
+
+@torch.no_grad()
+def sampling_errors(work: CacheWork) -> dict[str, tuple[float, float]]:
+    """Return, for each term of the loss, bias and standard deviation by sparse entries.
+
+    Both are relative to the term with whole maps, for one batch and the student as it starts, over
+    `DRAWS` samples; of the bias, as a mean of so many, a part is chance.
+    """
+    with work.assembled() as (runner, model, _):
+        batch = next(_batches(runner, 1))
+        whole = _teacher(model).work(batch.inputs, batch.instances, batch.metas)
+        features = model.student.extract_feat(batch.inputs)
+        seen = View(model.student, model._student_head, features, model.bbox_head(features))
+        full = model.method(Context(whole, seen, 0, 0)).logs
+        drawn: dict[str, list[float]] = {name: [] for name in full if name.endswith("_raw")}
+        for draw in range(DRAWS):
+            entries = [SparseEntry.of(whole, i, "float32", draw) for i in range(len(batch.metas))]
+            answer = SparseEntry.joined(entries, batch.inputs.device)
+            view = replace(whole.teacher, features=answer.features)
+            part = replace(whole, teacher=view, recorded=answer.evidence, sampled=answer.sampled)
+            for name, values in drawn.items():
+                values.append(float(model.method(Context(part, seen, 0, 0)).logs[name]))
+    return {
+        name.removeprefix("distill/").removesuffix("_raw"): (
+            float(np.mean(values) / full[name]) - 1,
+            float(np.std(values, ddof=1) / full[name]),
+        )
+        for name, values in drawn.items()
+        if full[name] > 0
+    }
 
 
 @dataclass(frozen=True)
@@ -227,17 +269,3 @@ def _batches(runner: TrialRunner, epochs: int) -> Iterator[Prepared]:
             prepared = runner.detector.data_preprocessor(data, True)
             instances, _, metas = unpack_gt_instances(prepared["data_samples"])
             yield Prepared(prepared["inputs"], instances, metas)
-
-
-def _entry(store: Store, meta: Meta) -> Entry | None:
-    key = entry_key(meta)
-    stored = None if key is None else store.get(key)
-    return None if stored is None else Entry.decode(stored)
-
-
-def _difference(stored: Array, live: Array) -> float:
-    """Return the largest difference of two maps, relative to the largest value of the second."""
-    if stored.shape != live.shape:
-        return np.inf
-    scale = max(float(np.abs(live).max()), 1e-12)
-    return float(np.abs(stored.astype(np.float32) - live).max()) / scale

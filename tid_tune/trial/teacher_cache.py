@@ -15,6 +15,7 @@ from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.distill.cache.views import Endless, Estimate, count_views
 from tid_tune.distill.distiller import Distiller
 from tid_tune.distill.model_config import student_config
+from tid_tune.distill.sampled import SHARE
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import Config
 from tid_tune.trial.data_order import Mark, seeded
@@ -22,8 +23,8 @@ from tid_tune.trial.runner import TrialRunner
 
 SAMPLE = 4
 """So many images of a training set are loaded, to know their size."""
-POINT_BYTES = 13
-"""Of the evidence at a point."""
+POINT_BYTES, SPARSE_POINT_BYTES = 13, 8
+"""Of the evidence at a point; more in a sparse entry."""
 HEADER_BYTES = 1024
 PAGE = 4096
 
@@ -86,7 +87,7 @@ def estimate_entries(
     cache, head = model.teacher_cache, model.teacher_head
     assert cache is not None
     assert head is not None
-    entry = entry_bytes(head, largest, cache.settings.precision)
+    entry = entry_bytes(head, largest, cache.settings)
     return Estimate(len(images), epochs if several else views, entry, several)
 
 
@@ -127,11 +128,16 @@ def require_known_preparation(preprocessor: Mapping[str, Any]) -> None:
             raise Endless(f"{name} of the data preprocessor makes another image each time")
 
 
-def entry_bytes(head: HeadAdapter, size: tuple[int, int], precision: str) -> int:
+def entry_bytes(head: HeadAdapter, size: tuple[int, int], settings: CacheSettings) -> int:
     """Return what the teacher's work on an image of (height, width) pixels takes on the disk."""
     points = sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in head.strides)
-    values = points * head.in_channels * np.dtype(precision).itemsize
-    return -(-(values + points * POINT_BYTES + HEADER_BYTES) // PAGE) * PAGE
+    each = head.in_channels * np.dtype(settings.precision).itemsize + POINT_BYTES
+    if settings.store == "sparse":  # as many exact points as sampled ones are assumed
+        statistics = 2 * len(head.strides) * head.in_channels * 4
+        values = 2 * points * SHARE * (each + SPARSE_POINT_BYTES) + statistics
+    else:
+        values = points * each
+    return -(-int(values + HEADER_BYTES) // PAGE) * PAGE
 
 
 def pipelines(dataset: object) -> Iterator[list[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,33 +18,35 @@ from tid_tune.distill.evidence import Evidence
 POINTS = 20
 
 
-def work(images: int = 2) -> tuple[list[torch.Tensor], Evidence]:
+def work(images: int = 2) -> Any:
+    """What is read of a batch: the teacher's maps, and its evidence."""
     generator = torch.Generator().manual_seed(0)
     maps = [torch.randn(images, 3, size, size, generator=generator) for size in (4, 2)]
     iou, probability = torch.rand(2, images, POINTS, generator=generator)
     matched = torch.randint(5, (images, POINTS), generator=generator)
-    return maps, Evidence(iou, matched, probability, lambda: iou > 0.5)
+    evidence = Evidence(iou, matched, probability, lambda: iou > 0.5)
+    return SimpleNamespace(teacher=SimpleNamespace(features=maps), evidence=evidence)
 
 
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 def test_a_batch_comes_back_in_the_stored_precision(precision: str) -> None:
-    maps, evidence = work()
-    stored = [Entry.of(maps, evidence, image, precision).encode() for image in range(2)]
+    made = work()
+    stored = [Entry.of(made, image, precision).encode() for image in range(2)]
     entries = [entry for entry in map(Entry.decode, stored) if entry is not None]
     found = batch_maps(entries, torch.device("cpu"))
     kind = getattr(torch, precision)
-    for ours, theirs in zip(found, maps, strict=True):
+    for ours, theirs in zip(found, made.teacher.features, strict=True):
         assert ours.dtype == torch.float32
         assert torch.equal(ours, theirs.to(kind).float())
     shown = batch_evidence(entries, torch.device("cpu"))
     for name in ("iou", "matched", "probability", "highest"):
-        assert torch.equal(getattr(shown, name), getattr(evidence, name))
+        assert torch.equal(getattr(shown, name), getattr(made.evidence, name))
     assert shown.matched.dtype == torch.int64
 
 
 @pytest.mark.parametrize("place", [0, 5, 200, -1])
 def test_a_changed_byte_is_noticed(place: int) -> None:
-    stored = bytearray(Entry.of(*work(), 0, "float16").encode())
+    stored = bytearray(Entry.of(work(), 0, "float16").encode())
     stored[place] ^= 1
     assert Entry.decode(bytes(stored)) is None
     assert Entry.decode(bytes(stored[:3])) is None

@@ -18,11 +18,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from torch import Tensor
 
+from tid_tune.distill.cache.work import Answer
+from tid_tune.distill.context import Batch
 from tid_tune.distill.evidence import Evidence
 
 Array = NDArray[Any]
 _CHECKSUM = struct.Struct("<I")
 _LEVEL = "level_{}"
+EVIDENCE = ("iou", "matched", "probability", "highest")
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,12 @@ class Entry:
     highest: Array
 
     @classmethod
-    def of(cls, features: Sequence[Tensor], evidence: Evidence, image: int, precision: str) -> Self:
-        """Take the entry of one image out of a batch."""
-        kind = getattr(torch, precision)
+    def of(cls, batch: Batch, image: int, precision: str, seed: int = 0) -> Self:
+        """Take the entry of one image out of a batch; nothing is drawn from `seed`."""
+        kind, evidence = getattr(torch, precision), batch.evidence
+        maps = batch.teacher.features
         return cls(
-            [item[image].to("cpu", kind).contiguous().numpy() for item in features],
+            [item[image].to("cpu", kind).contiguous().numpy() for item in maps],
             _array(evidence.iou[image]),
             _array(evidence.matched[image].int()),
             _array(evidence.probability[image]),
@@ -54,38 +58,61 @@ class Entry:
     def encode(self) -> bytes:
         """Return it as bytes."""
         named = {_LEVEL.format(level): item for level, item in enumerate(self.maps)}
-        body: bytes = save(
-            named
-            | {
-                "iou": self.iou,
-                "matched": self.matched,
-                "probability": self.probability,
-                "highest": self.highest,
-            }
-        )
-        return _CHECKSUM.pack(zlib.crc32(body)) + body
+        return packed(named | {name: getattr(self, name) for name in EVIDENCE})
 
     @classmethod
     def decode(cls, stored: bytes) -> Self | None:
         """Return the entry; None if the bytes are not what was written."""
-        body = stored[_CHECKSUM.size :]
-        if len(stored) < _CHECKSUM.size or _CHECKSUM.unpack_from(stored)[0] != zlib.crc32(body):
+        found = unpacked(stored)
+        if found is None or not all(name in found for name in EVIDENCE):
             return None
-        try:
-            found = load(body)
-            rest = [found.pop(name) for name in ("iou", "matched", "probability", "highest")]
-            maps = [found[_LEVEL.format(level)] for level in range(len(found))]
-        except (SafetensorError, KeyError):
-            return None
-        return cls(maps, *rest)
+        rest = [found.pop(name) for name in EVIDENCE]
+        return cls([found[_LEVEL.format(level)] for level in range(len(found))], *rest)
 
-    def distance(self, other: Entry) -> float:
-        """Return the largest difference of an IoU, or of a probability where an object is."""
-        if self.iou.shape != other.iou.shape:
-            return np.inf
-        where = (self.iou > 0) & (other.iou > 0) & (self.matched == other.matched)
-        pairs = (self.iou, other.iou), (self.probability[where], other.probability[where])
-        return max(float(np.abs(ours - theirs).max(initial=0)) for ours, theirs in pairs)
+    @staticmethod
+    def joined(entries: Sequence[Entry], device: torch.device) -> Answer:
+        """Join the entries of a batch."""
+        return Answer(batch_maps(entries, device), batch_evidence(entries, device))
+
+    def difference(self, now: object, batch: Batch, image: int) -> tuple[float, float]:
+        """Return how far it is from what the teacher makes now: `now`, and before rounding `batch`.
+
+        Largest difference of maps, relative to the largest value of the map, and of evidence.
+        """
+        assert isinstance(now, Entry)
+        live = [item[image].float().cpu().numpy() for item in batch.teacher.features]
+        maps = max(map(relative_difference, self.maps, live))
+        if self.iou.shape != now.iou.shape:
+            return np.inf, np.inf
+        where = (self.iou > 0) & (now.iou > 0) & (self.matched == now.matched)
+        pairs = (self.iou, now.iou), (self.probability[where], now.probability[where])
+        return maps, max(float(np.abs(a - b).max(initial=0)) for a, b in pairs)
+
+
+def relative_difference(stored: Array, live: Array) -> float:
+    """Return the largest difference, relative to the largest value of the second."""
+    if stored.shape != live.shape:
+        return np.inf
+    scale = max(float(np.abs(live).max(initial=0)), 1e-12)
+    return float(np.abs(stored.astype(np.float32) - live).max(initial=0)) / scale
+
+
+def packed(arrays: dict[str, Array]) -> bytes:
+    """Return arrays by name as bytes."""
+    body: bytes = save(arrays)
+    return _CHECKSUM.pack(zlib.crc32(body)) + body
+
+
+def unpacked(stored: bytes) -> dict[str, Array] | None:
+    """Return the arrays; None if the bytes are not what was written."""
+    body = stored[_CHECKSUM.size :]
+    if len(stored) < _CHECKSUM.size or _CHECKSUM.unpack_from(stored)[0] != zlib.crc32(body):
+        return None
+    try:
+        arrays: dict[str, Array] = load(body)
+    except SafetensorError:
+        return None
+    return arrays
 
 
 def batch_maps(entries: Sequence[Entry], device: torch.device) -> list[Tensor]:

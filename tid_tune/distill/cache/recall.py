@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from tid_tune.distill.cache.content import entry_key, teacher_digest
-from tid_tune.distill.cache.entries import Entry, batch_evidence, batch_maps
+from tid_tune.distill.cache.entries import Entry
 from tid_tune.distill.cache.folders import CacheFolder
 from tid_tune.distill.cache.settings import CacheSettings
+from tid_tune.distill.cache.sparse import SparseEntry
 from tid_tune.distill.cache.store import Store
-from tid_tune.distill.cache.work import Work
+from tid_tune.distill.cache.work import Answer
+from tid_tune.distill.context import Batch
 from tid_tune.openmmlab.detector_types import Meta
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class TeacherCache:
         key = tuple(sorted(modes.items()))
         found = self._stores.get(key)
         if found is None or found.closed:
-            stored = {**modes, "stored": self.settings.precision}
+            stored = {**modes, "stored": self.settings.form}
             digest = teacher_digest(self._detector, self._config, **stored)
             folder = CacheFolder(Path(self.settings.dir) / digest)
             about = {**self._about, **stored}
@@ -61,8 +63,8 @@ class TeacherCache:
         metas: Sequence[Meta],
         device: torch.device,
         modes: Mapping[str, str],
-        run: Callable[[list[int]], Work],
-    ) -> Work | None:
+        run: Callable[[list[int]], Batch],
+    ) -> Answer | None:
         """Return the teacher's work on a batch; None where the content of an image is not known.
 
         Args:
@@ -75,19 +77,26 @@ class TeacherCache:
         known = [key for key in keys if key is not None]
         if not known or len(known) < len(keys):
             return None
-        store = self.store(**modes)
-        entries = [None if raw is None else Entry.decode(raw) for raw in map(store.get, known)]
+        store, kind = self.store(**modes), self.entry_type
+        entries = [None if raw is None else kind.decode(raw) for raw in map(store.get, known)]
         missing = [index for index, entry in enumerate(entries) if entry is None]
         store.hits += len(keys) - len(missing)
         store.misses += len(missing)
-        if missing:
-            for index, entry in zip(missing, self._made(run(missing), len(missing)), strict=True):
-                store.put(known[index], entry.encode())
-                entries[index] = entry
+        batch = run(missing) if missing else None
+        for place, index in enumerate(missing):
+            assert batch is not None
+            entries[index] = entry = self.made(batch, place, known[index])
+            store.put(known[index], entry.encode())
         store.settle()
         found = [entry for entry in entries if entry is not None]
-        return batch_maps(found, device), batch_evidence(found, device)
+        return kind.joined(found, device)  # type: ignore[arg-type]  # all are of this kind
 
-    def _made(self, work: Work, count: int) -> list[Entry]:
-        features, evidence = work
-        return [Entry.of(features, evidence, i, self.settings.precision) for i in range(count)]
+    @property
+    def entry_type(self) -> type[Entry] | type[SparseEntry]:
+        """The class of its entries."""
+        return SparseEntry if self.settings.store == "sparse" else Entry
+
+    def made(self, batch: Batch, image: int, key: bytes) -> Entry | SparseEntry:
+        """Return the entry of an image that the teacher was run on; its key seeds a sample."""
+        seed = int.from_bytes(key[:7], "big")
+        return self.entry_type.of(batch, image, self.settings.precision, seed)

@@ -24,11 +24,18 @@ class CacheSettings(Model):
     recently used first; after that, nothing new is written."""
     precision: Literal["float16", "float32"] = "float16"
     """Of the teacher's maps. IoU and class probability are always stored in float32."""
+    store: Literal["full", "sparse"] = "full"
+    """`sparse`: only the points that can be key or weak, and a weighted sample of the others."""
 
     @property
     def bytes(self) -> int:
         """The limit in bytes."""
         return int(self.gib * 2**30)
+
+    @property
+    def form(self) -> str:
+        """The form of the entries in words."""
+        return self.precision if self.store == "full" else f"{self.precision} {self.store}"
 
     @classmethod
     def of_config(cls, value: object) -> CacheSettings:

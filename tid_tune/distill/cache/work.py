@@ -1,16 +1,26 @@
-"""What a teacher and its cache exchange."""
+"""What a cache answers to a teacher."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import overload
 
 from torch import Tensor
 
 from tid_tune.distill.evidence import Evidence
+from tid_tune.distill.sampled import Sampled
 
-Work = tuple[Sequence[Tensor], Evidence]
-"""A teacher's maps (N, C, H, W) per level, and its evidence for the objects of N images."""
+
+@dataclass(frozen=True)
+class Answer:
+    """What a cache has of a batch."""
+
+    features: Sequence[Tensor]
+    """The teacher's maps (N, C, H, W) per level, float32."""
+    evidence: Evidence
+    sampled: Sampled | None = None
+    """Which points of the maps are there, where not all are."""
 
 
 class OnDemand(Sequence[Sequence[Tensor]]):

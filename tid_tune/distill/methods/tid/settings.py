@@ -13,6 +13,9 @@ ROUNDING = 1e-5
 """Tolerance of a comparison with a threshold: a score that equals it reaches it. Far below any
 difference of scores that means something, far above float32's rounding."""
 
+CLASS_FLOOR, IOU_FLOOR = 0.1, 0.4
+"""Points with no more evidence than this are not kept one by one by a sparse cache."""
+
 
 @register_method
 class TIDSettings(Settings):
@@ -97,6 +100,16 @@ class TIDSettings(Settings):
         require_order(self, "cls_neg", "cls_pos")
         require_order(self, "score_low", "score_middle", "score_high")
         return self
+
+    def sampling_problem(self) -> str:
+        """Return why points of low evidence would be needed; they have the lowest score else."""
+        if self.cls_rule == "argmax" and self.tasks != "regression":
+            return "cls_rule argmax may score any point high"
+        if self.cls_neg < CLASS_FLOOR and self.tasks != "regression":
+            return f"cls_neg is {self.cls_neg:g}, below {CLASS_FLOOR:g}"
+        if self.thresholds == "fixed" and self.neg_iou < IOU_FLOOR:
+            return f"neg_iou is {self.neg_iou:g}, below {IOU_FLOOR:g}"
+        return ""
 
     @property
     def importances(self) -> list[float]:
