@@ -205,12 +205,37 @@ def test_a_pack_that_was_interrupted_is_a_pack_again(tmp_path: Path) -> None:
         assert (ahead.id, names(ahead)) == ("p0003", ["t0001"])
 
 
+@given(share=st.floats(0, 1), students=st.integers(1, 5))
+@settings(max_examples=15, deadline=None)
+def test_packs_that_were_killed_after_any_event_end_as_each_trial_does_alone(
+    share: float, students: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("killed")
+    whole, path = folder / "whole.jsonl", folder / "ledger.jsonl"
+    changes = {"trials": 7, "epochs": 3, "baseline": True, "confirm": Confirm(top=1, seeds=2)}
+
+    def outcome(students: int, path: Path) -> list[Any]:
+        with Ledger.open(path, sync=False, clock=VirtualClock()) as ledger:
+            search = simulate(packed(students, **changes), learning_curve, ledger=ledger)
+        return [
+            (t.id, t.params, t.seed, t.status, [r.metrics for r in t.reports])
+            for t in search.state.trials.values()
+        ]
+
+    expected = outcome(1, whole)
+    outcome(4, path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: round(share * len(lines))]))
+    assert outcome(students, path) == expected
+
+
 def test_the_number_of_students_may_change_when_a_search_goes_on() -> None:
     ledger = Ledger.in_memory(clock=VirtualClock())
     simulator = Simulator(Search.open(packed(4), ledger), learning_curve, VirtualClock())
     for _ in range(3):
         simulator.step()
     search = simulate(packed(2), learning_curve, ledger=ledger)
+    assert "resources: students 4 -> 2" in search.notes
     expected = simulate(packed(1), learning_curve)
     values = [trial.value(OBJECTIVE) for trial in search.state.trials.values()]
     assert values == [trial.value(OBJECTIVE) for trial in expected.state.trials.values()]

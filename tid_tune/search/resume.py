@@ -39,6 +39,7 @@ _REPORTED = (
     "budget",
     "require",
     "keep",
+    "resources",
     "cache",
 )
 SHOWN = 5
