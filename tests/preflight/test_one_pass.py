@@ -77,6 +77,17 @@ def test_a_part_that_is_missing_does_not_hide_the_others(shapes_config: Config) 
     assert scale.place == "val_dataloader.dataset.pipeline.2"
 
 
+def test_a_part_of_the_teacher_is_not_taken_for_that_of_the_student(shapes_config: Config) -> None:
+    config = shapes_config(
+        "model = dict(type='Distiller', student=_detector, distillation=dict(method='mimic'),\n"
+        "             teacher=dict(model=copy.deepcopy(_detector), checkpoint=None))\n"
+        "model['teacher']['model']['neck']['num_out'] = 2\n"
+    )
+    config.write_text(f"import copy\n{config.read_text()}")
+    (found,) = check_build(Plan.of_config(config))
+    assert found.place == "model.teacher.model.neck.num_out"
+
+
 def test_a_mistake_is_named_at_the_file_and_line_that_set_it(shapes_config: Config) -> None:
     base = shapes_config()
     line = next(

@@ -144,7 +144,10 @@ def failed_part(error: BaseException, part: object, where: list[str]) -> list[st
     for frame in reversed(frames):
         if frame.f_code.co_name in ("build_from_cfg", "build_scheduler_from_cfg"):
             built = frame.f_locals.get("cfg")
-            found = [keys for keys, node in _dicts(part, where) if _is_part_of(node, built)]
+            alike = [one for one in _dicts(part, where) if _is_part_of(one[1], built)]
+            # Student and teacher have parts of the same type: the one with most of its values.
+            alike.sort(key=lambda one: _equal_values(one[1], built), reverse=True)
+            found = [keys for keys, _ in alike]
         elif frame.f_code.co_name == "transform" and "self" in frame.f_locals:
             kind = type(frame.f_locals["self"]).__name__
             found = [keys for keys, node in _dicts(part, where) if _named(node) == kind]
@@ -195,6 +198,12 @@ def _is_part_of(node: Mapping[str, object], built: object) -> bool:
     if not isinstance(built, Mapping) or node.get("type") != built.get("type"):
         return False
     return all(key in built for key in node)
+
+
+def _equal_values(node: Mapping[str, object], built: object) -> int:
+    """Return how many values of `node` `built` has too."""
+    other = built if isinstance(built, Mapping) else {}
+    return sum(key in other and other[key] == value for key, value in node.items())
 
 
 def _named(node: Mapping[str, object]) -> str:
