@@ -120,6 +120,20 @@ def test_an_order_holds_what_the_engine_assigned(desk: Desk, tmp_path: Path) -> 
     assert order.costs == ()
 
 
+def test_an_order_says_where_the_scheduler_compares_trials(tmp_path: Path) -> None:
+    asha = scheduler_of("asha", grace_epochs=1, reduction=2)
+    for kind, needed in ((asha, (1.0, 2.0)), (scheduler_of("none"), ())):
+        desk = Desk(tmp_path / kind.type, capacity=lambda: 1, scheduler=kind)
+        assert desk.order("ray-a").report_every.needed is None
+        desk = Desk(
+            tmp_path / f"{kind.type}-rungs",
+            capacity=lambda: 1,
+            scheduler=kind,
+            evaluate_every="rungs",
+        )
+        assert desk.order("ray-a").report_every.needed == needed
+
+
 def test_only_objectives_that_are_costs_are_measured_as_such(tmp_path: Path) -> None:
     objectives = {OBJECTIVE: "max", "gflops": "min"}
     desk = Desk(tmp_path, capacity=lambda: 1, objectives=objectives)

@@ -137,6 +137,7 @@ def test_requirements_name_parameters_by_their_last_part(space: Load) -> None:
         ("report_every: 2000 iters", "report_every", Interval(count=2000, unit="iter")),
         ("report_every: 1 iteration", "report_every", Interval(count=1, unit="iter")),
         ("report_every: 2 epochs", "report_every", Interval(count=2, unit="epoch")),
+        ("evaluate_every: rungs", "evaluate_every", "rungs"),
         ("confirm: true", "confirm", Confirm(top=2, seeds=3)),
         ("confirm: false", "confirm", None),
         ("confirm: {seeds: 5}", "confirm", Confirm(top=2, seeds=5)),

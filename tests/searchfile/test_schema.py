@@ -21,7 +21,8 @@ VALIDATOR = jsonschema.Draft7Validator(json_schema())
 BEYOND_A_SCHEMA = """
 reversed range, range of a point, bound too large, step does not fit, step too wide,
 step off the lattice, integer step, normal reversed, normal far off, log range,
-interval too long, missing trainable, objective and objectives, metric to minimize,
+interval too long, evaluation at the rungs of a scheduler without any, missing trainable,
+objective and objectives, metric to minimize,
 several ranks, nothing searched, no device, one GPU and a half, metric of another evaluator,
 misspelt cost, misspelt metric, confirm too many, grace longer than training, an index in
 brackets, a list alone, metric without its prefix,

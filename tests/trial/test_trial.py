@@ -158,3 +158,17 @@ def test_a_fraction_trains_on_part_of_the_images_and_small_parts_lie_in_large_on
     assert len(used[0.25]) == round(len(used[1.0]) / 4)
     assert len(used[0.5]) == round(len(used[1.0]) / 2)
     assert used[0.25] < used[0.5] < used[1.0]
+
+
+def test_a_trial_that_reports_at_rungs_alone_trains_the_same_in_fewer_evaluations(
+    shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    with make(shapes_config(), tmp_path, epochs=3) as trial:
+        full, expected = run_to_end(trial), weights(trial)
+    rungs = Interval(needed=(2.0,))
+    with make(shapes_config(), tmp_path, epochs=3, every=rungs) as trial:
+        few = run_to_end(trial)
+        assert_same(weights(trial), expected)
+    assert [report.epoch for report in few] == [2.0, 3.0]
+    assert [evaluation(report) for report in few] == [evaluation(report) for report in full[1:]]
+    assert few[0].images == sum(report.images for report in full[:2])

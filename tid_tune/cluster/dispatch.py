@@ -122,7 +122,7 @@ class Dispatcher:
             seed=assignment.seed,
             epochs=assignment.epochs,
             fraction=assignment.fraction,
-            report_every=self._spec.report_every,
+            report_every=self._spec.reports,
             work_dir=self._run.trials / assignment.trial,
             root=self._root,
             checkpoint=self._run.path / assignment.checkpoint if assignment.checkpoint else None,

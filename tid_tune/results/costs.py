@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.ledger.state import RunState
@@ -157,7 +158,13 @@ class Meter:
         self._known[trial.id] = now, len(trial.reports)
 
     def interval(self, spec: SearchSpec) -> float:
-        """Return how many epochs a report interval has; for one in iterations, as known so far."""
+        """Return how many epochs a report interval has; for one in iterations, as known so far.
+
+        Of intervals of different lengths, it is the longest one.
+        """
+        if spec.reports.needed is not None:
+            ends = [0.0, *spec.reports.needed, float(spec.epochs)]
+            return max(end - start for start, end in pairwise(ends))
         if spec.report_every.unit == "epoch":
             return float(min(spec.report_every.count, spec.epochs))
         return self.spent.epochs / self.reports if self.reports else 0.0

@@ -33,6 +33,7 @@ _REPORTED = (
     "trials",
     "sampler",
     "scheduler",
+    "evaluate_every",
     "method",
     "baseline",
     "confirm",

@@ -43,6 +43,7 @@ def _fields(spec: SearchSpec) -> dict[str, object]:
         "objectives": spec.objectives,
         "epochs": spec.epochs,
         "report_every": interval_text(spec),
+        "evaluate_every": spec.evaluate_every,
         "sampler": _section(spec.sampler),
         "scheduler": _section(spec.scheduler),
         "trials": spec.trials,

@@ -139,8 +139,11 @@ def _remember(config: Config, space: Space, tree: Node, reading: Reading) -> Non
         reading.fixed = {path: one.value_at(0) for path, one in fixed.items()}
 
 
+_PLAIN = ("name", "trainable", "trials", "seed", "evaluate_every")
+
+
 def _plain_fields(header: Header) -> dict[str, Any]:
-    return {name: getattr(header, name) for name in ("name", "trainable", "trials", "seed")}
+    return {name: getattr(header, name) for name in _PLAIN}
 
 
 def _check_keys(tree: Node, problems: Problems) -> None:

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.errors import UsageError
+from tid_tune.ledger.records import reached
 from tid_tune.models import Count, Model, Positive, Seed, problems
 from tid_tune.searchfile.parts import (
     SamplerOptions,
@@ -35,6 +36,7 @@ from tid_tune.space import AnyDistribution, Constraint, Value
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$")]
 Metric = Annotated[str, Field(pattern=r"^[^\s=\x00-\x1f]{1,200}$")]
 Direction = Literal["max", "min"]
+Evaluation = Literal["report", "rungs"]
 
 
 def _students(value: object) -> object:
@@ -67,6 +69,28 @@ class Interval(Model):
 
     count: int = 1
     unit: Literal["epoch", "iter"] = "epoch"
+    needed: tuple[float, ...] | None = None
+    """Report only where one of these lengths, in epochs, is reached, and at the end. None: at the
+    end of every interval."""
+
+    def next_stop(self, done: int, per_epoch: int, end: int) -> int:
+        """Return the iteration at which a trial that has done so many reports next.
+
+        Args:
+            done: iterations so far.
+            per_epoch: iterations of an epoch.
+            end: iterations of the full length.
+        """
+        length = self.count * (per_epoch if self.unit == "epoch" else 1)
+        stop = (done // length + 1) * length
+        while stop < end and not self._is_needed(done / per_epoch, stop / per_epoch):
+            stop += length
+        return min(stop, end)
+
+    def _is_needed(self, before: float, epoch: float) -> bool:
+        if self.needed is None:
+            return True
+        return any(reached(epoch, one) and not reached(before, one) for one in self.needed)
 
 
 class Confirm(Model):
@@ -160,6 +184,8 @@ class SearchSpec(Model):
     epochs: Count
     """Full length of a trial (the YAML may leave it to the config's max_epochs)."""
     report_every: Interval = Interval()
+    evaluate_every: Evaluation = "report"
+    """`rungs`: trials report only where the scheduler compares them, and at the end."""
     space: dict[str, AnyDistribution]
     require: tuple[Constraint, ...] = ()
     method: tuple[str, ...] = ()
@@ -207,6 +233,14 @@ class SearchSpec(Model):
     def trials_per_method(self) -> int:
         """How many points are tried with each method that is compared."""
         return -(-self.trials // max(1, len(self.method)))
+
+    @property
+    def reports(self) -> Interval:
+        """When trials report: every interval, or those of them that are needed."""
+        if self.evaluate_every == "report":
+            return self.report_every
+        needed = self.scheduler.rungs(self.epochs)
+        return self.report_every.model_copy(update={"needed": needed})
 
     @property
     def first_objective(self) -> str:

@@ -45,6 +45,13 @@ class SamplerOptions(PartOptions):
 class SchedulerOptions(PartOptions):
     """Base of the options of a scheduler: which trials are stopped before their full length."""
 
+    def rungs(self, epochs: float) -> tuple[float, ...] | None:
+        """Return the lengths, in epochs, at which trials of full length `epochs` are compared.
+
+        None: at every report, the default.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Refusal:

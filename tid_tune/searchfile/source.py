@@ -13,6 +13,7 @@ from tid_tune.searchfile.model import (
     Budget,
     Confirm,
     Direction,
+    Evaluation,
     Interval,
     Keep,
     Metric,
@@ -47,6 +48,8 @@ class Header(Model):
     """Full length of a trial; the config's max_epochs if not set."""
     report_every: Annotated[str, Field(pattern=INTERVAL)] = "1 epoch"
     """`1 epoch` or `2000 iters`: evaluation, rung and checkpoint interval."""
+    evaluate_every: Evaluation = "report"
+    """`report`: evaluate and save at every report. `rungs`: only where the scheduler compares."""
     trials: Count = 24
     """How many points of the space are tried."""
     seed: Seed = 0

@@ -28,6 +28,8 @@ COMMENTS = {
     "objectives": "The metrics, each to be large (max) or small (min). The first one ranks.",
     "epochs": "Full length of a trial. The config's schedule is scaled to it.",
     "report_every": "How often a trial is evaluated, compared and saved: 1 epoch, or 2000 iters.",
+    "evaluate_every": "report, or rungs: evaluate and save only where the scheduler compares "
+    "trials, and at the end.",
     "space": "What is searched: a dotted path into the config, and its values. A value alone is "
     "fixed. Distributions: uniform, log_uniform, integer, log_integer, choice, ordinal, normal, "
     "quantized_uniform, quantized_log_uniform. `when` searches a parameter only for some values "

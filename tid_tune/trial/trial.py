@@ -167,8 +167,7 @@ class Trial:
         loop = self.runner.train_loop
         self._first = loop.iter
         loop.runner.model.train()
-        length = self._every.count * (loop.per_epoch if self._every.unit == "epoch" else 1)
-        return min((int(loop.iter) // length + 1) * length, int(loop.max_iters))
+        return self._every.next_stop(int(loop.iter), loop.per_epoch, int(loop.max_iters))
 
     def finish(self, seconds: Callable[[], float]) -> TrialReport:
         """End an interval that has been trained: evaluate.

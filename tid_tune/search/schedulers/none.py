@@ -16,6 +16,10 @@ class NoneOptions(SchedulerOptions):
 
     type: Literal["none"] = "none"
 
+    def rungs(self, epochs: float) -> tuple[float, ...]:
+        """Return nothing: trials are compared at full length."""
+        return ()
+
 
 @register_scheduler
 class NoScheduler(Scheduler[NoneOptions]):

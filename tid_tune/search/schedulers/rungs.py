@@ -30,6 +30,12 @@ class RungOptions(SchedulerOptions):
     fidelity: Literal["epochs", "data"] = "epochs"
     """`data` means rungs of full length on a growing fraction of the images."""
 
+    def rungs(self, epochs: float) -> tuple[float, ...]:
+        """Return the lengths of the rungs; where the fidelity is `data`, all have full length."""
+        if self.fidelity == "data":
+            return ()
+        return tuple(rung_levels(self.grace_epochs, self.reduction, epochs))
+
 
 def rung_levels(grace: float, reduction: float, epochs: float) -> list[float]:
     """Return grace * reduction^k for k = 0, 1, ... below the full length `epochs`."""

@@ -13,6 +13,7 @@ def check_together(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     for refusal in refusals(spec):
         _note(tree, *refusal.field, refusal.text, problems)
     _check_interval(spec, tree, problems)
+    _check_evaluation(spec, tree, problems)
     _check_resources(spec, tree, problems)
     if spec.baseline and all(found.size == 1 for found in spec.space.values()):
         text = "nothing is searched: all have one value, which the baseline tries; "
@@ -44,6 +45,14 @@ def _check_interval(spec: SearchSpec, tree: Node, problems: Problems) -> None:
     if every.unit == "epoch" and every.count > spec.epochs:
         text = f"{every.count} epochs are more than epochs = {spec.epochs}; report at least once"
         _note(tree, "report_every", None, text, problems)
+
+
+def _check_evaluation(spec: SearchSpec, tree: Node, problems: Problems) -> None:
+    if spec.evaluate_every == "rungs" and spec.scheduler.rungs(spec.epochs) is None:
+        kind = spec.scheduler.type
+        text = f"the scheduler {kind} compares trials at every report; leave evaluate_every out, "
+        text += "or take a scheduler with rungs, such as asha"
+        _note(tree, "evaluate_every", None, text, problems)
 
 
 def _check_resources(spec: SearchSpec, tree: Node, problems: Problems) -> None:
