@@ -108,7 +108,7 @@ def judge(model: Any, teacher: Teacher, prepared: Any) -> dict[str, Any]:
         "maps": batch.teacher.features,
         "outputs": [item for kind in batch.teacher.outputs for item in kind],
         "evidence": [importance.evidence],
-        "score": importance.score,
+        "score": torch.tensor(model.method.settings.products)[importance.code],
         "area": torch.stack([masks.key, masks.weak]),
         "loss": sum(model.method(context).losses.values()),
     }

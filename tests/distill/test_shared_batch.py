@@ -10,8 +10,10 @@ from support.method_cases import TEACHING
 from support.tiny_distiller import batch, build
 from torch import Tensor
 
+from tid_tune.detectors.iou_rules import AdaptiveRule
 from tid_tune.distill.distiller import Distiller
 from tid_tune.distill.teacher import Teacher
+from tid_tune.openmmlab.assigners import SharedATSSAssigner
 from tid_tune.openmmlab.models import unpack_gt_instances
 from tid_tune.testing.detectors import detector
 
@@ -146,3 +148,34 @@ def test_the_batch_is_dropped(ask: str) -> None:
     else:
         model.double()
     assert teacher._last is None
+
+
+def test_the_assigner_finds_the_students_targets_and_its_iou_rule_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[Any] = []
+    own = SharedATSSAssigner._find
+
+    def find(self: SharedATSSAssigner, *given: Any) -> Any:
+        found.append(given)
+        return own(self, *given)
+
+    monkeypatch.setattr(SharedATSSAssigner, "_find", find)
+    monkeypatch.setattr(AdaptiveRule, "rule", lambda *_: pytest.fail("found a second time"))
+    models = [student(), student(weak_threshold=2.0), student(method="mimic")]
+    share(models)
+    data = batch()
+    for model in models:
+        model.loss(*data)
+    assert len(found) == len(data[1])
+
+
+def test_the_assigners_thresholds_are_those_of_the_rule() -> None:
+    model = student()
+    data = batch()
+    model.loss(*data)
+    seen = seen_by(teacher_of(model), data)
+    found, computed = seen.assigned_rule(model._student_head), seen.iou_rule(model._student_head)
+    assert found is not computed
+    for left, right in ((found.positive, computed.positive), (found.negative, computed.negative)):
+        assert torch.allclose(left[seen.truth.real], right[seen.truth.real], atol=1e-6)

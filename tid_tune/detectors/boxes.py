@@ -16,6 +16,8 @@ from tid_tune.openmmlab.detector_types import Instances
 
 PAIRS_AT_ONCE = 2**23
 """Box pairs compared in one go; bounds the memory of a crowded batch (32 MB a temporary)."""
+PAIRS_IN_CACHE = 2**17
+"""The same where a CPU compares them: a temporary fits into its cache."""
 TINY = 1e-6
 """Square pixels: divides instead of an area of 0."""
 
@@ -76,18 +78,34 @@ def best_match(boxes: Tensor, truth: GroundTruth) -> tuple[Tensor, Tensor]:
         object with that IoU, 0 where there is none.
     """
     count = boxes.shape[0] * boxes.shape[1]
-    chunk = max(1, PAIRS_AT_ONCE // max(1, count))
+    most = min(PAIRS_AT_ONCE, PAIRS_IN_CACHE) if boxes.device.type == "cpu" else PAIRS_AT_ONCE
+    chunk = max(1, most // max(1, count))
     best = boxes.new_zeros(boxes.shape[:2])
     index = torch.zeros_like(best, dtype=torch.long)
     for start in range(0, truth.boxes.shape[1], chunk):
-        part = slice(start, start + chunk)
-        overlap = iou(boxes[:, :, None], truth.boxes[:, None, part])
-        overlap = overlap.masked_fill(~truth.real[:, None, part], 0.0)
-        high, where = overlap.max(dim=2)
+        overlap = pairwise_iou(truth.boxes[:, start : start + chunk], boxes)
+        high, where = overlap.max(dim=1)
         better = high > best
         best = torch.where(better, high, best)
         index = torch.where(better, where + start, index)
     return best, index
+
+
+def pairwise_iou(objects: Tensor, boxes: Tensor) -> Tensor:
+    """Return the IoU (N, G, P) of all pairs of boxes (N, G, 4) and (N, P, 4), each as `iou` does.
+
+    That of an object without area, as in the padding of a ground truth, is 0. Every coordinate is a
+    contiguous plane, with the many boxes last: so each operation is one pass over memory.
+    """
+    ours = [item[:, :, None] for item in objects.movedim(-1, 0)]
+    theirs = [item[:, None] for item in boxes.movedim(-1, 0).contiguous()]
+    area = (theirs[2] - theirs[0]) * (theirs[3] - theirs[1])
+    width = (torch.minimum(theirs[2], ours[2]) - torch.maximum(theirs[0], ours[0])).clamp_(min=0)
+    height = (torch.minimum(theirs[3], ours[3]) - torch.maximum(theirs[1], ours[1])).clamp_(min=0)
+    shared = width.mul_(height)
+    union = area + (ours[2] - ours[0]) * (ours[3] - ours[1])
+    overlap: Tensor = shared / union.sub_(shared).clamp_(min=TINY)
+    return overlap
 
 
 def centers(boxes: Tensor) -> Tensor:

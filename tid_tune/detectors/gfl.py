@@ -18,8 +18,14 @@ class GFLAdapter(TowerHead):
         return int(self.head.reg_max)
 
     def decode_level(self, level: int, priors: Tensor, raw: Tensor) -> Tensor:
-        """Decode the distances that the distributions expect."""
-        distances = self.head.integral(raw) * self.strides[level]
+        """Decode the distances that the distributions expect.
+
+        They are those of the head's `integral`, here with the many points last: so a softmax over
+        the few bins is one pass over memory.
+        """
+        bins = self.head.integral.project
+        shares = raw.t().reshape(4, len(bins), -1).contiguous().softmax(dim=1)
+        distances = (shares * bins[:, None]).sum(dim=1).t() * self.strides[level]
         return super().decode_level(level, self.head.anchor_center(priors), distances)
 
     def predict_level(self, level: int, classes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:

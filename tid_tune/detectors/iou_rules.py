@@ -6,16 +6,19 @@ That the thresholds of the localization score are the detector's own is stated b
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from tid_tune.detectors.boxes import GroundTruth, centers, iou
-from tid_tune.openmmlab.detector_types import Meta
+from tid_tune.openmmlab.detector_types import Instances, Meta
 
 POSITIVE, NEGATIVE = 0.5, 0.4
 """For a detector without an IoU rule, such as FCOS."""
@@ -37,6 +40,11 @@ class IoURule:
             torch.full((1, 1), positive, device=device), torch.full((1, 1), negative, device=device)
         )
 
+    @classmethod
+    def adaptive(cls, positive: Tensor, negative: Tensor) -> IoURule:
+        """Return thresholds (N, G) per object, within [0.05, 0.95]."""
+        return cls(positive.clamp(LOWEST, HIGHEST), negative.clamp(LOWEST, HIGHEST))
+
     def at(self, matched: Tensor) -> tuple[Tensor, Tensor]:
         """Return both thresholds for objects (N, P), given by their index in the image.
 
@@ -57,6 +65,11 @@ class Anchors:
 
     levels: list[Tensor]
     usable: list[Tensor]
+
+    @cached_property
+    def boxes(self) -> Tensor:
+        """All levels in one (P, 4)."""
+        return torch.cat(self.levels)
 
     @classmethod
     def of(
@@ -120,33 +133,35 @@ class AdaptiveRule(IoURuleSource):
     def rule(self, truth: GroundTruth, anchors: Callable[[], Anchors]) -> IoURule:
         """Return thresholds (N, G) per object; those of padded slots have no meaning."""
         grid = anchors()
-        overlaps, candidates = [], []
-        for level, usable in zip(grid.levels, grid.usable, strict=True):
-            index, candidate = nearest_anchors(truth.boxes, level, usable, self.topk)
-            overlaps.append(iou(level[index], truth.boxes[:, :, None]))
-            candidates.append(candidate)
-        mean, std = candidate_statistics(torch.cat(overlaps, dim=2), torch.cat(candidates, dim=2))
-        return IoURule((mean + std).clamp(LOWEST, HIGHEST), mean.clamp(LOWEST, HIGHEST))
+        index, candidate = nearest_anchors(truth.boxes, grid, self.topk)
+        overlap = iou(grid.boxes[index], truth.boxes[:, :, None])
+        mean, std = candidate_statistics(overlap, candidate)
+        return IoURule.adaptive(mean + std, mean)
 
 
-def nearest_anchors(
-    objects: Tensor, level: Tensor, usable: Tensor, topk: int
-) -> tuple[Tensor, Tensor]:
-    """Find the candidates of ATSS on one level: the usable anchors with the nearest centers.
+def nearest_anchors(objects: Tensor, anchors: Anchors, topk: int) -> tuple[Tensor, Tensor]:
+    """Find the candidates of ATSS: on each level the usable anchors with the nearest centers.
 
     Args:
         objects: boxes (N, G, 4).
-        level: anchors (P, 4).
-        usable: (N, P) bool.
-        topk: number of candidates k; P if the level has fewer anchors.
+        anchors: P anchors over all levels.
+        topk: number of candidates on a level; all of a level that has fewer anchors.
 
     Returns:
-        Indices (N, G, k) into the level, and (N, G, k) bool: false where too few are usable.
+        Indices (N, G, K) among all anchors, and (N, G, K) bool: false where too few are usable.
     """
-    distance = (centers(objects)[:, :, None] - centers(level)).square().sum(dim=-1)
-    distance = distance.masked_fill(~usable[:, None], torch.inf)
-    nearest = distance.topk(min(topk, len(level)), dim=2, largest=False)
-    return nearest.indices, nearest.values.isfinite()
+    middle, grid = centers(objects)[..., None], centers(anchors.boxes)
+    distance = (middle[:, :, 0] - grid[:, 0]).square_()
+    distance += (middle[:, :, 1] - grid[:, 1]).square_()
+    distance = distance.masked_fill_(~torch.cat(anchors.usable, dim=1)[:, None], torch.inf)
+    sizes = [len(level) for level in anchors.levels]
+    found = [
+        part.topk(min(topk, part.shape[2]), dim=2, largest=False)
+        for part in distance.split(sizes, dim=2)
+    ]
+    starts = itertools.accumulate(sizes[:-1], initial=0)
+    index = torch.cat([item.indices + start for item, start in zip(found, starts, strict=True)], 2)
+    return index, torch.cat([item.values for item in found], dim=2).isfinite()
 
 
 def candidate_statistics(overlap: Tensor, candidate: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,7 +179,7 @@ def candidate_statistics(overlap: Tensor, candidate: Tensor) -> tuple[Tensor, Te
 def rule_source(head: Any) -> IoURuleSource:
     """Return the rule of a head's assigner; a head without an IoU-based one gets 0.5 / 0.4."""
     assigner: Any = getattr(head, "assigner", None)
-    kind = type(assigner).__name__
+    kind = getattr(assigner, "base_name", type(assigner).__name__)
     if kind == "ATSSAssigner":
         return AdaptiveRule(assigner.topk)
     if kind == "MaxIoUAssigner":
@@ -172,6 +187,19 @@ def rule_source(head: Any) -> IoURuleSource:
         upper = negative[1] if isinstance(negative, tuple | list) else negative
         return FixedRule(assigner.pos_iou_thr, upper)
     return FixedRule()
+
+
+def assigned_rule(head: Any, instances: Sequence[Instances]) -> IoURule | None:
+    """Return the adaptive thresholds that the head's assigner found for these very objects.
+
+    None if it has no memory, or has not been asked yet; see `tid_tune.openmmlab.assigners`.
+    """
+    recall = getattr(getattr(head, "assigner", None), "thresholds_of", None)
+    found: list[Tensor] | None = None if recall is None else recall(instances)
+    if found is None:
+        return None
+    padded = pad_sequence([*found, found[0].new_zeros(1, 2)], batch_first=True)[:-1]
+    return IoURule.adaptive(*padded.unbind(2))
 
 
 def allowed_border(head: Any) -> float:

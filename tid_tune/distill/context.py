@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from tid_tune.detectors.boxes import GroundTruth
 from tid_tune.detectors.heads import HeadAdapter, Outputs, Prediction
-from tid_tune.detectors.iou_rules import IoURule, padded_shape
+from tid_tune.detectors.iou_rules import IoURule, assigned_rule, padded_shape
 from tid_tune.distill.evidence import Evidence
 from tid_tune.distill.sampled import Sampled
 from tid_tune.openmmlab.detector_types import Instances, Meta
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,17 @@ class Batch:
     """The teacher's evidence, where it need not be made from its outputs."""
     sampled: Sampled | None = None
     """Which points of the teacher's maps are there, where not all are."""
-    _rules: dict[object, IoURule] = field(default_factory=dict, init=False, repr=False)
+    _made: dict[object, object] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, key: object, make: Callable[[], Made]) -> Made:
+        """Return what `make` returns, made once in this batch under `key`, without gradient.
+
+        For what students share; it may depend on nothing but the batch and the key.
+        """
+        if key not in self._made:
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+                self._made[key] = make()
+        return cast(Made, self._made[key])
 
     @cached_property
     def truth(self) -> GroundTruth:
@@ -73,6 +86,16 @@ class Batch:
         """Return what a detector shows for the objects."""
         with torch.autocast(self.device.type, enabled=False):
             return Evidence.of(view.prediction, self.truth)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether all points are valid; known without asking the device."""
+        ends = [
+            ((height - 1) * stride, (width - 1) * stride)
+            for stride, (height, width) in zip(self.strides, self.sizes, strict=True)
+        ]
+        shapes = [padded_shape(meta) for meta in self.metas]
+        return all(h > y and w > x for h, w in shapes for y, x in ends)
 
     @property
     def device(self) -> torch.device:
@@ -115,11 +138,16 @@ class Batch:
 
         Heads of the same anchors and assigner share it.
         """
-        key = head.rule_key
-        if key not in self._rules:
-            with torch.autocast(self.device.type, enabled=False):
-                self._rules[key] = head.rule(self.truth, self.sizes, self.valid, self.metas)
-        return self._rules[key]
+        return self.once(
+            ("rule", head.rule_key),
+            lambda: head.rule(self.truth, self.sizes, self.valid, self.metas),
+        )
+
+    def assigned_rule(self, head: HeadAdapter) -> IoURule:
+        """Return the same as found by the assigner of a student, if it has been asked."""
+        key = ("assigned rule", head.rule_key)
+        found = self.once(key, lambda: assigned_rule(head.head, self.instances))
+        return self.iou_rule(head) if found is None else found
 
     def to_levels(self, points: Tensor) -> list[Tensor]:
         """Split (N, P) into maps (N, H, W) per level."""
@@ -192,7 +220,12 @@ class Context:
         return self.batch.valid_points
 
     def iou_rule(self, view: View) -> IoURule:
-        """Return the IoU rule of a view's own detector for the objects of this batch."""
+        """Return the IoU rule of a view's own detector for the objects of this batch.
+
+        Where the student's assigner has found it in this step, it is not computed again.
+        """
+        if view.head.rule_key == self.student.head.rule_key:
+            return self.batch.assigned_rule(self.student.head)
         return self.batch.iou_rule(view.head)
 
     def to_levels(self, points: Tensor) -> list[Tensor]:

@@ -18,6 +18,7 @@ from tid_tune.distill.settings import Settings
 from tid_tune.distill.student_state import export_student_state
 from tid_tune.distill.teacher import Teacher, build_teacher
 from tid_tune.errors import ConfigError
+from tid_tune.openmmlab.assigners import share_assignments
 from tid_tune.openmmlab.configs import ConfigDict
 from tid_tune.openmmlab.detector_types import Losses, Sample
 from tid_tune.openmmlab.models import BaseDetector, unpack_gt_instances
@@ -61,6 +62,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         detector = MODELS.build(config)
         super().__init__(data_preprocessor=detector.data_preprocessor)
         self.student = detector
+        share_assignments(detector)
         self.method: Method | NoMethod
         self._teacher: Teacher | None = None
         self.uses_cache = False

@@ -6,10 +6,10 @@ these scores give the same areas.
 
 from __future__ import annotations
 
-from bisect import bisect
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 
-from tid_tune.distill.methods.tid.settings import ROUNDING, TIDSettings
+from tid_tune.distill.methods.tid.settings import TIDSettings, decimal
 from tid_tune.errors import ConfigError
 from tid_tune.space.values import Params, Value
 
@@ -47,10 +47,9 @@ def _levels(settings: TIDSettings, threshold: str) -> list[float]:
     """Return, ascending, the values that are compared with a threshold."""
     if threshold == "key_threshold":
         return settings.importances
-    pairs = ((a, b) for a in settings.importances for b in settings.importances)
-    return sorted({round(a - b, 9) for a, b in pairs if a > b})
+    return settings.leads
 
 
 def _step(threshold: float, levels: list[float]) -> str:
     """Return between which steps a threshold lies."""
-    return f"step {bisect(levels, threshold - ROUNDING)}"
+    return f"step {bisect_left(levels, decimal(threshold))}"

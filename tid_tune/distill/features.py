@@ -50,17 +50,20 @@ class ChannelAdaptation(nn.Module):
         return [conv(item) for conv, item in zip(self.convs, features, strict=True)]
 
 
-def normalize_channels(features: Tensor, valid: Tensor) -> Tensor:
+def normalize_channels(features: Tensor, valid: Tensor | None) -> Tensor:
     """Bring every channel to zero mean and unit variance over the valid points of the whole batch.
 
     Args:
         features: (N, C, H, W), any float type.
-        valid: (N, H, W) bool.
+        valid: (N, H, W) bool; None if all points are valid, which takes one operation.
 
     Returns:
         (N, C, H, W) float32; values at invalid points are finite and have no meaning.
     """
     features = features.float()
+    if valid is None:
+        cudnn = torch.backends.cudnn.enabled
+        return torch.batch_norm(features, None, None, None, None, True, 0.0, EPSILON, cudnn)
     weight = valid[:, None].float()
     count = weight.sum().clamp(min=1)
     mean = (features * weight).sum(dim=(0, 2, 3), keepdim=True) / count
@@ -69,43 +72,39 @@ def normalize_channels(features: Tensor, valid: Tensor) -> Tensor:
     return centered * (variance + EPSILON).rsqrt()
 
 
-def comparable(features: Tensor, valid: Tensor, normalize: str) -> Tensor:
-    """Return float32 maps (N, C, H, W), normalized if `normalize` is `channel`."""
-    return normalize_channels(features, valid) if normalize == "channel" else features.float()
-
-
-def squared_difference(student: Tensor, teacher: Tensor, valid: Tensor, normalize: str) -> Tensor:
-    """Return the mean over channels of the squared feature difference at every point.
-
-    Args:
-        student: (N, C, H, W), in the teacher's channels; gradients flow through it.
-        teacher: (N, C, H, W).
-        valid: (N, H, W) bool.
-        normalize: `channel` or `none`.
-
-    Returns:
-        (N, H, W) float32.
-    """
-    ours, theirs = (comparable(item, valid, normalize) for item in (student, teacher))
-    return (ours - theirs).square().mean(dim=1)
+def comparable(
+    features: Sequence[Tensor], valid: Sequence[Tensor | None], normalize: str
+) -> list[Tensor]:
+    """Return float32 maps (N, C, H, W) per level, normalized if `normalize` is `channel`."""
+    if normalize != "channel":
+        return [item.float() for item in features]
+    return [normalize_channels(*pair) for pair in zip(features, valid, strict=True)]
 
 
 def feature_differences(
     context: Context, adapted: Sequence[Tensor], normalize: str
 ) -> list[Tensor]:
-    """Return `squared_difference` to the teacher per level, from the student's adapted maps.
+    """Return the mean over channels of the squared difference to the teacher at every point.
 
-    Where only some points of the teacher's maps are there, theirs are divided by the probability
-    that they are there, and the others are 0: sums over points are right on average.
+    Args:
+        context: the batch.
+        adapted: the student's maps (N, C, H, W) per level, in the teacher's channels.
+        normalize: `channel` or `none`.
+
+    Returns:
+        (N, H, W) float32 per level; gradients flow to `adapted`. Where only some points of the
+        teacher's maps are there, theirs are divided by the probability that they are there, and the
+        others are 0: sums over points are right on average.
     """
-    if context.batch.sampled is not None:
-        return _sampled_differences(context, context.batch.sampled, adapted, normalize)
-    return [
-        squared_difference(ours, theirs, valid, normalize)
-        for ours, theirs, valid in zip(
-            adapted, context.teacher.features, context.valid, strict=True
-        )
-    ]
+    batch = context.batch
+    if batch.sampled is not None:
+        return _sampled_differences(context, batch.sampled, adapted, normalize)
+    valid: Sequence[Tensor | None] = [None] * len(batch.sizes) if batch.complete else batch.valid
+    theirs = batch.once(
+        ("maps", normalize), lambda: comparable(batch.teacher.features, valid, normalize)
+    )
+    ours = comparable(adapted, valid, normalize)
+    return [(s - t).square().mean(dim=1) for s, t in zip(ours, theirs, strict=True)]
 
 
 def _sampled_differences(

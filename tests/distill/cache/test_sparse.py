@@ -100,12 +100,12 @@ def test_statistics_of_channels_are_those_of_all_points_of_the_batch() -> None:
 def test_every_point_above_the_lowest_score_is_exact() -> None:
     model, whole, view = setting(key_threshold=0.17, weak_threshold=0.1)
     importance = model.method.importance(Context(whole, view, 0, 0), whole.teacher)
-    above = (importance.score > 0.4**2 + 1e-4) & whole.valid_points
+    above = (importance.code > 0) & whole.valid_points
     assert above.any()
     assert not (above & ~exact_points(whole)).any()
     part = sampled(whole, 3)
     again = model.method.importance(Context(part, view, 0, 0), part.teacher)
-    assert torch.equal(again.score[whole.valid_points], importance.score[whole.valid_points])
+    assert torch.equal(again.code[whole.valid_points], importance.code[whole.valid_points])
 
 
 def test_a_point_is_drawn_with_its_probability() -> None:

@@ -19,7 +19,7 @@ from tid_tune.testing.detectors import HEADS
 def check(context: Context, expected: Result, **changes: Any) -> None:
     method = build(context, **changes)
     for view, scores in ((context.teacher, expected.teacher), (context.student, expected.student)):
-        found = method.importance(context, view).score
+        found = torch.tensor(method.settings.products)[method.importance(context, view).code]
         assert torch.allclose(found, flat(scores, 0), atol=1e-5)
     masks = Masks.split(
         method.assess(context), context.valid_points, method.settings.precedence

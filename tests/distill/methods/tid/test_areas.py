@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tid_tune.distill.context import Batch, Context, View
 from tid_tune.distill.methods.tid.areas import Areas, assess_areas, top_fraction
+from tid_tune.distill.methods.tid.codes import Tables
 from tid_tune.distill.methods.tid.decoupling import Masks
 from tid_tune.distill.methods.tid.importance import Importance
 from tid_tune.distill.methods.tid.settings import TIDSettings
@@ -31,11 +32,8 @@ def random(seed: int, *shape: int) -> Tensor:
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[Importance, Importance, Tensor, TIDSettings]:
     seed = draw(st.integers(0, 2**16))
-    levels = torch.tensor([0.16, 0.6, 0.8, 2.25, 3.0, 4.0])
     teacher, student = (
-        Importance(
-            levels[(random(seed + i, 2, POINTS) * 6).long()], random(seed + i + 9, 2, POINTS)
-        )
+        Importance((random(seed + i, 2, POINTS) * 9).long(), random(seed + i + 9, 2, POINTS))
         for i in range(2)
     )
     valid = random(seed + 99, 2, POINTS) < draw(st.sampled_from([0.0, 0.5, 1.0]))
@@ -52,7 +50,7 @@ def scenes(draw: st.DrawFn) -> tuple[Importance, Importance, Tensor, TIDSettings
 @given(scenes())
 def test_the_masks_are_disjoint_and_cover_exactly_the_valid_points(scene: Any) -> None:
     teacher, student, valid, options = scene
-    areas = assess_areas(teacher, student, valid, LEVELS, options)
+    areas = assess_areas(teacher, student, valid, LEVELS, options, Tables(options))
     masks = Masks.split(areas, valid, options.precedence)
     counts = masks.key.int() + masks.weak.int() + masks.rest.int()
     assert torch.equal(counts, valid.int())
@@ -66,7 +64,7 @@ def test_the_masks_are_disjoint_and_cover_exactly_the_valid_points(scene: Any) -
 @given(scenes())
 def test_the_preferred_area_keeps_its_points(scene: Any) -> None:
     teacher, student, valid, options = scene
-    areas = assess_areas(teacher, student, valid, LEVELS, options)
+    areas = assess_areas(teacher, student, valid, LEVELS, options, Tables(options))
     masks = Masks.split(areas, valid, options.precedence)
     preferred, whole = (
         (masks.weak, areas.weak) if options.precedence == "weak" else (masks.key, areas.key)
@@ -77,35 +75,58 @@ def test_the_preferred_area_keeps_its_points(scene: Any) -> None:
 SCORES = (2.0, 1.5, 0.4, 1.3, 0.7)
 
 
-def test_a_threshold_that_a_score_reaches_exactly_is_reached() -> None:
-    """Scores are multiplied in float32, where 0.8 - 1.5 * 0.4 is less than 0.2."""
-    pairs = list(itertools.product(SCORES, SCORES))
-    products = torch.tensor([a for a, _ in pairs]) * torch.tensor([b for _, b in pairs])
-    valid = torch.ones(1, len(pairs), dtype=torch.bool)
-    teacher = Importance(products[None], products[None])
-    for student, (a, b) in zip(products, pairs, strict=True):
-        theirs = Importance(torch.full_like(teacher.score, student), teacher.evidence)
-        for point, (c, d) in enumerate(pairs):
-            lead = float(Decimal(str(c)) * Decimal(str(d)) - Decimal(str(a)) * Decimal(str(b)))
-            if lead > 0:
-                options = TIDSettings(weak_threshold=lead, key_threshold=round(c * d, 9))
-                areas = assess_areas(teacher, theirs, valid, [len(pairs)], options)
-                assert areas.weak[0, point], (c, d, a, b)
-                assert areas.key[0, point], (c, d)
+@pytest.mark.parametrize("levels", [*itertools.combinations(sorted(SCORES), 3)])
+@pytest.mark.parametrize("tasks", ["both", "regression"])
+def test_a_threshold_that_a_score_reaches_exactly_is_reached(
+    levels: tuple[float, float, float], tasks: Any
+) -> None:
+    """Of floats, 0.8 - 1.5 * 0.4 is less than 0.2; one step above a score is not reached."""
+    named = dict(zip(("score_low", "score_middle", "score_high"), levels, strict=True))
+    exact = [Decimal(str(level)) for level in levels]
+    if tasks == "both":
+        exact = [first * second for first in exact for second in exact]
+    codes = torch.arange(len(exact))[None]
+    valid = torch.ones_like(codes, dtype=torch.bool)
+    teacher = Importance(codes, codes.float())
+    for below, above in itertools.permutations(range(len(exact)), 2):
+        lead = exact[above] - exact[below]
+        if lead <= 0:
+            continue
+        student = Importance(torch.full_like(codes, below), teacher.evidence)
+        for more, reached in ((Decimal(0), True), (Decimal("1e-6"), False)):
+            thresholds = {
+                "weak_threshold": float(lead + more),
+                "key_threshold": float(exact[above] + more),
+            }
+            options = TIDSettings.parse({"tasks": tasks} | named | thresholds)
+            tables = Tables(options)
+            areas = assess_areas(teacher, student, valid, [len(exact)], options, tables)
+            assert areas.weak[0, above] == reached, (above, below)
+            assert areas.key[0, above] == reached, above
+
+
+def test_equal_products_of_other_codes_are_ordered_by_the_evidence_alone() -> None:
+    """2 * 0.4 and 0.4 * 2 are the same importance."""
+    teacher = Importance(torch.tensor([[6, 2, 6, 2]]), torch.tensor([[0.1, 0.4, 0.3, 0.2]]))
+    student = Importance(torch.zeros_like(teacher.code), torch.zeros_like(teacher.evidence))
+    options = TIDSettings(select="quantile", quantile=0.5)
+    valid = torch.ones(1, 4, dtype=torch.bool)
+    areas = assess_areas(teacher, student, valid, [4], options, Tables(options))
+    assert areas.key.tolist() == areas.weak.tolist() == [[False, True, True, False]]
 
 
 def test_the_top_fraction_is_counted_per_image_and_level_over_valid_points() -> None:
-    score = random(0, 2, POINTS)
+    score = (random(0, 2, POINTS) * 6).long()
     valid = torch.ones(2, POINTS, dtype=torch.bool)
     valid[1, :8] = False
-    chosen = top_fraction(score, score, valid, LEVELS, 0.25)
+    chosen = top_fraction(score, random(1, 2, POINTS), valid, LEVELS, 0.25)
     counts = [[int(part.sum()) for part in image.split(LEVELS)] for image in chosen]
     assert counts == [[3, 1, 1], [1, 1, 1]]
     assert not (chosen & ~valid).any()
 
 
 def test_equal_scores_are_ordered_by_the_evidence() -> None:
-    score = torch.tensor([[3.0, 4.0, 4.0, 4.0]])
+    score = torch.tensor([[3, 4, 4, 4]])
     evidence = torch.tensor([[0.9, 0.1, 0.3, 0.2]])
     chosen = top_fraction(score, evidence, torch.ones(1, 4, dtype=torch.bool), [4], 0.5)
     assert chosen.tolist() == [[False, False, True, True]]
@@ -117,17 +138,17 @@ def test_a_fraction_that_is_a_whole_number_of_points_selects_that_many(
 ) -> None:
     score = random(3, 1, count)
     valid = torch.ones_like(score, dtype=torch.bool)
-    assert top_fraction(score, score, valid, [count], fraction).sum() == chosen
+    assert top_fraction(score.long(), score, valid, [count], fraction).sum() == chosen
 
 
 def test_equal_leads_are_ordered_by_the_lead_of_the_evidence() -> None:
-    teacher = Importance(torch.full((1, 3), 4.0), torch.tensor([[0.9, 0.8, 0.7]]))
-    student = Importance(torch.full((1, 3), 2.25), torch.tensor([[0.6, 0.3, 0.5]]))
+    teacher = Importance(torch.full((1, 3), 8), torch.tensor([[0.9, 0.8, 0.7]]))
+    student = Importance(torch.full((1, 3), 4), torch.tensor([[0.6, 0.3, 0.5]]))
     valid, options = (
         torch.ones(1, 3, dtype=torch.bool),
         TIDSettings(select="quantile", quantile=0.3),
     )
-    areas = assess_areas(teacher, student, valid, [3], options)
+    areas = assess_areas(teacher, student, valid, [3], options, Tables(options))
     assert areas.weak.tolist() == [[False, True, False]]
     assert areas.key.tolist() == [[True, False, False]]
 

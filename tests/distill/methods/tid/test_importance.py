@@ -44,8 +44,8 @@ def test_scores_at_the_thresholds_themselves() -> None:
     }
     for tasks, expected in by_task.items():
         settings = TIDSettings(tasks=tasks, cls_pos=0.5, cls_neg=0.125)
-        found = evaluate_importance(Evidence.of(fixed, truth), rule, settings).score
-        assert torch.equal(found, torch.tensor([expected]))
+        found = evaluate_importance(Evidence.of(fixed, truth), rule, settings).code
+        assert [settings.products[code] for code in found[0]] == expected
 
 
 def test_by_argmax_the_class_scores_high_or_low() -> None:
@@ -56,5 +56,5 @@ def test_by_argmax_the_class_scores_high_or_low() -> None:
     settings = TIDSettings(tasks="classification", cls_rule="argmax")
     rule = IoURule.fixed(0.5, 0.25, torch.device("cpu"))
     found = evaluate_importance(Evidence.of(fixed, truth), rule, settings)
-    assert torch.equal(found.score, torch.tensor([[2.0, 0.4, 0.4]]))
+    assert [settings.products[code] for code in found.code[0]] == [2.0, 0.4, 0.4]
     assert torch.equal(found.evidence, torch.tensor([[0.5, 0.3, 0.0]]))

@@ -38,7 +38,10 @@ class DeFeat(Method):
         adapted = self.adaptation(context.student.features)
         with torch.autocast(context.device.type, enabled=False):
             differences = feature_differences(context, adapted, settings.normalize)
-            inside = masks_by_size(context, settings.level_scale)
+            inside = context.batch.once(
+                ("masks by size", settings.level_scale),
+                lambda: masks_by_size(context, settings.level_scale),
+            )
             outside = [valid & ~mask for valid, mask in zip(context.valid, inside, strict=True)]
             foreground = mean_over_levels(differences, inside)
             background = mean_over_levels(differences, outside)

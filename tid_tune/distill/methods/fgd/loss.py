@@ -20,8 +20,6 @@ trained along and starts as the identity).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -51,8 +49,8 @@ class FGD(Method):
         settings, valid = self.settings, context.valid
         adapted = self.adaptation(context.student.features)
         with torch.autocast(context.device.type, enabled=False):
-            ours = self._maps(adapted, valid)
-            theirs = self._maps(context.teacher.features, valid)
+            ours = comparable(adapted, valid, settings.normalize)
+            theirs = comparable(context.teacher.features, valid, settings.normalize)
             focal, attention, channels = zip(
                 *map(self._compare_level, ours, theirs, valid), strict=True
             )
@@ -61,7 +59,7 @@ class FGD(Method):
                 (block(s, mask) - block(t, mask)).square().mean(dim=1)
                 for block, s, t, mask in blocks
             ]
-            areas = smallest_areas(context)
+            areas = context.batch.once("smallest areas", lambda: smallest_areas(context))
             inside = [1 / area for area in areas]
             outside = [
                 _per_image(area.isinf() & mask) for area, mask in zip(areas, valid, strict=True)
@@ -77,12 +75,6 @@ class FGD(Method):
                 "global": (settings.global_weight, mean_over_levels(relations, valid)),
             }
         return self.weighted(context, terms)
-
-    def _maps(self, features: Sequence[Tensor], valid: Sequence[Tensor]) -> list[Tensor]:
-        return [
-            comparable(item, mask, self.settings.normalize)
-            for item, mask in zip(features, valid, strict=True)
-        ]
 
     def _compare_level(
         self, ours: Tensor, theirs: Tensor, valid: Tensor

@@ -38,7 +38,7 @@ def localization_regions(truth: GroundTruth, anchors: Anchors, topk: int, low: f
         low: where the valuable region starts, as a fraction of the positive threshold.
     """
     usable = torch.cat(anchors.usable, dim=1)
-    boxes = torch.cat(anchors.levels)
+    boxes = anchors.boxes
     main, valuable = torch.zeros_like(usable), torch.zeros_like(usable)
     chunk = max(1, PAIRS_AT_ONCE // usable.numel())
     for start in range(0, truth.boxes.shape[1], chunk):
@@ -58,12 +58,9 @@ def localization_regions(truth: GroundTruth, anchors: Anchors, topk: int, low: f
 
 def _candidates(objects: Tensor, anchors: Anchors, topk: int) -> Tensor:
     """Mark (N, G, P) the `topk` usable anchors nearest to each object's center on each level."""
-    found = []
-    for level, usable in zip(anchors.levels, anchors.usable, strict=True):
-        index, candidate = nearest_anchors(objects, level, usable, topk)
-        nowhere = torch.zeros(*objects.shape[:2], len(level), dtype=torch.bool, device=level.device)
-        found.append(nowhere.scatter(2, index, candidate))
-    return torch.cat(found, dim=2)
+    index, candidate = nearest_anchors(objects, anchors, topk)
+    nowhere = candidate.new_zeros(*objects.shape[:2], len(anchors.boxes))
+    return nowhere.scatter(2, index, candidate)
 
 
 def _inside(boxes: Tensor, objects: Tensor) -> Tensor:

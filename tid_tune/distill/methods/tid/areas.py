@@ -16,8 +16,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tid_tune.distill.methods.tid.codes import Tables
 from tid_tune.distill.methods.tid.importance import Importance
-from tid_tune.distill.methods.tid.settings import ROUNDING, TIDSettings
+from tid_tune.distill.methods.tid.settings import TIDSettings
+
+WHOLE = 10**12
+"""Parts that a fraction is counted in: whole numbers, so that 0.3 of 100 points are 30."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ def assess_areas(
     valid: Tensor,
     level_sizes: Sequence[int],
     settings: TIDSettings,
+    tables: Tables,
 ) -> Areas:
     """Find key and weak area of a batch.
 
@@ -45,17 +50,19 @@ def assess_areas(
         student: the same for the student.
         valid: (N, P) bool, false at padding.
         level_sizes: number of points of each level; they sum to P.
-        settings: `select`, `key_threshold`, `weak_threshold`, `quantile`, `areas`.
+        settings: `select`, `quantile`, `areas`.
+        tables: of the same settings.
     """
-    lead = teacher.score - student.score
     if settings.select == "threshold":
-        key = teacher.score >= settings.key_threshold - ROUNDING
-        weak = lead >= settings.weak_threshold - ROUNDING
+        key = tables.reaches_key(teacher.code)
+        weak = tables.reaches_weak(teacher.code, student.code)
     else:
-        key = top_fraction(teacher.score, teacher.evidence, valid, level_sizes, settings.quantile)
+        order = tables.order(teacher.code)
+        lead = tables.lead_order(teacher.code, student.code)
+        key = top_fraction(order, teacher.evidence, valid, level_sizes, settings.quantile)
         lead_evidence = teacher.evidence - student.evidence
         weak = top_fraction(lead, lead_evidence, valid, level_sizes, settings.quantile)
-        key = key & (teacher.score > settings.lowest_importance * (1 + ROUNDING))
+        key = key & (order > 0)
         weak = weak & (lead > 0)
     nothing = torch.zeros_like(valid)
     return Areas(
@@ -65,20 +72,22 @@ def assess_areas(
 
 
 def top_fraction(
-    score: Tensor, evidence: Tensor, valid: Tensor, level_sizes: Sequence[int], fraction: float
+    order: Tensor, evidence: Tensor, valid: Tensor, level_sizes: Sequence[int], fraction: float
 ) -> Tensor:
     """Select the ceil(fraction * n) highest of the n valid points, for each image and level.
 
-    Equal scores are ordered by `evidence`, then by position. (N, P) bool.
+    Places in the `order` (N, P), int64, that are equal are ordered by `evidence`, then by position.
+    The fraction counts to twelve decimals. (N, P) bool.
     """
-    score = score.masked_fill(~valid, -torch.inf)
+    order = order.masked_fill(~valid, torch.iinfo(order.dtype).min)
+    parts = max(1, round(fraction * WHOLE))
     chosen = []
-    levels = (torch.split(item, list(level_sizes), dim=1) for item in (score, evidence, valid))
+    levels = (torch.split(item, list(level_sizes), dim=1) for item in (order, evidence, valid))
     for values, ties, usable in zip(*levels, strict=True):
-        order = ties.argsort(dim=1, descending=True, stable=True)
-        by_score = values.gather(1, order).argsort(dim=1, descending=True, stable=True)
-        order = order.gather(1, by_score)
-        count = (usable.sum(dim=1, keepdim=True).double() * fraction - ROUNDING).ceil()
+        by_evidence = ties.argsort(dim=1, descending=True, stable=True)
+        by_order = values.gather(1, by_evidence).argsort(dim=1, descending=True, stable=True)
+        best_first = by_evidence.gather(1, by_order)
+        count = (usable.sum(dim=1, keepdim=True) * parts + WHOLE - 1) // WHOLE
         ranked = torch.arange(values.shape[1], device=values.device) < count
-        chosen.append(torch.zeros_like(usable).scatter(1, order, ranked))
+        chosen.append(torch.zeros_like(usable).scatter(1, best_first, ranked))
     return torch.cat(chosen, dim=1) & valid

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from tid_tune.detectors.iou_rules import IoURule
 from tid_tune.distill.evidence import Evidence
+from tid_tune.distill.methods.tid.codes import LEVELS, level_codes
 from tid_tune.distill.methods.tid.settings import TIDSettings
 
 
@@ -28,45 +28,29 @@ from tid_tune.distill.methods.tid.settings import TIDSettings
 class Importance:
     """The importance of every point of a batch.
 
-    `score` (N, P) is the product of the discrete scores. `evidence` (N, P) is the product of the
-    IoU and the probability behind them; it orders points of equal score.
+    `code` (N, P) int64 stands for the discrete scores, see `TIDSettings.products`. `evidence`
+    (N, P) float32 is the product of the IoU and the probability behind them; it orders points of
+    equal score.
     """
 
-    score: Tensor
+    code: Tensor
     evidence: Tensor
 
 
 def evaluate_importance(evidence: Evidence, rule: IoURule, settings: TIDSettings) -> Importance:
-    """Return the importance of every point for one detector; float32 and without gradient.
+    """Return the importance of every point for one detector, without gradient.
 
     A point that overlaps no object has the low score in both tasks.
     """
-    overlap, matched, probability = evidence.iou, evidence.matched, evidence.probability
+    overlap, probability = evidence.iou, evidence.probability
     touching = overlap > 0
-    score = torch.ones_like(overlap)
-    order = touching.to(overlap.dtype)
-    if settings.tasks != "classification":
-        score = score * _discrete(overlap, *rule.at(matched), touching, settings)
-        order = overlap
-    if settings.tasks != "regression":
-        named = probability
-        if settings.cls_rule == "argmax":  # 1 or 0: high or low, whatever the cut-offs
-            named = evidence.highest.to(probability.dtype)
-        cuts = (settings.cls_pos, settings.cls_neg) if named is probability else (1.0, 0.0)
-        score = score * _discrete(named, *cuts, touching, settings)
-        order = order * probability
-    return Importance(score, order)
-
-
-def _discrete(
-    value: Tensor,
-    positive: Tensor | float,
-    negative: Tensor | float,
-    touching: Tensor,
-    settings: TIDSettings,
-) -> Tensor:
-    """Return the high score from `positive` on, the middle one above `negative`, else the low."""
-    low = torch.full_like(value, settings.score_low)
-    score = torch.where(value > negative, settings.score_middle, low)
-    score = torch.where(value >= positive, settings.score_high, score)
-    return torch.where(touching, score, low)
+    if settings.tasks == "regression":
+        return Importance(level_codes(overlap, *rule.at(evidence.matched)) * touching, overlap)
+    if settings.cls_rule == "argmax":
+        named = evidence.highest.long() * (LEVELS - 1)
+    else:
+        named = level_codes(probability, settings.cls_pos, settings.cls_neg)
+    if settings.tasks == "classification":
+        return Importance(named * touching, probability * touching)
+    placed = level_codes(overlap, *rule.at(evidence.matched))
+    return Importance((placed * LEVELS + named) * touching, overlap * probability)

@@ -14,10 +14,11 @@ from torch import Tensor
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.detectors.iou_rules import IoURule
 from tid_tune.distill.context import Context, View
-from tid_tune.distill.features import ChannelAdaptation, feature_differences, mean_over_levels
+from tid_tune.distill.features import ChannelAdaptation, feature_differences
 from tid_tune.distill.method import Method, MethodOutput
 from tid_tune.distill.methods.tid.areas import Areas, assess_areas
-from tid_tune.distill.methods.tid.decoupling import Masks
+from tid_tune.distill.methods.tid.codes import Tables
+from tid_tune.distill.methods.tid.decoupling import AreaMeans, Masks, mean_by_area
 from tid_tune.distill.methods.tid.importance import Importance, evaluate_importance
 from tid_tune.distill.methods.tid.settings import TIDSettings
 
@@ -32,13 +33,14 @@ class TID(Method):
     def __init__(self, settings: TIDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
         self.adaptation = ChannelAdaptation.of_pyramids(student, teacher, settings.adapt)
-        if settings.select == "threshold" and settings.key_threshold > settings.highest_importance:
+        self.tables = Tables(settings)
+        if settings.select == "threshold" and settings.key_threshold > settings.importances[-1]:
             logger.warning(
                 "distillation.key_threshold %g is never reached: with tasks %s the importance of "
                 "a point is at most %g, so the key area is empty",
                 settings.key_threshold,
                 settings.tasks,
-                settings.highest_importance,
+                settings.importances[-1],
             )
 
     def forward(self, context: Context) -> MethodOutput:
@@ -48,15 +50,11 @@ class TID(Method):
             areas = self.assess(context)
             masks = Masks.split(areas, context.valid_points, self.settings.precedence)
             differences = feature_differences(context, adapted, self.settings.normalize)
-            terms = {
-                name: (
-                    getattr(self.settings, f"{name}_weight"),
-                    mean_over_levels(differences, context.to_levels(mask)),
-                )
-                for name, mask in masks.by_area().items()
-            }
-        output = self.weighted(context, terms)
-        output.logs.update(_fractions(masks, context))
+            means = mean_by_area(differences, masks, context.level_sizes)
+        terms = dict(zip(masks.by_area(), means.terms.unbind(), strict=True))
+        weights = {name: getattr(self.settings, f"{name}_weight") for name in terms}
+        output = self.weighted(context, {name: (weights[name], terms[name]) for name in terms})
+        output.logs.update(_fractions(means))
         return output
 
     @torch.no_grad()
@@ -68,6 +66,7 @@ class TID(Method):
             context.valid_points,
             context.level_sizes,
             self.settings,
+            self.tables,
         )
 
     @torch.no_grad()
@@ -81,11 +80,10 @@ class TID(Method):
         return evaluate_importance(evidence, rule, self.settings)
 
 
-def _fractions(masks: Masks, context: Context) -> dict[str, Tensor]:
+def _fractions(means: AreaMeans) -> dict[str, Tensor]:
     """Return the share of each level's valid points that the key and the weak area take."""
-    valid = torch.stack([item.sum() for item in context.valid]).clamp(min=1)
-    logs: dict[str, Tensor] = {}
-    for name, mask in (("key", masks.key), ("weak", masks.weak)):
-        share = torch.stack([item.sum() for item in context.to_levels(mask)]) / valid
-        logs |= {f"distill/area_{name}_l{level}": value for level, value in enumerate(share)}
-    return logs
+    return {
+        f"distill/area_{name}_l{level}": value
+        for name, share in zip(("key", "weak"), means.shares(), strict=False)
+        for level, value in enumerate(share.unbind())
+    }

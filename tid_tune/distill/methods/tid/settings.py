@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from tid_tune.distill.registry import register_method
 from tid_tune.distill.settings import Adapt, LossWeight, Normalize, Settings, require_order
 
-ROUNDING = 1e-5
-"""Tolerance of a comparison with a threshold: a score that equals it reaches it. Far below any
-difference of scores that means something, far above float32's rounding."""
+DECIMALS = 9
+"""Products of levels, their differences and the thresholds are compared as decimal numbers of so
+many places: 0.4 * 0.4 is 0.16."""
 
 CLASS_FLOOR, IOU_FLOOR = 0.1, 0.4
 """Points with no more evidence than this are not kept one by one by a sparse cache."""
@@ -112,19 +112,28 @@ class TIDSettings(Settings):
         return ""
 
     @property
+    def products(self) -> list[float]:
+        """The importance of a point by its code.
+
+        A task's code is 0 for low, 1 for middle, 2 for high; that of both tasks is 3 times that of
+        the localization plus that of the classification.
+        """
+        levels = (self.score_low, self.score_middle, self.score_high)
+        first = levels if self.tasks == "both" else (1.0,)
+        return [decimal(a * b) for a in first for b in levels]
+
+    @property
     def importances(self) -> list[float]:
         """The values that the importance of a point can have, ascending."""
-        levels = (self.score_low, self.score_middle, self.score_high)
-        if self.tasks != "both":
-            return sorted(set(levels))
-        return sorted({round(a * b, 9) for a in levels for b in levels})
+        return sorted(set(self.products))
 
     @property
-    def highest_importance(self) -> float:
-        """The largest importance a point can have; a higher `key_threshold` selects nothing."""
-        return self.score_high**2 if self.tasks == "both" else self.score_high
+    def leads(self) -> list[float]:
+        """The positive differences of two importances, ascending."""
+        values = self.importances
+        return sorted({decimal(a - b) for a in values for b in values if a > b})
 
-    @property
-    def lowest_importance(self) -> float:
-        """The importance of a point that overlaps no object."""
-        return self.score_low**2 if self.tasks == "both" else self.score_low
+
+def decimal(value: float) -> float:
+    """Return a score or a threshold as it is compared; see `DECIMALS`."""
+    return round(value, DECIMALS)
