@@ -15,6 +15,8 @@ from torch import Tensor
 
 SHARE = 0.01
 """Points that a sample has, as a part of all points of an image."""
+LEAST = 8
+"""Points that a sample has of a level, if the level has as many."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.distill.cache.views import Endless, Estimate, count_views
 from tid_tune.distill.distiller import Distiller
 from tid_tune.distill.model_config import student_config
-from tid_tune.distill.sampled import SHARE
+from tid_tune.distill.sampled import LEAST, SHARE
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import Config
 from tid_tune.trial.data_order import Mark, seeded
@@ -132,9 +132,10 @@ def entry_bytes(head: HeadAdapter, size: tuple[int, int], settings: CacheSetting
     """Return what the teacher's work on an image of (height, width) pixels takes on the disk."""
     points = sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in head.strides)
     each = head.in_channels * np.dtype(settings.precision).itemsize + POINT_BYTES
-    if settings.store == "sparse":  # as many exact points as sampled ones are assumed
+    if settings.store == "sparse":  # at least: how many points are exact is the teacher's matter
         statistics = 2 * len(head.strides) * head.in_channels * 4
-        values = 2 * points * SHARE * (each + SPARSE_POINT_BYTES) + statistics
+        kept = max(points * SHARE, LEAST * len(head.strides))
+        values = 2 * kept * (each + SPARSE_POINT_BYTES) + statistics
     else:
         values = points * each
     return -(-int(values + HEADER_BYTES) // PAGE) * PAGE

@@ -22,10 +22,8 @@ from tid_tune.distill.cache.work import Answer
 from tid_tune.distill.context import Batch
 from tid_tune.distill.evidence import Evidence
 from tid_tune.distill.methods.tid.settings import CLASS_FLOOR, IOU_FLOOR
-from tid_tune.distill.sampled import SHARE, Sampled, systematic
+from tid_tune.distill.sampled import LEAST, SHARE, Sampled, systematic
 
-LEAST = 8
-"""Points that are sampled of a level, if it has as many."""
 _POINT = ("points", "weights", "values", *EVIDENCE)
 
 
