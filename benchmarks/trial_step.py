@@ -35,7 +35,7 @@ from tid_tune.openmmlab.setup import prepare
 
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PLAIN = "plain"
-ROUNDS = {"digits": 40, "r18_r50": 9, "r18_r50_b8": 3, "coco": 10}
+ROUNDS = {"digits": 30, "r18_r50": 5, "r18_r50_b8": 2, "coco": 10}
 
 
 def measure(work: Workload, names: list[str], rounds: int) -> dict[str, Any]:
