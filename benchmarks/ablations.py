@@ -18,7 +18,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -34,6 +34,8 @@ from tid_tune.space.walk import GridWalk
 SPACES = ("tasks", "thresholds", "areas", "decoupling")
 RESULTS = Path("benchmarks/results")
 OBJECTIVE = "coco/bbox_mAP"
+TOGETHER = 6
+"""Trainings side by side."""
 ALONE: Params = {f"{DISTILLATION}.method": "none"}
 """The student without a teacher: a cell of its own."""
 
@@ -82,40 +84,62 @@ def every_cell() -> list[Params]:
 
 
 def train(head: str, seeds: int) -> None:
-    """Train what is missing of every cell with seeds 0 to `seeds` - 1."""
-    from tid_tune.trial.trial import Trial
-
+    """Train what is missing of every cell with seeds 0 to `seeds` - 1, cells of a seed together."""
     spec: SearchSpec = load(
         Path("search_spaces/ablation_tasks.yaml"),
         [f"trial=trainables/configs/digits/{head}_r18_tid.py"],
     )
-    runs = read(head)
-    done = {(key(run["edits"]), run["seed"]) for run in runs}
-    todo = [(seed, edits) for seed in range(seeds) for edits in every_cell()]
-    for seed, edits in todo:
-        if (key(edits), seed) in done:
-            continue
-        started = time.process_time()
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Trial(
-                spec.trial,
-                edits,
-                seed=seed,
-                epochs=spec.epochs,
-                report_every=Interval(),
-                work_dir=Path(folder),
-                threads=1,
-            ) as trial,
-        ):
-            trial.proof()
-            by_epoch = []
-            while not trial.done:
-                by_epoch.append(trial.step().metrics[OBJECTIVE])
-        spent = round(time.process_time() - started, 1)
-        runs.append({"edits": edits, "seed": seed, "by_epoch": by_epoch, "cpu_seconds": spent})
-        file(head).write_text(json.dumps(runs, indent=1) + "\n")
-        print(f"{head} seed {seed} {key(edits)}: {by_epoch[-1]:.3f} in {spent} s", flush=True)
+    for seed in range(seeds):
+        done = {key(run["edits"]) for run in read(head) if run["seed"] == seed}
+        todo = [edits for edits in every_cell() if key(edits) not in done]
+        for first in range(0, len(todo), TOGETHER):
+            train_together(spec, head, seed, todo[first : first + TOGETHER])
+
+
+def train_together(spec: SearchSpec, head: str, seed: int, cells: Sequence[Params]) -> None:
+    """Train cells of one seed side by side, and write their results.
+
+    A trial in a pack trains bit by bit as alone; see docs/performance.md.
+    """
+    from tid_tune.trial.pack import Interval as Step
+    from tid_tune.trial.pack import Pack
+    from tid_tune.trial.trial import Trial
+
+    started, pack = time.process_time(), Pack()
+    courses: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, edits in enumerate(cells):
+            name = str(number)
+            pack.add(
+                name,
+                lambda edits=edits, name=name: Trial(  # type: ignore[misc]
+                    spec.trial,
+                    edits,
+                    seed=seed,
+                    epochs=spec.epochs,
+                    report_every=Interval(),
+                    work_dir=Path(folder) / name,
+                    threads=1,
+                ),
+            )
+            pack.run(name, Trial.proof)
+            courses[name] = []
+        going_on = True
+        while going_on:
+            for name, step in pack.step().items():
+                assert isinstance(step, Step), step
+                courses[name].append(step.report.metrics[OBJECTIVE])
+                going_on = not step.report.done
+        pack.close()
+    spent = round((time.process_time() - started) / len(cells), 1)
+    new: list[Run] = [
+        {"edits": edits, "seed": seed, "by_epoch": by_epoch, "cpu_seconds": spent}
+        for edits, by_epoch in zip(cells, courses.values(), strict=True)
+    ]
+    file(head).write_text(json.dumps([*read(head), *new], indent=1) + "\n")
+    for run in new:
+        print(f"{head} seed {seed} {key(run['edits'])}: {run['by_epoch'][-1]:.3f}", flush=True)
+    print(f"{len(cells)} trainings, {spent} CPU-seconds each", flush=True)
 
 
 def file(head: str) -> Path:
