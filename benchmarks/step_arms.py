@@ -24,7 +24,7 @@ from tid_tune.distill.cache.content import CONTENT, sample_digest
 from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.distill.distiller import Distiller
 from tid_tune.openmmlab.configs import load_config
-from tid_tune.openmmlab.models import build_model, data_sample
+from tid_tune.openmmlab.models import build_model, data_sample, shared_prepared
 from tid_tune.openmmlab.setup import quiet
 
 
@@ -281,6 +281,31 @@ def tid_batch_at_hand(work: Workload) -> Step:
     """Train with TID on a batch that another student of a pack has been given before."""
     step, first = training(work, distiller(work, "tid")), work.make_batch()
     return lambda _: step(first)
+
+
+@arm("pack_of_2", students=2)
+def pack_of_2(work: Workload) -> Step:
+    return _pack(work, 2)
+
+
+@arm("pack_of_4", students=4)
+def pack_of_4(work: Workload) -> Step:
+    return _pack(work, 4)
+
+
+def _pack(work: Workload, students: int) -> Step:
+    """Return a step of students with TID that share the teacher, as the members of a pack do."""
+    models = [distiller(work, "tid") for _ in range(students)]
+    for model in models[1:]:
+        model._teacher = models[0]._teacher
+    steps = [training(work, model) for model in models]
+
+    def together(batch: Batch) -> None:
+        for step in steps:
+            own = shared_prepared({"inputs": batch.images, "data_samples": list(batch.samples)})
+            step(Batch(own["inputs"], own["data_samples"] or []))
+
+    return together
 
 
 @arm("plain_channels_last")
