@@ -74,7 +74,7 @@ def test_show_has_the_resolved_config_as_a_diff(run: Path) -> None:
     folder = RunFolder.open(run)
     trial = folder.trial("t0003")
     added = [line for line in config_diff(trial, folder.spec.trial) if line.startswith("+")]
-    assert any(str(trial.params["optim_wrapper.optimizer.lr"]) in line for line in added)
+    assert any(f"{trial.params['optim_wrapper.optimizer.lr']:.6g}" in line for line in added)
 
 
 def test_a_name_without_its_folder_is_understood(run: Path) -> None:

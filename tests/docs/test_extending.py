@@ -85,7 +85,7 @@ def test_the_parts_pass_the_contracts(installed: Installed) -> None:
 
 def test_a_search_that_names_them_is_valid(installed: Installed) -> None:
     text = installed.run("-m", "tid_tune", "validate", "--quick", "search.yaml")
-    assert "parts: valid" in text
+    assert "parts: file and config are valid" in text
     assert "power of two 1, 16" in text
     assert "sampler nearby; scheduler margin" in text
 

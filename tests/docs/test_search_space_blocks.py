@@ -73,4 +73,4 @@ def test_the_config_of_your_own_wraps_a_student(
     Path("search.yaml").write_text(README.text)
     result = CliRunner().invoke(app, ["validate", "--quick", "search.yaml"])
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "street-gfl-r18: valid" in result.output
+    assert "street-gfl-r18: file and config are valid" in result.output

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from tid_tune.searchfile.model import Interval
-from tid_tune.trial.trial import Trial, TrialReport
+from tid_tune.trial.report import TrialReport
+from tid_tune.trial.trial import Trial
 
 EPOCH = Interval()
 EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1, update_buffers=True)]\n"

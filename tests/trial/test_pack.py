@@ -14,7 +14,8 @@ from tid_tune.errors import TidTuneError, TrialError
 from tid_tune.openmmlab.named_objects import object_names
 from tid_tune.searchfile.model import Interval as Every
 from tid_tune.trial.pack import Interval, Pack
-from tid_tune.trial.trial import Trial, TrialReport
+from tid_tune.trial.report import TrialReport
+from tid_tune.trial.trial import Trial
 
 DISTILLER = """
 model = dict(

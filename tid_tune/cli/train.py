@@ -13,8 +13,8 @@ from tid_tune.console import progress, say
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
+    from tid_tune.trial.report import TrialReport
     from tid_tune.trial.training import TrainingRecord
-    from tid_tune.trial.trial import TrialReport
 
 
 def train(

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class StepReport(Protocol):
-    """What `step()` of a trial returns; see `tid_tune.trial.trial.TrialReport`."""
+    """What `step()` of a trial returns; see `tid_tune.trial.report.TrialReport`."""
 
     @property
     def step(self) -> int:

@@ -50,8 +50,11 @@ COMMENTS = {
     "budget": "Ends the search when spent: gpu_hours, wall_hours, epochs, or x (full trainings).",
     "keep": "Which ended trials keep their weights: the `best` of each method, the baselines, the "
     "reruns of confirm.",
-    "resources": "What one trial holds: cpus (its own process and its num_workers) and gpus (0 "
-    "trains on the CPU). `concurrent` limits how many run at once.",
+    "resources": "What one worker holds: cpus (its own process and its num_workers) and gpus (0 "
+    "trains on the CPU). `students` trials are trained side by side in a worker, with one teacher. "
+    "`concurrent` limits how many workers run at once.",
+    "cache": "Keeps what the teacher makes of each image on disk, up to `gib`, for the trials that "
+    "follow: {{gib: 50, dir: DIR}}.",
     "tracking": "The MLflow experiment; `mlflow ui`, started in the same folder, shows it.",
     "seed": "Seeds the training of every trial.",
 }

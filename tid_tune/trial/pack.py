@@ -26,7 +26,8 @@ from tid_tune.openmmlab.detector_types import Prepared
 from tid_tune.openmmlab.models import prepares_alike, shared_prepared
 from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.process import ProcessState, random_state, set_random_state
-from tid_tune.trial.trial import Trial, TrialReport, out_of_memory
+from tid_tune.trial.report import TrialReport
+from tid_tune.trial.trial import Trial, out_of_memory
 
 T = TypeVar("T")
 

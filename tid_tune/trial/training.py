@@ -18,8 +18,9 @@ from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import Config, load_config
 from tid_tune.openmmlab.runner import Hook, Runner
 from tid_tune.searchfile.model import Interval
+from tid_tune.trial.report import TrialReport
 from tid_tune.trial.schedule import config_length
-from tid_tune.trial.trial import Trial, TrialReport
+from tid_tune.trial.trial import Trial
 
 CHECKPOINT, METRICS, CONFIG, LAST = "checkpoint.pth", "metrics.json", "config.py", "last.pth"
 

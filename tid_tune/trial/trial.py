@@ -7,7 +7,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -30,24 +29,8 @@ from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
 from tid_tune.trial.memory import fitting_students
 from tid_tune.trial.process import ProcessState, free_memory
+from tid_tune.trial.report import TrialReport
 from tid_tune.trial.runner import LOG_FILE, TrialRunner
-
-
-@dataclass(frozen=True)
-class TrialReport:
-    """One report interval.
-
-    `step` counts iterations trained in all, `epoch` is the same in epochs. `metrics` has the
-    evaluation under its own names (`coco/bbox_mAP`) and, log-only, the interval's training under
-    `train/`. `seconds` and `images` are what this interval cost and trained on.
-    """
-
-    step: int
-    epoch: float
-    metrics: dict[str, float]
-    seconds: float
-    images: int
-    done: bool
 
 
 class Trial:

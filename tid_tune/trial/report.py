@@ -1,0 +1,22 @@
+"""What a trial reports of an interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """One report interval.
+
+    `step` counts iterations trained in all, `epoch` is the same in epochs. `metrics` has the
+    evaluation under its own names (`coco/bbox_mAP`) and, log-only, the interval's training under
+    `train/`. `seconds` and `images` are what this interval cost and trained on.
+    """
+
+    step: int
+    epoch: float
+    metrics: dict[str, float]
+    seconds: float
+    images: int
+    done: bool
