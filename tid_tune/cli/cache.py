@@ -55,7 +55,7 @@ def info(folder: Folder = Path(FOLDER)) -> None:
 
     found = CacheFolder.all_in(folder)
     if not found:
-        say(f"there is no cache in {folder}")
+        say(f"there is no cache in {folder}; name another folder with --dir")
     for cache in found:
         for line in cache.lines():
             say(line)
@@ -100,7 +100,8 @@ def clear(
 
     chosen = [c for c in CacheFolder.all_in(folder) if c.path.name.startswith(teacher or "")]
     if not chosen:
-        say(f"there is no such cache in {folder}")
+        what = f"cache whose name begins with {teacher}" if teacher else "cache"
+        say(f"there is no {what} in {folder}; name another folder with --dir")
     for cache in chosen:
         say(next(cache.lines()))
         if yes:
