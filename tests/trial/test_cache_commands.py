@@ -109,7 +109,7 @@ def test_clear_names_what_it_removes_and_leaves_what_is_in_use(tmp_path: Path) -
     assert "removed" in run("clear", "--dir", tmp_path, "--yes")
     assert [item.path.name for item in CacheFolder.all_in(tmp_path)] == ["aa"]
     used.close()
-    assert "no such cache" in run("clear", "--dir", tmp_path, "--teacher", "c")
+    assert "no cache whose name begins with c" in run("clear", "--dir", tmp_path, "--teacher", "c")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def clear(
         what = f"cache whose name begins with {teacher}" if teacher else "cache"
         say(f"there is no {what} in {folder}; name another folder with --dir")
     for cache in chosen:
-        say(next(cache.lines()))
+        for line in cache.lines():
+            say(line)
         if yes:
             say("  removed" if cache.remove() else "  in use by a running process; it stays")
     if chosen and not yes:

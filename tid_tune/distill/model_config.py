@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tid_tune.errors import ConfigError, suggestion
+from tid_tune.errors import ConfigError, nearest
 
 NAME = "Distiller"
 PRECISION_PATH = "model.teacher.precision"
@@ -48,7 +48,8 @@ def check_precision(value: object) -> None:
         ConfigError: it is not one of PRECISIONS.
     """
     if value not in PRECISIONS:
-        hint = f"; {suggestion(value, PRECISIONS)}" if isinstance(value, str) else ""
+        meant = nearest(value, PRECISIONS) if isinstance(value, str) else None
+        hint = f"; did you mean {meant!r}?" if meant else ""
         raise ConfigError(
             f"{PRECISION_PATH} is {value!r}; expected {' or '.join(map(repr, PRECISIONS))}{hint}"
         )
