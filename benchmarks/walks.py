@@ -51,7 +51,7 @@ from support.search_cases import learning_curve, make_spec  # noqa: E402
 from tid_tune.cluster import driver, tuner  # noqa: E402
 from tid_tune.cluster.dispatch import Dispatcher  # noqa: E402
 from tid_tune.ledger.file import Ledger  # noqa: E402
-from tid_tune.search.decision import Assignment, Continue, Decision, Signal, Stop  # noqa: E402
+from tid_tune.search.decision import Continue, Decision, Pack, Signal, Stop  # noqa: E402
 from tid_tune.search.engine import Search  # noqa: E402
 from tid_tune.search.retention import Retention  # noqa: E402
 from tid_tune.search.simulate import Simulator, VirtualClock  # noqa: E402
@@ -60,7 +60,7 @@ from tid_tune.searchfile.model import Interval, SearchSpec  # noqa: E402
 from tid_tune.trial.trial import Trial  # noqa: E402
 
 OURS = tuple(f"{ROOT / name}{os.sep}" for name in ("tid_tune", "trainables"))
-KINDS = {"next: a new search trial": Assignment, "report: goes on": Continue, "report: stop": Stop}
+KINDS = {"next: a new search trial": Pack, "report: goes on": Continue, "report: stop": Stop}
 LOW, HIGH = 1.2345678, 1.2345679  # the searched value is drawn between them
 METRIC = 0.7654321098
 NUMBER = re.compile(r"\d\.\d{6,}")
@@ -90,12 +90,12 @@ def function(code: CodeType) -> Function | None:
 
 
 class CountedSearch(Search):
-    """Keeps the calls inside each `next()` and `report()` about a search trial."""
+    """Keeps the calls inside each `next_pack()` and `report()` about a search trial."""
 
     counted: list[tuple[type, list[Function]]]
 
-    def next(self) -> Assignment | Signal:
-        return self._count(super().next)
+    def next_pack(self, size: int) -> Pack | Signal:
+        return self._count(super().next_pack, size)
 
     def report(self, *arguments: Any, **named: Any) -> Decision:
         return self._count(super().report, *arguments, **named)
@@ -113,8 +113,8 @@ class CountedSearch(Search):
             answer = call(*arguments, **named)
         finally:
             sys.setprofile(None)
-        trial = arguments[0] if arguments else getattr(answer, "trial", None)
-        if trial and self.state.trials[trial].stage == "search":
+        trial = answer.members[0].trial if isinstance(answer, Pack) else arguments[0]
+        if trial in self.state.trials and self.state.trials[trial].stage == "search":
             self.counted.append((type(answer), calls))
         return answer
 
