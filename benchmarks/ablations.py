@@ -19,6 +19,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -112,7 +113,8 @@ def train_together(spec: SearchSpec, head: str, seed: int, cells: Sequence[Param
             name = str(number)
             pack.add(
                 name,
-                lambda edits=edits, name=name: Trial(  # type: ignore[misc]
+                partial(
+                    Trial,
                     spec.trial,
                     edits,
                     seed=seed,

@@ -135,7 +135,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def timed_step(trial: Trial, until: int) -> float:
     """Seconds of one iteration, its data loading included."""
     start = time.perf_counter()
-    trial.runner.train_loop.advance(until)  # looks at the loss, so waits for the device
+    trial.runner.train_loop.advance(until)
+    trial.runner.train_loop.check_finite()  # looks at the loss, so waits for the device
     if trial.runner.device.type == "cuda":
         torch.cuda.synchronize(trial.runner.device)
     return time.perf_counter() - start

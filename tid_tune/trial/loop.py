@@ -70,13 +70,11 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
         """Train until `until` iterations are done in all.
 
         Raises:
-            TrialError: kind `nan`, a loss is not finite.
+            TrialError: kind `nan`, a loss is not finite; the last ones are for the caller to check.
         """
-        self.runner.model.train()
         while self._iter < until and not self.done:
             self.open_epoch()
             self.train_on(self.fetch())
-        self.check_finite()
 
     def open_epoch(self) -> None:
         """Prepare hooks and model for the epoch that the next batch belongs to; repeatable."""

@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 
 import torch
 
-from tid_tune.errors import TrialError
 from tid_tune.openmmlab.detector_types import Prepared
 from tid_tune.openmmlab.models import prepares_alike, shared_prepared
 from tid_tune.trial.loop import IntervalLoop
@@ -49,11 +48,22 @@ class _Member:
         self.failure: Exception | None = None
         self.share = 0.0
         """Seconds of training in this interval."""
+        self.until = 0
+        """The iteration that this interval ends at."""
 
     @property
     def loop(self) -> IntervalLoop:
         loop: IntervalLoop = self.trial.runner.train_loop
         return loop
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is something left to train in this interval."""
+        return self.failure is None and not self.loop.done and self.loop.iter < self.until
+
+    def begin(self) -> None:
+        """Begin an interval, in this trial's turn."""
+        self.share, self.until = 0.0, self.trial.begin()
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
@@ -76,7 +86,7 @@ class _Member:
             with self.turn():
                 return action()
         except torch.cuda.OutOfMemoryError as error:
-            self.failure = out_of_memory(error) if crowd == 1 else _crowded(error, crowd)
+            self.failure = out_of_memory(error, others=crowd - 1)
         except Exception as error:
             self.failure = error
         return None
@@ -133,20 +143,9 @@ class Pack:
 
     def _train(self) -> None:
         crowd = list(self._members.values())
-        ends = {}
         for member in crowd:
-            member.share = 0.0
-            ends[id(member)] = member.attempt(member.trial.begin, len(crowd))
-        while True:
-            training = [
-                member
-                for member in crowd
-                if member.failure is None
-                and not member.loop.done
-                and member.loop.iter < (ends[id(member)] or 0)
-            ]
-            if not training:
-                return
+            member.attempt(member.begin, len(crowd))
+        while training := [member for member in crowd if member.trains]:
             started = time.monotonic()
             self._iterate(training)
             for member in training:
@@ -191,8 +190,3 @@ def _prepare(source: _Member, training: list[_Member], batch: object) -> Prepare
     preprocessor: Any = source.trial.model.data_preprocessor
     prepared: Prepared = preprocessor(batch, True)
     return prepared
-
-
-def _crowded(error: torch.cuda.OutOfMemoryError, crowd: int) -> TrialError:
-    text = f"out of GPU memory beside {crowd - 1} others; {str(error).splitlines()[0]}"
-    return TrialError(text, kind="crowded")

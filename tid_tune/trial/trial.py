@@ -304,6 +304,7 @@ class Trial:
             raise TrialError(f"cannot build the trial: {name}: {error}", kind="user") from error
 
 
-def out_of_memory(error: torch.cuda.OutOfMemoryError) -> TrialError:
-    """Return a full GPU as the failure of a trial."""
-    return TrialError(f"out of GPU memory: {str(error).splitlines()[0]}", kind="oom")
+def out_of_memory(error: torch.cuda.OutOfMemoryError, others: int = 0) -> TrialError:
+    """Return a full GPU as the failure of a trial; beside `others`, it may have room alone."""
+    place, kind = (f" beside {others} others", "crowded") if others else ("", "oom")
+    return TrialError(f"out of GPU memory{place}: {str(error).splitlines()[0]}", kind)
