@@ -250,3 +250,26 @@ def test_what_is_still_running_or_waiting_is_said_trial_by_trial(run: Any) -> No
 
 def test_simulate_returns_the_finished_search() -> None:
     assert simulate(make_spec(trials=1), learning_curve).state.closed == "all trials are done"
+
+
+def project(folder: Path, config: str = "model = 1") -> dict[str, Path]:
+    """The fields of a spec in a project folder, whose config has this text."""
+    (folder / "configs").mkdir(parents=True, exist_ok=True)
+    (folder / "configs/trial.py").write_text(config)
+    return {"trial": folder / "configs/trial.py", "source": folder / "search.yaml"}
+
+
+@pytest.mark.parametrize("config", ["model = 1", "model = 2  # edited there"])
+def test_a_moved_project_goes_on_where_it_was(run: Any, tmp_path: Path, config: str) -> None:
+    run(make_spec(trials=6, **project(tmp_path / "before")))
+    search = run(make_spec(trials=7, **project(tmp_path / "after", config)))
+    assert len(search.state.trials) == 9
+    before, after = (tmp_path / f"{name}/configs/trial.py" for name in ("before", "after"))
+    assert f"trial: {before} is now {after}" in search.notes
+
+
+def test_another_config_of_the_same_name_is_refused(run: Any, tmp_path: Path) -> None:
+    run(make_spec(trials=6, **project(tmp_path / "before")))
+    other = project(tmp_path / "other", "model = 2")
+    with pytest.raises(UsageError, match=r"trial has changed from .*before.* to .*other"):
+        run(make_spec(trials=7, **{**other, "source": tmp_path / "search.yaml"}))

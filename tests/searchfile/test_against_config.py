@@ -236,3 +236,39 @@ def test_a_misspelled_distiller_is_named_first_and_read_as_one(read: Load) -> No
     assert first.startswith("config.py:24: model.type 'Distller'")
     assert "did you mean 'Distiller'?" in first
     assert "loss_wieght" in second
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("optim_wrapper.optimizer.type", "[SGD, subprocess.Popen]"),
+        ("optim_wrapper.optimizer", "[{type: os.system, command: touch code_has_run}]"),
+        ("train_dataloader.dataset.pipeline", "[[{type: mmengine.fileio.io.os.system}]]"),
+        ("model.student.backbone.type", "[evil.ResNet]"),
+    ],
+)
+def test_a_type_that_would_be_imported_is_refused(read: Load, path: str, value: str) -> None:
+    text = refusal(read, ONE, f"space.{path}={{choice: {value}}}")
+    assert f"space.{path}" in text
+    assert "a search space runs no code; name a registered type" in text
+
+
+def test_registered_types_and_their_registries_are_accepted(read: Load) -> None:
+    assert read(ONE, "space.optim_wrapper.optimizer.type={choice: [SGD, mmengine.AdamW]}")
+
+
+def test_imports_cannot_be_searched(read: Load) -> None:
+    edit("config.py", "model = dict(", "custom_imports = dict(imports=['os'])\nmodel = dict(")
+    text = refusal(read, ONE, "space.custom_imports.imports={choice: [[this]]}")
+    assert "imports modules; write it in the config instead" in text
+
+
+@pytest.mark.parametrize("name", ["../outside", "/absolute", "a/b", "..", "~", "a\\b"])
+def test_a_name_cannot_lead_out_of_the_runs_folder(read: Load, name: str) -> None:
+    assert "name: must name a folder" in refusal(read, ONE, f"name='{name}'")
+
+
+def test_yaml_tags_construct_nothing(read: Load) -> None:
+    tagged = with_line("sampler: !!python/object/apply:os.mkdir [code_has_run]")
+    assert "search.yaml:" in refusal(read, tagged)
+    assert not Path("code_has_run").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from mlflow import MlflowClient
 from support.search_cases import make_spec
 
 from tid_tune.errors import UsageError
-from tid_tune.searchfile.model import Tracking
+from tid_tune.passwords import is_masked, without_secrets
+from tid_tune.searchfile.model import SearchSpec, Tracking
 from tid_tune.tracking.address import (
     ID_VARIABLE,
     NAME_VARIABLE,
@@ -18,7 +20,6 @@ from tid_tune.tracking.address import (
     address_of,
     expanded,
     sqlite_uri,
-    without_secrets,
 )
 from tid_tune.tracking.database import make_database
 
@@ -95,8 +96,25 @@ def test_a_database_lies_in_the_folder_of_any_name(folder: str, tmp_path: Path) 
         ("mysql://me@db/x?password=abc&ssl=1", "mysql://me@db/x?password=***&ssl=1"),
         ("sqlite:////work/a@b:c/mlflow.db", "sqlite:////work/a@b:c/mlflow.db"),
         ("http://host:5000", "http://host:5000"),
+        ("http://me:$WORD@host", "http://me:$WORD@host"),
+        ("http://me:${WORD}@host?token=$T&x=1", "http://me:${WORD}@host?token=$T&x=1"),
+        ("http://me:$W0RD!@host", "http://me:***@host"),
+        ("http://host?token=$T.x", "http://host?token=***"),
     ],
 )
 def test_passwords_are_never_shown(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
+    assert without_secrets(shown) == shown
     assert Address(text, "x").shown == shown
+    assert is_masked(shown) == ("***" in shown)
+
+
+@pytest.mark.parametrize("uri", ["http://me:secret@host", "https://t0ken@host", "http://h?token=x"])
+def test_a_recorded_spec_has_no_password_and_cannot_be_used_without_it(
+    uri: str, tmp_path: Path
+) -> None:
+    spec = make_spec(tracking=Tracking(uri=uri))
+    assert address_of(spec, tmp_path).uri == uri
+    recorded = SearchSpec.recorded(json.loads(json.dumps(spec.model_dump(mode="json"))))
+    with pytest.raises(UsageError, match=r"tracking\.uri: .*\*\*\*.*the ledger records none"):
+        address_of(recorded, tmp_path)

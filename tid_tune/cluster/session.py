@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tid_tune.errors import TidTuneError, UsageError
@@ -43,12 +43,15 @@ def ray_session(address: str | None) -> Iterator[None]:
         os.environ.setdefault(name, value)
     import ray
 
+    from tid_tune.cluster.privacy import on_loopback
+
     address = _address(address)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if is_local(address):
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
-        ray.init(address, **options)
+        with on_loopback() if is_local(address) else nullcontext():
+            ray.init(address, **options)
     except (ConnectionError, ValueError) as error:
         raise UsageError(
             f"no Ray cluster answers at {address}: {error}. Start one with `ray start --head`, "

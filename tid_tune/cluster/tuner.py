@@ -37,7 +37,9 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
     from ray import tune as ray_tune
 
     from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
+    from tid_tune.cluster.privacy import without_credentials
 
+    without_credentials()
     trainable = load_trainable(spec.trainable)
     if spec.resources.packs and not trainable.trains_packs:
         raise UsageError(

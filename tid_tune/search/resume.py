@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def check_resumable(state: RunState, spec: SearchSpec) -> None:
     """
     old, new = _recorded(state), spec.model_dump(mode="json")
     for field, why in FROZEN.items():
-        if old[field] != new[field]:
+        if old[field] != new[field] and not (field == "trial" and _is_moved(state, spec)):
             raise UsageError(
                 f"{field} has changed from {_show(old[field])} to {_show(new[field])} since "
                 f"this run began: {why}, and could not be compared. Change it back, give the run "
@@ -89,7 +90,7 @@ def describe_resume(state: RunState, spec: SearchSpec) -> list[str]:
 
     `state` is that of the ledger before it is opened again.
     """
-    parts = (_trials, _outside, _changes, _config_change)
+    parts = (_trials, _outside, _changes, _moved, _config_change)
     return [note for part in parts for note in part(state, spec)]
 
 
@@ -99,6 +100,29 @@ def fingerprint(config: Path) -> str | None:
         return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
     except OSError:
         return None
+
+
+def _is_moved(state: RunState, spec: SearchSpec) -> bool:
+    """Return whether the trials' config is the recorded one in a copied or moved folder.
+
+    It has the same text, or the same place as seen from the search-space file.
+    """
+    recorded, text = SearchSpec.recorded(state.spec), fingerprint(spec.trial)
+    return text is not None and (
+        text == state.config_hash
+        or (
+            recorded.source is not None
+            and spec.source is not None
+            and recorded.source.name == spec.source.name
+            and relpath(recorded.trial, recorded.source.parent)
+            == relpath(spec.trial, spec.source.parent)
+        )
+    )
+
+
+def _moved(state: RunState, spec: SearchSpec) -> list[str]:
+    recorded = SearchSpec.recorded(state.spec).trial
+    return [] if recorded == spec.trial else [f"trial: {recorded} is now {spec.trial}"]
 
 
 def _config_change(state: RunState, spec: SearchSpec) -> list[str]:

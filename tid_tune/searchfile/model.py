@@ -2,7 +2,7 @@
 
 `tid_tune.searchfile.load` is the only way from YAML to here; nothing downstream sees a YAML node.
 Every model is frozen and round-trips through `model_dump(mode="json")`, which is what the ledger
-records.
+records; only passwords in an address are not recorded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BeforeValidator,
     Field,
+    PlainSerializer,
     SerializeAsAny,
     ValidationError,
     ValidationInfo,
@@ -25,6 +26,7 @@ from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import reached
 from tid_tune.models import Count, Model, Positive, Seed, problems
+from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.parts import (
     SamplerOptions,
     SchedulerOptions,
@@ -151,12 +153,21 @@ class Resources(Model):
 
 
 class Tracking(Model):
-    """Where MLflow writes. `uri` None: `sqlite:///mlflow.db` in the current folder."""
+    """Where MLflow writes."""
 
     enabled: bool = True
     experiment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """None: the spec's name."""
-    uri: Annotated[str, Field(min_length=1)] | None = None
+    uri: (
+        Annotated[
+            str,
+            Field(min_length=1),
+            PlainSerializer(without_secrets, return_type=str, when_used="json"),
+        ]
+        | None
+    ) = None
+    """None: `sqlite:///mlflow.db` in the current folder. Its JSON, which is recorded, has no
+    password."""
 
 
 def _mean_precision() -> dict[str, Direction]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune.errors import UsageError
+from tid_tune.passwords import is_masked, without_secrets
 from tid_tune.searchfile.model import SearchSpec
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -16,9 +17,6 @@ ID_VARIABLE = "MLFLOW_EXPERIMENT_ID"
 DEFAULT_DATABASE = "mlflow.db"
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _HOME = re.compile(r"(sqlite:///|file:///|file://|file:|)(~[^?#]*)")
-_PASSWORD = re.compile(r"(\w://)([^\s/@:]*):[^\s/]*@")
-_TOKEN = re.compile(r"(https?://)[^\s/@:]+@")
-_SECRET = re.compile(r"([?&](?:password|passwd|pwd|token|secret)=)[^\s&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ def address_of(spec: SearchSpec, root: Path) -> Address:
     database in `root` and an experiment named like the search.
 
     Raises:
-        UsageError: the URI names a variable that is not set, or is a file without a scheme.
+        UsageError: the URI names a variable that is not set, is a file without a scheme, or comes
+            from a ledger, which has no passwords.
     """
     tracking, variables = spec.tracking, []
     uri = "" if tracking.uri is None else expanded(tracking.uri)
@@ -78,8 +77,14 @@ def expanded(uri: str) -> str:
     """Return a spec's URI with `~`, `$NAME` and `${NAME}` replaced.
 
     Raises:
-        UsageError: a variable is not set, or the URI is a database file without a scheme.
+        UsageError: a variable is not set, the URI is a database file without a scheme, or its
+            password is masked.
     """
+    if is_masked(uri):
+        raise UsageError(
+            f"tracking.uri: {uri} has no password, because the ledger records none. Give the whole "
+            "address again, or one that names an environment variable, as in http://me:$NAME@host"
+        )
     uri = _VARIABLE.sub(_value, uri.strip())
     home = _HOME.match(uri)
     if home is not None:
@@ -99,9 +104,3 @@ def _value(found: re.Match[str]) -> str:
             "dollar sign that belongs to the address"
         )
     return os.environ[name]
-
-
-def without_secrets(text: str) -> str:
-    """Return a text whose addresses have no passwords and no tokens."""
-    text = _PASSWORD.sub(r"\1\2:***@", text)
-    return _SECRET.sub(r"\1***", _TOKEN.sub(r"\1***@", text))

@@ -31,8 +31,9 @@ from tid_tune.ledger.events import (
     Suggested,
 )
 from tid_tune.ledger.records import Status, joined_mode
+from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.tracking.address import Address, without_secrets
+from tid_tune.tracking.address import Address
 from tid_tune.tracking.failures import RefusedError
 from tid_tune.tracking.names import child_name
 from tid_tune.tracking.writer import VALUE_LENGTH, Writer

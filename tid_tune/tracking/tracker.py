@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from tid_tune.ledger.events import Event
 from tid_tune.ledger.file import LedgerTail
 from tid_tune.ledger.records import Trial
+from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.tracking.address import Address, without_secrets
+from tid_tune.tracking.address import Address
 from tid_tune.words import counted
 
 if TYPE_CHECKING:

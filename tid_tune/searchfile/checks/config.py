@@ -16,6 +16,7 @@ from tid_tune.distill.model_config import (
 from tid_tune.distill.registry import methods_without_teacher
 from tid_tune.errors import ConfigError, nearest
 from tid_tune.searchfile.checks.cache import check_cache, check_own_cache
+from tid_tune.searchfile.checks.code import check_no_code
 from tid_tune.searchfile.checks.data import check_data, check_teacher, leaf_datasets
 from tid_tune.searchfile.checks.detectors import (
     dataset_classes,
@@ -60,6 +61,7 @@ def check_against_config(
     faults = Faults(config, tree, problems)
     faults.note(read_misspelled(config))
     check_paths(config, space, tree.entries.get("space", tree), problems)
+    check_no_code(space, tree.entries.get("space", tree), problems)
     _set_fixed(config, space)
     model = config["model"]
     check_cache(config, tree, problems)
