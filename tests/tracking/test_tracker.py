@@ -106,3 +106,38 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
+
+
+def test_an_experiment_that_is_deleted_meanwhile_is_named_with_the_fix(
+    spec: SearchSpec, uri: str, tmp_path: Path
+) -> None:
+    """Then the same command copies what is missing."""
+    ledger = tmp_path / "ledger.jsonl"
+    write(ledger, STORY[:-3])
+    tracker = Tracker(spec, "run", ledger, Address(uri, spec.name))
+    tracker.start()
+    assert tracker.finish({}, []).lines() == []
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(spec.name)
+    client.delete_experiment(experiment.experiment_id)
+    write(ledger, STORY[-3:])
+    (line,) = tracker.finish({}, []).lines()
+    assert f"restore --experiment-id {experiment.experiment_id}" in line
+    assert "copies the rest" not in line
+    client.restore_experiment(experiment.experiment_id)
+    again = Tracker(spec, "run", ledger, Address(uri, spec.name))
+    again.start()
+    assert again.finish({}, []).lines() == []
+    assert children(spec, uri)["parent"].info.status == "FINISHED"
+
+
+def test_an_interrupted_search_is_not_left_running_in_mlflow(
+    spec: SearchSpec, uri: str, tmp_path: Path
+) -> None:
+    """Also if the driver is killed before it has written the result, or ends with an error."""
+    ledger = tmp_path / "ledger.jsonl"
+    write(ledger, STORY[:4])
+    tracker = Tracker(spec, "run", ledger, Address(uri, spec.name))
+    tracker.start()
+    tracker.stop()
+    assert children(spec, uri)["parent"].info.status == "KILLED"

@@ -32,6 +32,11 @@ from tid_tune.tracking.address import address_of
 from tid_tune.tracking.tracker import Tracker
 from tid_tune.words import counted
 
+MLFLOW_SECONDS = 60.0
+"""How long a search that is over waits for a tracking server."""
+INTERRUPTED_SECONDS = 10.0
+"""The same for one that was interrupted: a user waits, or a job's stop kills it after a while."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -80,8 +85,11 @@ def run_search(
             say(note)
         with _tracking(spec, search, run, root) as tracker:
             finished = _work(spec, search, run, root, address, checked=new)
+            if tracker is not None and not finished:
+                tracker.interrupt()
             result = write_result(search.state, spec, run)
-            copied = tracker.finish(result.metrics, result.artifacts) if tracker else None
+            seconds = MLFLOW_SECONDS if finished else INTERRUPTED_SECONDS
+            copied = tracker.finish(result.metrics, result.artifacts, seconds) if tracker else None
         result.show(seconds=time.monotonic() - started)
         for line in copied.lines() if copied else ():
             say(line)

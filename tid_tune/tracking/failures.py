@@ -19,6 +19,8 @@ _PASSING = {
 _OF_ALL = {"CUSTOMER_UNAUTHORIZED", "ENDPOINT_NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 _LASTING_WORDS = ("out-of-date database schema", "unable to open database", "readonly database")
 """In the texts of errors whose code is that of passing ones."""
+_DELETED_WORDS = "must be in the 'active' state"
+"""In the texts of errors whose code is that of a refused item."""
 
 
 class RefusedError(Exception):
@@ -35,11 +37,17 @@ def is_passing(error: Exception) -> bool:
     return isinstance(error, OSError) and not isinstance(error, lasting)
 
 
+def is_deleted(error: Exception) -> bool:
+    """Return whether the run or experiment that was written to has been deleted."""
+    return isinstance(error, MlflowException) and _DELETED_WORDS in str(error)
+
+
 def is_of_an_item(error: Exception) -> bool:
     """Return whether MLflow refuses what one call wrote, and might take something else."""
     return (
         isinstance(error, MlflowException)
         and not is_passing(error)
+        and not is_deleted(error)
         and error.error_code not in _OF_ALL
         and not any(words in str(error) for words in _LASTING_WORDS)
     )

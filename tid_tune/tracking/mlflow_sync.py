@@ -265,6 +265,10 @@ class Mirror:
         self.writer.end(run, status, _milliseconds(event))
         self._ended.add(trial)
 
+    def interrupt(self) -> None:
+        """Mark the parent run as one that is not running, unless the search is over."""
+        self.writer.end(self._parent, self._parent_status)
+
     def log_result(self, metrics: Mapping[str, float], artifacts: Iterable[str]) -> None:
         """Write the search's own figures, files and folders to the parent run, and its status.
 

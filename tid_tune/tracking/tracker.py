@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +78,8 @@ class Tracker:
         self._mirror: Mirror | None = None
         self._news = threading.Event()
         self._stopping = threading.Event()
+        self._interrupted = False
+        self._marked = threading.Event()
         self._complained = False
         self._thread = threading.Thread(target=self._run, name="mlflow-tracker", daemon=True)
 
@@ -89,9 +91,19 @@ class Tracker:
         """Wake the thread: something was appended to the ledger. Returns at once."""
         self._news.set()
 
+    def interrupt(self) -> None:
+        """Mark the search in MLflow as one that is not running. Returns at once.
+
+        What is still to be written takes seconds, after which the driver may be killed.
+        """
+        self._interrupted = True
+        self._news.set()
+
     def stop(self) -> None:
-        """End the thread, unless `finish` has done so."""
+        """End the thread, unless `finish` has done so: the search has ended with an error."""
         if not self._stopping.is_set():
+            self.interrupt()
+            self._marked.wait(STOP_SECONDS)
             self._end(STOP_SECONDS)
 
     def _end(self, timeout: float) -> None:
@@ -109,9 +121,7 @@ class Tracker:
             copied.missing = f"MLflow at {self._address.shown} did not answer within {timeout:g} s"
             return copied
         try:
-            self._catch_up()
-            if self._mirror is not None:
-                self._mirror.log_result(metrics, artifacts)
+            self._catch_up(lambda mirror: mirror.log_result(metrics, artifacts))
         except Exception as error:
             copied.missing, copied.passing = self._explained(error), is_passing(error)
         self._remember()
@@ -132,7 +142,11 @@ class Tracker:
             self._news.wait()
             self._news.clear()
             try:
-                self._catch_up()
+                if self._interrupted:
+                    self._catch_up(lambda mirror: mirror.interrupt())
+                    self._marked.set()
+                else:
+                    self._catch_up()
             except Exception as error:
                 # Whatever a tracking server or its client raises must not reach the search.
                 if not self._complained:
@@ -144,13 +158,27 @@ class Tracker:
                 self._news.set()
                 self._stopping.wait(RETRY_SECONDS)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, then: Callable[[Mirror], None] | None = None) -> None:
+        """Copy what is new in the ledger, and do something more."""
+        try:
+            self._copy(then)
+        except Exception as error:
+            if not is_deleted(error):
+                raise
+            # A new connection makes runs that were deleted anew, or finds a deleted experiment.
+            self._remember()
+            self._mirror = None
+            self._copy(then)
+
+    def _copy(self, then: Callable[[Mirror], None] | None) -> None:
         if self._mirror is None:
             # A new mirror knows nothing of the trials so far; it skips what MLflow has already.
             self._tail = LedgerTail(self._ledger)
             self._mirror = connect(self._spec, self._run_id, self._address)
         for event in self._tail.new_events():
             self._mirror.apply(event)
+        if then is not None:
+            then(self._mirror)
 
 
 def is_passing(error: Exception) -> bool:
@@ -158,6 +186,13 @@ def is_passing(error: Exception) -> bool:
     from tid_tune.tracking import failures
 
     return failures.is_passing(error)
+
+
+def is_deleted(error: Exception) -> bool:
+    """Return whether what was written to is deleted in MLflow."""
+    from tid_tune.tracking import failures
+
+    return failures.is_deleted(error)
 
 
 def connect(spec: SearchSpec, run_id: str, address: Address) -> Mirror:
