@@ -10,9 +10,11 @@ from support.search_cases import make_spec
 from tid_tune.openmmlab.configs import Config
 from tid_tune.preflight.packs import check_packs
 from tid_tune.preflight.plan import Plan
+from tid_tune.search.schedulers.asha import AshaOptions
 from tid_tune.searchfile.model import Resources
 from tid_tune.space import Choice, Fixed, Uniform
 
+PROMOTE = AshaOptions(rule="promote")
 SPACE = {
     "model.distillation.loss_weight": Uniform(low=0, high=1),
     "model.teacher.precision": Choice(values=("float32", "bfloat16")),
@@ -22,10 +24,14 @@ SPACE = {
 
 
 def notes(**changes: Any) -> list[str]:
-    spec = make_spec(**{"space": SPACE, "resources": Resources(students=4), **changes})
+    """What is said of packs after the first line, which says how large they are."""
+    spec = make_spec(
+        **{"space": SPACE, "resources": Resources(students=4), "scheduler": PROMOTE, **changes}
+    )
     found = list(check_packs(Plan(Config(), Path("config.py"), spec)))
     assert all(one.severity == "note" for one in found)
-    return [one.text for one in found]
+    assert not found or "side by side" in found[0].text
+    return [one.text for one in found[1:]]
 
 
 def test_each_searched_parameter_that_keeps_trials_apart_is_noted() -> None:
@@ -42,6 +48,12 @@ def test_a_fixed_value_that_only_some_trials_have_keeps_them_apart() -> None:
 def test_without_packs_there_is_nothing_to_note() -> None:
     assert notes(resources=Resources()) == []
     assert len(notes(resources=Resources(students="auto"))) == 2
+
+
+def test_a_rule_that_groups_the_trials_that_go_on_is_named() -> None:
+    (text,) = notes(space={}, scheduler=AshaOptions())
+    assert "rule: promote" in text
+    assert notes(space={}, scheduler=PROMOTE) == []
 
 
 def test_a_trainable_of_the_users_own_must_say_that_it_trains_packs() -> None:

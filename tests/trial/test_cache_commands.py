@@ -13,6 +13,7 @@ from tid_tune.cli import app
 from tid_tune.distill.cache import store as store_module
 from tid_tune.distill.cache.folders import CacheFolder
 from tid_tune.distill.cache.store import Store
+from tid_tune.errors import ConfigError, UsageError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial.trial import Trial
@@ -134,3 +135,16 @@ def test_a_cache_that_cannot_be_used_is_an_error_with_the_reason(
 
 def test_info_of_nothing(tmp_path: Path) -> None:
     assert "no cache" in run("info", "--dir", tmp_path / "nothing")
+
+
+def test_a_config_without_a_cache_is_refused_before_mmdet_is_imported(
+    shapes_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tid_tune.cli.cache.step", lambda what: pytest.fail(what))
+    with pytest.raises(ConfigError, match="has no cache of a teacher's work"):
+        run("build", shapes_config(), "--device", "cpu")
+
+
+def test_values_are_set_in_search_spaces_only(config: Path) -> None:
+    with pytest.raises(UsageError, match="--set is for search spaces"):
+        run("build", config, "--set", "cache.gib=1")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tid_tune.errors import TidTuneError, TrialError
+from tid_tune.openmmlab.models import prepares_alike
 from tid_tune.openmmlab.named_objects import object_names
 from tid_tune.searchfile.model import Interval as Every
 from tid_tune.trial.pack import Interval, Pack
@@ -160,6 +161,47 @@ def test_a_trial_that_is_restored_joins_a_pack_at_the_same_iteration(
     pack.close()
     for name in ("defaults", "mimic"):
         courses[name].assert_same(expected[name])
+
+
+@pytest.mark.parametrize(
+    ("edits", "options"),
+    [
+        ({"model.teacher.cache": {"gib": 1, "precision": "float32"}}, {}),
+        ({}, {"every": Every(count=2, unit="iter", needed=(0.5, 2.0)), "epochs": 3}),
+    ],
+    ids=["cache of the teacher's work", "reports at rungs"],
+)
+def test_other_ways_to_train_are_the_same_in_a_pack(
+    distilled: Path, tmp_path: Path, edits: dict[str, Any], options: dict[str, Any]
+) -> None:
+    def edits_of(name: str, folder: str) -> dict[str, Any]:
+        own = {k: {**v, "dir": str(tmp_path / folder)} for k, v in edits.items()}
+        return {**EDITS[name], **own}
+
+    names = ("defaults", "mimic")
+    expected = {
+        name: alone(distilled, tmp_path / f"alone-{name}", edits_of(name, "caches"), **options)
+        for name in names
+    }
+    pack, courses = Pack(), {name: Course() for name in names}
+    for name in names:
+        own = edits_of(name, "caches of the pack")
+        pack.add(name, partial(make, distilled, tmp_path / name, own, **options))
+        assert pack.run(name, lambda trial: bool(trial.model.uses_cache)) == bool(edits)
+    together(pack, courses)
+    pack.close()
+    for name in names:
+        assert len(courses[name].reports) == 3
+        courses[name].assert_same(expected[name])
+
+
+def test_a_compiled_step_is_given_its_own_batch(distilled: Path, tmp_path: Path) -> None:
+    with make(distilled, tmp_path / "usual", {}) as trial:
+        assert prepares_alike(trial.model)
+    text = distilled.read_text() + "\ncompile = dict(backend='eager')\n"
+    distilled.write_text(text)
+    with make(distilled, tmp_path / "compiled", {}) as trial:
+        assert not prepares_alike(trial.model)
 
 
 def test_memory_that_runs_out_beside_others_is_not_the_trials_own_failure(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.console import progress, say
+from tid_tune.console import progress, say, step
 from tid_tune.distill.cache.settings import FOLDER
+from tid_tune.errors import UsageError
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
@@ -24,15 +26,19 @@ Source = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Override a field of a search space."),
+]
 Folder = Annotated[Path, typer.Option("--dir", help="The folder of the caches.")]
 
 
 @app.command()
-def build(source: Source, device: Device = "auto") -> None:
+def build(source: Source, overrides: Overrides = None, device: Device = "auto") -> None:
     """Pass all views of the training images through the teacher, so that no trial has to."""
-    from tid_tune.trial.cache_work import fill, sampling_errors
+    work = _work(source, overrides or (), device)
+    from tid_tune.trial.cache_work import fill, sampling_errors  # after what ends the command fast
 
-    work = _work(source, device)
     with progress("images") as watch:
         filled = fill(work, watch)
     entries, _, _ = filled.store.counts()
@@ -67,13 +73,15 @@ def info(folder: Folder = Path(FOLDER)) -> None:
 @app.command()
 def verify(
     source: Source,
+    overrides: Overrides = None,
     images: Annotated[int, typer.Option(min=1, help="How many entries to compare.")] = 32,
     device: Device = "auto",
 ) -> None:
     """Run the teacher again on some images of the cache. Exit code 1 if it gives something else."""
-    from tid_tune.trial.cache_work import verify as compare
+    work = _work(source, overrides or (), device)
+    from tid_tune.trial.cache_work import verify as compare  # after what ends the command fast
 
-    found = compare(_work(source, device), images)
+    found = compare(work, images)
     if not found.images:
         say("the cache has no entry of this training set; fill it with `tid-tune cache build`")
         raise typer.Exit(1)
@@ -111,17 +119,31 @@ def clear(
         say(f"nothing is removed; --yes removes {counted(len(chosen), 'cache')}")
 
 
-def _work(source: Path, device: str) -> CacheWork:
-    """Return the training that a search space or a config describes."""
-    from tid_tune.distill.cache.settings import cache_edits
+def _work(source: Path, overrides: Sequence[str], device: str) -> CacheWork:
+    """Return the training that a search space or a config describes.
+
+    Raises:
+        TidTuneError: it cannot be read, or has no cache. That is seen before mmdet is imported.
+    """
+    from tid_tune.distill.cache.settings import cache_edits, require_cache
     from tid_tune.openmmlab.configs import load_config
+
+    if source.suffix == ".py":
+        if overrides:
+            raise UsageError(f"--set is for search spaces; edit {source} itself")
+        config, spec = source, None
+    else:
+        from tid_tune.searchfile import load
+
+        spec = load(source, overrides)
+        config = spec.trial
+    if spec is None or spec.cache is None:
+        require_cache(load_config(config, imports=False), config)
+    step("loading torch and mmdet")
     from tid_tune.trial.cache_work import CacheWork
     from tid_tune.trial.training import own_epochs
 
-    if source.suffix == ".py":
-        return CacheWork(source, {}, 0, own_epochs(load_config(source)), device)
-    from tid_tune.searchfile import load
-
-    spec = load(source)
+    if spec is None:
+        return CacheWork(config, {}, 0, own_epochs(load_config(config)), device)
     fixed = {p: d.value_at(0) for p, d in spec.space.items() if d.is_fixed and not d.when}
-    return CacheWork(spec.trial, fixed | cache_edits(spec.cache), spec.seed, spec.epochs, device)
+    return CacheWork(config, fixed | cache_edits(spec.cache), spec.seed, spec.epochs, device)

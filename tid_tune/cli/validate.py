@@ -52,6 +52,7 @@ def _checked(
     Raises:
         SpecError: lists the errors of all checks.
     """
+    from tid_tune.console import say
     from tid_tune.errors import SpecError, TidTuneError
     from tid_tune.report.start_points import points_to_try
     from tid_tune.search.stream import check_points
@@ -65,7 +66,12 @@ def _checked(
             points = points_to_try(spec)
     except TidTuneError as error:
         errors += error.messages
-    if not quick:
+    if quick and spec is not None:
+        from tid_tune.preflight.packs import pack_notes
+
+        for found in pack_notes(spec):
+            say(f"{found.severity}: {found.text}")
+    elif not quick:
         from tid_tune.preflight import Plan, report
 
         try:

@@ -95,10 +95,12 @@ def data_sample(
 def prepares_alike(model: nn.Module) -> bool:
     """Return whether another model of the same preprocessor can train on what this one prepares.
 
-    That is so where mmdet's own steps are used, and the preprocessor draws no random numbers.
+    That is so where mmdet's own steps are used, and the preprocessor draws no random numbers. The
+    key `compile` of a config puts a compiled step into the model, which prepares for itself.
     """
     preprocessor: Any = getattr(model, "data_preprocessor", None)
-    own_step = getattr(type(model), "train_step", None) is not BaseModel.train_step
+    mmdets = getattr(type(model), "train_step", None) is BaseModel.train_step
+    own_step = not mmdets or "train_step" in vars(model)
     known = type(preprocessor) is DetDataPreprocessor
     return known and preprocessor.batch_augments is None and not own_step
 

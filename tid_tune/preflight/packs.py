@@ -7,20 +7,42 @@ from collections.abc import Iterator
 from tid_tune.preflight.findings import Finding, note
 from tid_tune.preflight.plan import Plan
 from tid_tune.search.packs import separating
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 
 
 def check_packs(plan: Plan) -> Iterator[Finding]:
-    """Note the searched parameters that keep trials out of one pack, where there are packs."""
-    if plan.spec is None or not plan.spec.resources.packs:
+    """Note what packs a search will have, and what keeps trials out of one."""
+    if plan.spec is not None:
+        yield from pack_notes(plan.spec)
+
+
+def pack_notes(spec: SearchSpec) -> Iterator[Finding]:
+    """Yield notes on the packs of a search, if it has any; its config is not looked at."""
+    if not spec.resources.packs:
         return
-    students = plan.spec.resources.students
-    for path in separating(plan.spec):
+    students = spec.resources.students
+    place = f"resources.students: {students}"
+    many = (
+        "as many trials as fit in its memory" if students == "auto" else f"up to {students} trials"
+    )
+    yield note(f"{place}: a worker trains {many} side by side, with one pass of the teacher")
+    for path in separating(spec):
         yield note(
-            f"resources.students: {students}: trials that differ in {path} are not trained in one "
+            f"{place}: trials that differ in {path} are not trained in one "
             "pack, because it changes the data, the batch or the teacher"
         )
-    if not plan.detects:
+    if _stops_one_by_one(spec):
         yield note(
-            f"resources.students: {students}: `tid-tune run` refuses {plan.spec.trainable} unless "
+            f"{place}: asha stops trials one by one, so packs get smaller; "
+            "`scheduler: {type: asha, rule: promote}` groups the trials that go on"
+        )
+    if spec.trainable != DEFAULT_TRAINABLE:
+        yield note(
+            f"{place}: `tid-tune run` refuses {spec.trainable} unless "
             "the class has trains_packs = True; without it, set resources.students to 1"
         )
+
+
+def _stops_one_by_one(spec: SearchSpec) -> bool:
+    return spec.scheduler.type == "asha" and getattr(spec.scheduler, "rule", "") != "promote"

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from tid_tune.device import pick_device
 from tid_tune.distill.cache.content import entry_key
-from tid_tune.distill.cache.settings import CACHE_PATH
 from tid_tune.distill.cache.sparse import SparseEntry
 from tid_tune.distill.cache.store import Store
 from tid_tune.distill.cache.views import Endless, Estimate, view
@@ -238,8 +237,8 @@ class CacheWork:
             model: object = runner.detector
             if not isinstance(model, Distiller) or model.teacher_cache is None:
                 raise ConfigError(
-                    f"{self.config} has no cache of a teacher's work; add a section `cache` to the "
-                    f"search file, or {CACHE_PATH} to the config"
+                    f"{self.config}: model is no Distiller with a method that has a teacher, so "
+                    "there is nothing to cache"
                 )
             if not model.uses_cache:
                 self.estimate(runner, model)

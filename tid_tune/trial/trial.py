@@ -14,6 +14,7 @@ from typing import Self, TextIO
 import torch
 from torch import nn
 
+from tid_tune import warm
 from tid_tune.device import pick_device
 from tid_tune.errors import ConfigError, TidTuneError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
@@ -305,6 +306,10 @@ class Trial:
 
 
 def out_of_memory(error: torch.cuda.OutOfMemoryError, others: int = 0) -> TrialError:
-    """Return a full GPU as the failure of a trial; beside `others`, it may have room alone."""
+    """Return a full GPU as the failure of a trial; beside `others`, it may have room alone.
+
+    What the process keeps for its next trials is freed.
+    """
+    warm.clear()
     place, kind = (f" beside {others} others", "crowded") if others else ("", "oom")
     return TrialError(f"out of GPU memory{place}: {str(error).splitlines()[0]}", kind)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -59,6 +60,20 @@ class CacheSettings(Model):
 def cache_edits(settings: CacheSettings | None) -> dict[str, object]:
     """Return the edit of a trial's config that gives it the cache of a search."""
     return {} if settings is None else {CACHE_PATH: settings.model_dump(mode="json")}
+
+
+def require_cache(config: Mapping[str, Any], source: Path) -> None:
+    """Check that the teacher of a config has a cache; `source` is its file.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    model = config.get("model") or {}
+    if not (model.get("teacher") or {}).get("cache"):
+        raise ConfigError(
+            f"{source} has no cache of a teacher's work; add a section `cache` to the search file, "
+            f"or {CACHE_PATH} to the config"
+        )
 
 
 def _known() -> str:
