@@ -22,6 +22,11 @@ def say(message: str = "", *, style: str | None = None) -> None:
     out.print(message, style=style, markup=False, soft_wrap=True)
 
 
+def pass_on(text: str) -> None:
+    """Print output of another process as it is."""
+    out.out(text, end="", highlight=False)
+
+
 @contextlib.contextmanager
 def silenced(quiet: bool = True) -> Iterator[None]:
     """Print nothing to stdout inside the block, if `quiet`."""

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tid_tune import __version__
-from tid_tune.cli import cache, data, eval, export, run, runs, start, train, validate
+from tid_tune.cli import cache, data, eval, export, run, runs, start, submit, train, validate
 from tid_tune.errors import TidTuneError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     start.spaces,
     start.init,
     run.run,
+    submit.submit,
     validate.validate,
     validate.schema,
     train.train,

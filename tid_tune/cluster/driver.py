@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.jobs.place import in_package, require_lasting
 from tid_tune.cluster.session import Capacity, check_resources, is_local, ray_session
 from tid_tune.console import say, shown_path
 from tid_tune.distill.equal_edits import effective_edits
@@ -71,6 +72,7 @@ def run_search(
     """
     started = time.monotonic()
     run = RunFolder((runs / spec.name).resolve())
+    require_lasting(run.path)
     new = fresh or not run.exists
     if new:  # before there is a run folder
         _require_resources(spec, address)
@@ -180,7 +182,8 @@ def _tracking(
     if not spec.tracking.enabled:
         yield None
         return
-    address = address_of(spec, root)
+    # A database in the package of a job would be lost with it.
+    address = address_of(spec, run.path.parent if in_package(root) else root)
     if address.variables:
         where = f"{address.shown}, experiment {address.experiment_id or address.experiment}"
         say(f"MLflow: {where} ({', '.join(address.variables)} of the environment)")

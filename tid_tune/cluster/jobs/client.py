@@ -1,0 +1,77 @@
+"""The door to a Ray cluster's job server, with errors that a user can act upon."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+from tid_tune.errors import UsageError
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
+_OVERRIDING = (ADDRESS_VARIABLE, "RAY_ADDRESS")
+TOKEN_HINT = (
+    "The cluster demands its token. Set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN, in a "
+    "file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token; on the head node, "
+    "`ray get-auth-token` prints it"
+)
+
+
+def connect(address: str | None) -> JobSubmissionClient:
+    """Return a client of the job server at `address`, or of this machine's.
+
+    A token that is there is sent.
+
+    Raises:
+        UsageError: nothing answers there, or it demands another token.
+    """
+    url = _url(address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS)
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    try:
+        with _without(_OVERRIDING):
+            return JobSubmissionClient(url)
+    except AuthenticationError as error:
+        raise UsageError(f"{url}: {_first_line(error)}. {TOKEN_HINT}") from None
+    except (ConnectionError, RuntimeError) as error:
+        raise UsageError(
+            f"no Ray job server answers at {url} ({_first_line(error)}). Name the head node with "
+            "--address http://HEAD:8265; from elsewhere, forward its port first, for example with "
+            "`ssh -L 8265:127.0.0.1:8265 HEAD`"
+        ) from None
+
+
+def _url(address: str) -> str:
+    """Return an address with its scheme.
+
+    Raises:
+        UsageError: it is no address of a job server.
+    """
+    url = address if "://" in address else f"http://{address}"
+    if not url.startswith(("http://", "https://")) or address == "auto":
+        raise UsageError(
+            f"--address {address}: a job server has an address such as http://HEAD:8265"
+        )
+    return url
+
+
+@contextlib.contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    """Hide environment variables that Ray prefers to the address it is given."""
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
