@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from support.search_cases import make_spec, scheduler_of
 
 from tid_tune.ledger.file import Ledger
-from tid_tune.report.leaderboard import leaderboard_table, to_text
+from tid_tune.report.leaderboard import leaderboard_table, short_value, to_text
 from tid_tune.results.ranking import Row, leaderboard
 from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
@@ -131,3 +132,20 @@ def test_trials_of_different_modes_are_not_compared_silently() -> None:
 
 def test_without_modes_there_is_no_column() -> None:
     assert "mode" not in " ".join(moded({}, {}))
+
+
+@pytest.mark.parametrize("width", [60, 120, 300])
+def test_a_long_value_leaves_a_line_a_trial(width: int) -> None:
+    """The values may differ at their ends, as paths do."""
+    long = tuple("/data/" + "x" * 7000 + f"\n{name}.pth" for name in ("first", "second"))
+    space = {"a.file": Choice(values=long), "b.lr": Uniform(low=0, high=1)}
+    _, lines = shown(width, space=space, baseline=False, trials=2, sampler={"type": "random"})
+    assert len("".join(lines)) < 20 * width
+    text = "".join(lines).replace(" ", "")
+    assert "/data/xxx" in text
+    assert any(f"{name}.pth" in text for name in ("first", "second"))
+
+
+def test_a_short_text_is_whole() -> None:
+    assert short_value("a" * 40) == "a" * 40
+    assert short_value("a" * 41) == "a" * 19 + "..." + "a" * 18

@@ -18,6 +18,8 @@ from tid_tune.words import shortened
 STYLES = {Status.FAILED: "red", Status.STOPPED: "dim", Status.INTERRUPTED: "yellow"}
 REASON = 40
 """Characters of a failure's reason, about."""
+VALUE = 40
+"""Characters of a parameter's value."""
 FIXED_WIDTH = 48
 """Columns before the values: rank, trial, what, epochs, gain."""
 
@@ -122,10 +124,14 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def short_value(value: object) -> str:
-    """Return a value in three digits."""
+    """Return a number in three digits, and of a long text its beginning and its end, on a line."""
     if value is None:
         return "null"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = " ".join(str(value).split())
+    half = VALUE // 2 - 1
+    return text if len(text) <= VALUE else f"{text[:half]}...{text[-half + 1 :]}"
 
 
 def _number(value: float | None) -> str:

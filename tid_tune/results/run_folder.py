@@ -10,6 +10,7 @@ from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.ledger.lock import FileLock, Holder, holder_of, lock_path
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
+from tid_tune.results.moved import moved_file
 from tid_tune.results.ranking import Row, leaderboard, winning_trial
 from tid_tune.results.table import TrialRow, trial_rows
 from tid_tune.searchfile.model import SearchSpec
@@ -89,6 +90,8 @@ class RunFolder:
     def spec(self) -> SearchSpec:
         """The spec that the search was last run with.
 
+        Its config is looked for beside the run folder where a copied or moved project has it.
+
         Raises:
             UsageError: the search ended before it began, or this version cannot read its spec.
         """
@@ -97,7 +100,9 @@ class RunFolder:
                 f"{self.ledger} has no complete event: the search ended before it began. Run it "
                 f"again, or delete {self.path}"
             )
-        return SearchSpec.recorded(self.state.spec)
+        spec = SearchSpec.recorded(self.state.spec)
+        trial = moved_file(spec.trial, self.path, self.state.config_hash)
+        return spec if trial == spec.trial else spec.model_copy(update={"trial": trial})
 
     def holder(self) -> Holder | None:
         """Return the driver that runs the search now, or None."""

@@ -23,6 +23,7 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status, Trial, missing_objectives, reached
 from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import Cost
+from tid_tune.results.moved import fingerprint
 from tid_tune.results.table import TrialRow, trial_rows
 from tid_tune.search.decision import (
     CONTINUE,
@@ -40,7 +41,6 @@ from tid_tune.search.journal import Follower, Journal
 from tid_tune.search.resume import (
     check_resumable,
     describe_resume,
-    fingerprint,
     with_recorded_sampler,
 )
 from tid_tune.search.stream import StartPoint, check_points

@@ -6,16 +6,15 @@ new trials incomparable is refused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from os.path import relpath
-from pathlib import Path
 from typing import Any
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
+from tid_tune.results.moved import fingerprint
 from tid_tune.search.stages.plan import methods
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.parts import DEFAULT_TYPES, as_options, is_default_type
@@ -92,14 +91,6 @@ def describe_resume(state: RunState, spec: SearchSpec) -> list[str]:
     """
     parts = (_trials, _outside, _changes, _moved, _config_change)
     return [note for part in parts for note in part(state, spec)]
-
-
-def fingerprint(config: Path) -> str | None:
-    """Return a hash of a config's text; None where it cannot be read."""
-    try:
-        return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
-    except OSError:
-        return None
 
 
 def _is_moved(state: RunState, spec: SearchSpec) -> bool:

@@ -37,7 +37,11 @@ class Server:
     def __init__(self, *jobs: Job) -> None:
         self.jobs = list(jobs)
         self.submitted: dict[str, Any] = {}
-        self.connections = [["one\n", "tw"], ["one\ntwo\n"], RuntimeError("the connection broke")]
+        self.connections: list[Any] = [
+            ["one\n", "tw"],
+            ["one\ntwo\n"],
+            RuntimeError("the connection broke"),
+        ]
 
     def list_jobs(self) -> list[Job]:
         return self.jobs

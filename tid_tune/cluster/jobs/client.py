@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
 import os
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 from ray._private.authentication.authentication_token_setup import (
@@ -17,6 +20,7 @@ from tid_tune.errors import UsageError
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
+PROBE_SECONDS = 20.0
 _OVERRIDING = (ADDRESS_VARIABLE, "RAY_ADDRESS")
 TOKEN_HINT = (
     "The cluster demands its token. Set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN, in a "
@@ -34,6 +38,7 @@ def connect(address: str | None) -> JobSubmissionClient:
         UsageError: nothing answers there, or it demands another token.
     """
     url = _url(address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS)
+    _probe(url)
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
@@ -42,11 +47,25 @@ def connect(address: str | None) -> JobSubmissionClient:
     except AuthenticationError as error:
         raise UsageError(f"{url}: {_first_line(error)}. {TOKEN_HINT}") from None
     except (ConnectionError, RuntimeError) as error:
-        raise UsageError(
-            f"no Ray job server answers at {url} ({_first_line(error)}). Name the head node with "
-            "--address http://HEAD:8265; from elsewhere, forward its port first, for example with "
-            "`ssh -L 8265:127.0.0.1:8265 HEAD`"
-        ) from None
+        raise _no_answer(url, error) from None
+
+
+def _probe(url: str) -> None:
+    """Check that something answers, at all: Ray's client would wait for it without an end."""
+    try:
+        urllib.request.urlopen(f"{url}/api/version", timeout=PROBE_SECONDS).close()
+    except urllib.error.HTTPError as refused:  # an answer, also if it is that a token is missing
+        refused.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise _no_answer(url, error) from None
+
+
+def _no_answer(url: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"no Ray job server answers at {url} ({_first_line(error)}). Name the head node with "
+        "--address http://HEAD:8265; from elsewhere, forward its port first, for example with "
+        "`ssh -L 8265:127.0.0.1:8265 HEAD`"
+    )
 
 
 def _url(address: str) -> str:
@@ -60,7 +79,7 @@ def _url(address: str) -> str:
         raise UsageError(
             f"--address {address}: a job server has an address such as http://HEAD:8265"
         )
-    return url
+    return url.rstrip("/")
 
 
 @contextlib.contextmanager
