@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from support.workplace import CONFIG, SPEC, Workplace
 
+# Before anything asks Ray: a token in the home folder would turn authentication on.
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
     """Start Ray on this machine; drivers in other processes connect to it."""
-    os.environ["RAY_AUTH_MODE"] = "disabled"
     import ray
 
     ray.init(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import ray
+from ray.exceptions import AuthenticationError
 
 from tid_tune.cluster.session import ray_session
 from tid_tune.errors import TidTuneError, UsageError
@@ -23,6 +24,18 @@ def test_an_address_without_a_cluster_is_a_usage_error(monkeypatch: pytest.Monke
         ray_session("10.0.0.1:6379"),
     ):
         pass
+
+
+def test_a_cluster_that_demands_a_token_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = ConnectionError("Failed to connect")
+    refusal.__cause__ = AuthenticationError("the token is invalid")
+    fail_with(refusal, monkeypatch)
+    with (
+        pytest.raises(UsageError, match=r"10\.0\.0\.1:6379.*RAY_AUTH_TOKEN") as refused,
+        ray_session("10.0.0.1:6379"),
+    ):
+        pass
+    assert "no Ray cluster answers" not in str(refused.value)
 
 
 def test_a_ray_that_starts_too_slowly_is_one_message_that_says_what_to_do(

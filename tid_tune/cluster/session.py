@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from tid_tune.errors import TidTuneError, UsageError
@@ -44,14 +44,19 @@ def ray_session(address: str | None) -> Iterator[None]:
     import ray
 
     from tid_tune.cluster.privacy import on_loopback
+    from tid_tune.cluster.token import naming_the_token, use_token
 
     address = _address(address)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if is_local(address):
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    if not is_local(address):
+        use_token()
     try:
-        with on_loopback() if is_local(address) else nullcontext():
+        with on_loopback() if is_local(address) else naming_the_token(address):
             ray.init(address, **options)
+    except UsageError:
+        raise
     except (ConnectionError, ValueError) as error:
         raise UsageError(
             f"no Ray cluster answers at {address}: {error}. Start one with `ray start --head`, "

@@ -31,13 +31,14 @@ def mmdet_ready() -> Iterator[None]:
 @functools.cache
 def _import_all() -> None:
     # Here, not above: configs are read without torch.
-    from tid_tune.openmmlab import ext_standin, later, loading
+    from tid_tune.openmmlab import ext_standin, later, loading, plain_names
 
     # albumentations, where it is installed, asks its index for a newer version when imported.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     with quiet():
         ext_standin.install()
         loading.install()
+        plain_names.install()
         with later.imported_later(*later.RARELY_USED):
             from mmdet.utils import register_all_modules
 

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import logging
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-from ray._private.authentication.authentication_token_setup import (
-    maybe_enable_token_auth_if_token_available,
-)
-from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
+from tid_tune.cluster.token import naming_the_token, use_token
 from tid_tune.errors import UsageError
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 PROBE_SECONDS = 20.0
 _OVERRIDING = (ADDRESS_VARIABLE, "RAY_ADDRESS")
-TOKEN_HINT = (
-    "The cluster demands its token. Set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN, in a "
-    "file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token; on the head node, "
-    "`ray get-auth-token` prints it"
-)
 
 
 def connect(address: str | None) -> JobSubmissionClient:
@@ -39,13 +30,10 @@ def connect(address: str | None) -> JobSubmissionClient:
     """
     url = _url(address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS)
     _probe(url)
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    use_token()
     try:
-        with _without(_OVERRIDING):
+        with naming_the_token(url), _without(_OVERRIDING):
             return JobSubmissionClient(url)
-    except AuthenticationError as error:
-        raise UsageError(f"{url}: {_first_line(error)}. {TOKEN_HINT}") from None
     except (ConnectionError, RuntimeError) as error:
         raise _no_answer(url, error) from None
 

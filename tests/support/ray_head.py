@@ -1,0 +1,107 @@
+"""A Ray head of its own, with a job server and a token, on the loopback interface."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+TOKEN = "planted-token-0123456789"
+TRIES = 4
+START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head that is running."""
+
+    address: str
+    """For `ray.init`."""
+    jobs: str
+    """The job server."""
+    folder: Path
+    """Of Ray's own files."""
+
+
+@contextlib.contextmanager
+def ray_head() -> Iterator[Head]:
+    """Start a head; on a busy machine, Ray needs several tries."""
+    for left in reversed(range(TRIES)):
+        folder = Path(tempfile.mkdtemp(prefix="tt", dir="/tmp"))
+        port, dashboard = _free_port(), _free_port()
+        process = _start(folder, port, dashboard)
+        head = Head(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", folder)
+        try:
+            if _answers(head, process):
+                yield head
+                return
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(30)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            shutil.rmtree(folder, ignore_errors=True)
+        assert left, f"Ray has not started in {TRIES} tries"
+
+
+def _start(folder: Path, port: int, dashboard: int) -> subprocess.Popen[bytes]:
+    python = Path(sys.executable)
+    return subprocess.Popen(
+        [
+            str(python.with_name("ray")),
+            "start",
+            "--head",
+            "--block",
+            f"--port={port}",
+            "--dashboard-host=127.0.0.1",
+            f"--dashboard-port={dashboard}",
+            "--num-cpus=2",
+            f"--object-store-memory={2**27}",
+            f"--temp-dir={folder}",
+        ],
+        env={
+            **os.environ,
+            "PATH": f"{python.parent}:{os.environ['PATH']}",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": TOKEN,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # Ray's switch for systems without clusters: it listens on loopback alone.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "TOY_SECONDS": "0.3",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _answers(head: Head, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the job server answers; return False if Ray has given up."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{head.jobs}/api/version", timeout=10).close()
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            return True  # it demands the token
+        except OSError:
+            time.sleep(0.5)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,0 +1,52 @@
+"""Ray's token: used where there is one, and named where a cluster demands another."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
+from ray.exceptions import AuthenticationError
+
+from tid_tune.errors import UsageError
+
+_HINT = (
+    "the cluster demands its token. Set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN, in a "
+    "file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token; on the head node, "
+    "`ray get-auth-token` prints it"
+)
+
+
+def use_token() -> None:
+    """Use the token of the environment or the home folder, unless RAY_AUTH_MODE is set.
+
+    Ray does so only for clusters that it finds by itself.
+    """
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+@contextlib.contextmanager
+def naming_the_token(address: str) -> Iterator[None]:
+    """Turn the errors of a cluster that refuses a token, or its absence, into one message.
+
+    Raises:
+        UsageError: the cluster at `address` refuses.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_refusal(error):
+            raise
+        raise UsageError(f"{address}: {_HINT}") from error
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, AuthenticationError) or "nauthenticated" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
