@@ -5,10 +5,10 @@
 The hand-written search is `glue` below: Ray Tune's OptunaSearch and ASHAScheduler, and a function
 around mmengine's Runner, which is built anew for each trial, validates and saves after each epoch
 and reports the mAP. Both searches have the same config (a GFL student with our Distiller and the
-demo's teacher), space, first point, number of trials, epochs, rungs and trials at a time; neither
-has baselines, confirmation or MLflow. Needs the demo's data and teacher (`make demo`). The arms
-take turns; each is a process of its own, whose processor time is that of all processes below it.
-Linux only.
+demo's teacher), space, first point, number of trials, epochs, rungs and workers at a time; neither
+has baselines, confirmation or MLflow. Ours runs with one student a worker, and with three. Needs
+the demo's data and teacher (`make demo`). The arms take turns; each is a process of its own, whose
+processor time is that of all processes below it. Linux only.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "trainables/configs/digits/gfl_r18_tid.py"
 LINKED = ("data/digits", "runs/teacher-digits-gfl", "search_spaces", "trainables")
 EPOCHS, GRACE, REDUCTION = 6, 2, 3
+STUDENTS = {"tid_tune": 1, "tid_tune in packs": 3}
+"""Students of a worker, by arm."""
+GLUE = "glue"
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -102,7 +105,7 @@ def glue(trials: int, concurrent: int) -> None:
     print(json.dumps({"epochs": sum(epochs), "trials": len(epochs), "best": best}))
 
 
-def ours_command(name: str, trials: int, concurrent: int) -> list[str]:
+def ours_command(name: str, trials: int, concurrent: int, students: int) -> list[str]:
     values = {
         "name": name,
         "trials": trials,
@@ -110,6 +113,7 @@ def ours_command(name: str, trials: int, concurrent: int) -> list[str]:
         "epochs": EPOCHS,
         "scheduler": f"{{type: asha, grace_epochs: {GRACE}, reduction: {REDUCTION}}}",
         "resources.concurrent": concurrent,
+        "resources.students": students,
         "tracking.enabled": "false",
     }
     settings = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
@@ -131,14 +135,14 @@ def run_arm(arm: str, number: int, folder: Path, options: argparse.Namespace) ->
     name = f"{arm}-{number}"
     arguments = [str(Path(__file__).resolve()), "--glue", str(options.trials)]
     arguments += ["--concurrent", str(options.concurrent)]
-    if arm == "tid_tune":
-        arguments = ours_command(name, options.trials, options.concurrent)
+    if arm in STUDENTS:
+        arguments = ours_command(name, options.trials, options.concurrent, STUDENTS[arm])
     log = folder / f"{name}.log"
     paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
     cost = process_tree.run(
         [sys.executable, "-P", *arguments], folder, {**ONE_THREAD, "PYTHONPATH": paths}, log
     )
-    if arm == "tid_tune":
+    if arm in STUDENTS:
         found = epochs_of(folder / "runs" / name)
     else:
         found = json.loads(log.read_text().strip().splitlines()[-1])
@@ -161,7 +165,7 @@ def main() -> None:
     if options.glue:
         glue(options.glue, options.concurrent)
         return
-    arms: dict[str, list[dict[str, float]]] = {"tid_tune": [], "glue": []}
+    arms: dict[str, list[dict[str, float]]] = {arm: [] for arm in (*STUDENTS, GLUE)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for place in LINKED:
@@ -176,14 +180,20 @@ def main() -> None:
         arm: {key: round(statistics.median(run[key] for run in runs), 2) for key in runs[0]}
         for arm, runs in arms.items()
     }
-    ratios = [a["cpu_per_epoch"] / b["cpu_per_epoch"] for a, b in zip(*arms.values(), strict=True)]
+    ratios = {
+        arm: [
+            round(ours["cpu_per_epoch"] / theirs["cpu_per_epoch"], 3)
+            for ours, theirs in zip(arms[arm], arms[GLUE], strict=True)
+        ]
+        for arm in STUDENTS
+    }
     result = {
         "trials": options.trials,
         "epochs_of_a_trial": EPOCHS,
         "concurrent": options.concurrent,
         "load_average": round(os.getloadavg()[1], 1),
         "medians": medians,
-        "cpu_per_epoch_ours_over_glue": [round(ratio, 3) for ratio in ratios],
+        "cpu_per_epoch_over_glue": ratios,
         "runs": arms,
     }
     text = json.dumps(result, indent=1)

@@ -46,7 +46,10 @@ def clock(times: list[Times]) -> Iterator[None]:
 
 
 def warm_starts(config: str, edits: Mapping[str, Any], folder: Path, trials: int) -> list[Times]:
-    """Return what each of so many trials in this process took until its first step was done."""
+    """Return what each of so many trials in this process took until its first step was done.
+
+    And what a further step takes: on a slow processor, that is most of a warm start.
+    """
     from tid_tune.searchfile.model import Interval
     from tid_tune.trial.trial import Trial
 
@@ -62,7 +65,11 @@ def warm_starts(config: str, edits: Mapping[str, Any], folder: Path, trials: int
                 work_dir=folder / f"work-{number}",
             )
             trial.runner.train_loop.advance(1)
+        steps: list[Times] = []
+        with clock(steps):
+            trial.runner.train_loop.advance(2)
         trial.close()
+        times[-1]["cpu_of_a_step"] = steps[0]["cpu"]
     return times
 
 
