@@ -26,7 +26,8 @@ def test_mmdet_is_imported_without_them_and_its_parts_have_them() -> None:
         import sys, numpy as np
         from tid_tune.openmmlab.setup import prepare
         prepare()
-        print([name for name in ("imgaug", "sklearn", "pandas") if name in sys.modules])
+        left_out = "imgaug sklearn pandas matplotlib scipy numba torch._dynamo.utils".split()
+        print([name for name in left_out if name in sys.modules])
 
         from mmdet.models.task_modules.tracking.interpolation import InterpolateTracklets
         track = np.array([[f, 1, f, f, f + 9.0, f + 9.0, 0.9] for f in range(12)])
@@ -37,6 +38,12 @@ def test_mmdet_is_imported_without_them_and_its_parts_have_them() -> None:
         print(line.length, isinstance(line, generate_line.LineString))
         print(generate_line.iaa.Sequential([generate_line.iaa.Fliplr(1.0)]).to_deterministic().name)
 
+        from mmdet.models.dense_heads.clr_head import lane
+        from mmdet.visualization import local_visualizer
+        print(local_visualizer.mcolors.CSS4_COLORS["red"])
+        curve = lane.InterpolatedUnivariateSpline([0, 1, 2, 3], [0, 1, 4, 9], k=2)
+        print(round(float(curve(1.5)), 2))
+
         import imgaug.augmenters, sklearn.mixture, sklearn.utils
         from mmdet.models.dense_heads import paa_head
         print(paa_head.skm.GaussianMixture(2).n_components, sklearn.__version__ != "")
@@ -46,7 +53,40 @@ def test_mmdet_is_imported_without_them_and_its_parts_have_them() -> None:
     assert found[1].startswith("(12, ")
     assert found[2] == "5.0 True"
     assert found[3].startswith("UnnamedSequential")
-    assert found[4] == "2 True"
+    assert found[4:] == ["#FF0000", "2.25", "2 True"]
+
+
+def test_a_model_is_trained_without_torchs_compiler_and_compiled_when_asked_for() -> None:
+    found = run(
+        """
+        import sys, torch
+        from tid_tune.openmmlab.setup import prepare
+        prepare()
+
+        def train(model, optimizer):
+            optimizer.zero_grad()
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+            optimizer.load_state_dict(optimizer.state_dict())
+
+        layer = torch.nn.Linear(2, 2)
+        for kind in (torch.optim.SGD, torch.optim.AdamW):
+            train(layer, kind(layer.parameters(), lr=0.1))
+        print("torch._dynamo.utils" in sys.modules)
+
+        seen = []
+        def backend(graph, inputs):
+            seen.append(graph)
+            return graph.forward
+
+        train(torch.compile(layer, backend=backend), torch.optim.SGD(layer.parameters(), lr=0.1))
+        print(len(seen) > 0, "torch._dynamo.utils" in sys.modules, torch._dynamo.is_compiling())
+
+        from torchvision.ops import roi_align
+        print(roi_align(torch.ones(1, 1, 4, 4), torch.tensor([[0.0, 0, 0, 4, 4]]), 2).shape)
+        """
+    ).splitlines()
+    assert found == ["False", "True True False", "torch.Size([1, 1, 2, 2])"]
 
 
 def test_other_modules_of_a_package_make_it_the_real_one() -> None:
@@ -92,4 +132,5 @@ def test_what_is_imported_or_not_installed_has_no_stand_in() -> None:
 
 @pytest.mark.parametrize("name", RARELY_USED)
 def test_the_package_around_each_name_is_listed(name: str) -> None:
-    assert name.rpartition(".")[0] in ("", *RARELY_USED)
+    always = ("", "torch")
+    assert name.rpartition(".")[0] in (*always, *RARELY_USED)

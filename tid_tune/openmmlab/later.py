@@ -1,9 +1,9 @@
 """Packages that mmdet imports for parts that few configs use, imported when they are used.
 
-imgaug (augmentation of lane lines) and scikit-learn (tracking of videos, the PAA head) are more
-than a quarter of the time it takes to import mmdet. While mmdet is imported, stand-ins take their
-place; what mmdet has of them afterwards imports the package at its first use. All other code
-imports the packages themselves.
+torch's compiler, matplotlib, parts of SciPy, imgaug (augmentation of lane lines), scikit-learn
+(tracking of videos, the PAA head) and imagecorruptions are half of the time it takes to import
+mmdet. While mmdet is imported, stand-ins take their place; what mmdet has of them afterwards
+imports the package at its first use. All other code imports the packages themselves.
 """
 
 from __future__ import annotations
@@ -16,18 +16,32 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+COMPILER = "torch._dynamo"
 RARELY_USED = (
+    COMPILER,
+    f"{COMPILER}.utils",
+    "imagecorruptions",
     "imgaug",
     "imgaug.augmenters",
     "imgaug.augmentables",
     "imgaug.augmentables.lines",
     "imgaug.augmentables.segmaps",
+    "matplotlib",
+    "matplotlib.colors",
+    "matplotlib.patches",
+    "matplotlib.pyplot",
+    "scipy",
+    "scipy.interpolate",
+    "scipy.linalg",
+    "scipy.optimize",
+    "scipy.sparse",
+    "scipy.sparse.csgraph",
     "sklearn",
     "sklearn.gaussian_process",
     "sklearn.gaussian_process.kernels",
     "sklearn.mixture",
 )
-"""The modules that mmdet imports from the two packages, and the packages around them."""
+"""The modules that mmdet and torchvision import from these packages, and those around them."""
 
 
 @contextlib.contextmanager
@@ -68,6 +82,8 @@ class _Module(ModuleType):
             return _Path(self.__name__)
         if name.startswith("__"):
             raise AttributeError(name)
+        if sys.modules.get(self.__name__) is not self:  # used, after the imports
+            return getattr(_real(self.__name__), name)
         known = sys.modules.get(f"{self.__name__}.{name}")
         return known if isinstance(known, _Module) else _Attribute(self.__name__, name)
 
@@ -113,3 +129,31 @@ class _Attribute:
 
     def __instancecheck__(self, value: object) -> bool:
         return isinstance(value, self._itself())
+
+
+def leave_out_compiler() -> None:
+    """Let optimizers do without torch's compiler, until something else of it is asked for.
+
+    They import it to leave their steps out of what is compiled; where nothing is, that is all they
+    need. It is the largest package of all that a training imports.
+    """
+    if COMPILER not in sys.modules:
+        sys.modules[COMPILER] = _Compiler(COMPILER)
+
+
+class _Compiler(ModuleType):
+    """Stands in for torch's compiler where nothing is compiled."""
+
+    def graph_break(self, *args: object, **options: object) -> None:
+        """Do nothing."""
+
+    def disable(self, function: Any, *args: object, **options: object) -> Any:
+        """Return a function as it is."""
+        return function
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(name)
+        if sys.modules.get(COMPILER) is self:
+            del sys.modules[COMPILER]
+        return getattr(importlib.import_module(COMPILER), name)

@@ -30,19 +30,22 @@ def mmdet_ready() -> Iterator[None]:
 
 @functools.cache
 def _import_all() -> None:
-    # Here, not above: configs are read without torch.
-    from tid_tune.openmmlab import ext_standin, later, loading, plain_names
+    from tid_tune.openmmlab import later
 
     # albumentations, where it is installed, asks its index for a newer version when imported.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     with quiet():
-        ext_standin.install()
-        loading.install()
-        plain_names.install()
         with later.imported_later(*later.RARELY_USED):
+            # Here, not above: configs are read without torch, and torchvision is imported in there.
+            from tid_tune.openmmlab import ext_standin, loading, plain_names
+
+            ext_standin.install()
+            loading.install()
+            plain_names.install()
             from mmdet.utils import register_all_modules
 
             register_all_modules(init_default_scope=False)
+        later.leave_out_compiler()
     # What was imported stays; every full collection would search it for garbage (0.3 s each time,
     # and mmengine asks for one per dataset).
     gc.freeze()
