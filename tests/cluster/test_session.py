@@ -6,8 +6,15 @@ import pytest
 import ray
 from ray.exceptions import AuthenticationError
 
+from tid_tune.cluster import token
 from tid_tune.cluster.session import ray_session
 from tid_tune.errors import TidTuneError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def no_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No head node is asked."""
+    monkeypatch.setattr(token, "GcsClient", lambda address: None)
 
 
 def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +43,18 @@ def test_a_cluster_that_demands_a_token_answers(monkeypatch: pytest.MonkeyPatch)
     ):
         pass
     assert "no Ray cluster answers" not in str(refused.value)
+
+
+def test_a_head_that_refuses_the_token_is_not_tried_for_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(address: str) -> None:
+        raise AuthenticationError(f"the token is not that of {address}")
+
+    monkeypatch.setattr(token, "GcsClient", refuse)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("it would wait"))
+    with pytest.raises(UsageError, match="RAY_AUTH_TOKEN"), ray_session("10.0.0.1:6379"):
+        pass
 
 
 def test_a_ray_that_starts_too_slowly_is_one_message_that_says_what_to_do(

@@ -11,8 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +37,11 @@ def ray_head() -> Iterator[Head]:
     """Start a head; on a busy machine, Ray needs several tries."""
     for left in reversed(range(TRIES)):
         folder = Path(tempfile.mkdtemp(prefix="tt", dir="/tmp"))
-        port, dashboard = _free_port(), _free_port()
-        process = _start(folder, port, dashboard)
+        port, dashboard, output = _free_port(), _free_port(), folder.with_suffix(".log")
+        process = _start(folder, port, dashboard, output)
         head = Head(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", folder)
         try:
-            if _answers(head, process):
+            if _has_started(output, process):
                 yield head
                 return
         finally:
@@ -53,51 +51,49 @@ def ray_head() -> Iterator[Head]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             shutil.rmtree(folder, ignore_errors=True)
+            output.unlink(missing_ok=True)
         assert left, f"Ray has not started in {TRIES} tries"
 
 
-def _start(folder: Path, port: int, dashboard: int) -> subprocess.Popen[bytes]:
+def _start(folder: Path, port: int, dashboard: int, output: Path) -> subprocess.Popen[bytes]:
     python = Path(sys.executable)
-    return subprocess.Popen(
-        [
-            str(python.with_name("ray")),
-            "start",
-            "--head",
-            "--block",
-            f"--port={port}",
-            "--dashboard-host=127.0.0.1",
-            f"--dashboard-port={dashboard}",
-            "--num-cpus=2",
-            f"--object-store-memory={2**27}",
-            f"--temp-dir={folder}",
-        ],
-        env={
-            **os.environ,
-            "PATH": f"{python.parent}:{os.environ['PATH']}",
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": TOKEN,
-            "RAY_USAGE_STATS_ENABLED": "0",
-            # Ray's switch for systems without clusters: it listens on loopback alone.
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-            "TOY_SECONDS": "0.3",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with output.open("wb") as stream:
+        return subprocess.Popen(
+            [
+                str(python.with_name("ray")),
+                "start",
+                "--head",
+                "--block",
+                f"--port={port}",
+                "--dashboard-host=127.0.0.1",
+                f"--dashboard-port={dashboard}",
+                "--num-cpus=2",
+                f"--object-store-memory={2**27}",
+                f"--temp-dir={folder}",
+            ],
+            env={
+                **os.environ,
+                "PATH": f"{python.parent}:{os.environ['PATH']}",
+                "RAY_AUTH_MODE": "token",
+                "RAY_AUTH_TOKEN": TOKEN,
+                "RAY_USAGE_STATS_ENABLED": "0",
+                # Ray's switch for systems without clusters: it listens on loopback alone.
+                "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+                "TOY_SECONDS": "0.3",
+            },
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
-def _answers(head: Head, process: subprocess.Popen[bytes]) -> bool:
-    """Wait until the job server answers; return False if Ray has given up."""
+def _has_started(output: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until Ray reports that it has started; return False if it has given up."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{head.jobs}/api/version", timeout=10).close()
-        except urllib.error.HTTPError as refused:
-            refused.close()
-            return True  # it demands the token
-        except OSError:
-            time.sleep(0.5)
+        if b"Ray runtime started" in output.read_bytes():
+            return True
+        time.sleep(0.2)
     return False
 
 

@@ -122,7 +122,7 @@ def stop(run: RunDir = None) -> None:
     if not holder.is_here:
         raise UsageError(
             f"{run} is driven by {holder}; run this command on {holder.host}, or end its Ray job "
-            "with `ray job stop`."
+            "with `tid-tune submit --stop` or `ray job stop`."
         )
     os.kill(holder.pid, signal.SIGTERM)
     console.say(f"asked process {holder.pid} to end {run}; running trials keep their progress")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 
 from ray._private.authentication.authentication_token_setup import (
     maybe_enable_token_auth_if_token_available,
 )
+from ray._raylet import GcsClient
 from ray.exceptions import AuthenticationError
 
 from tid_tune.errors import UsageError
 
+PROBE_SECONDS = 10.0
 _HINT = (
     "the cluster demands its token. Set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN, in a "
     "file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token; on the head node, "
@@ -37,11 +40,38 @@ def naming_the_token(address: str) -> Iterator[None]:
         UsageError: the cluster at `address` refuses.
     """
     try:
+        _require_access(address)
         yield
     except Exception as error:
         if not _is_refusal(error):
             raise
         raise UsageError(f"{address}: {_HINT}") from error
+
+
+def _require_access(address: str) -> None:
+    """Ask the head node of `HOST:PORT` for its cluster: `ray.init` would try for minutes.
+
+    Raises:
+        AuthenticationError: it refuses the token.
+    """
+    if "://" in address or ":" not in address:
+        return
+    refusals: list[AuthenticationError] = []
+
+    def ask() -> None:
+        try:
+            GcsClient(address=address)
+        except AuthenticationError as error:
+            refusals.append(error)
+        except Exception:  # of a head node that does not answer: that is reported by others
+            return
+
+    # It does not end where nothing answers.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    if refusals:
+        raise refusals[0]
 
 
 def _is_refusal(error: BaseException | None) -> bool:
