@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ray._private.authentication.authentication_token_setup import (
     maybe_enable_token_auth_if_token_available,
 )
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # its stub lacks it
 from ray.exceptions import AuthenticationError
 
 from tid_tune.errors import UsageError
