@@ -26,6 +26,7 @@ from typing import Any
 import idle_trial
 
 ROOT = Path(__file__).resolve().parents[1]
+CONFIG = "model = dict(type='None', first=1.0, second=1.0, third=1.0, level=0.01)"
 MIB = 2**20
 
 
@@ -34,13 +35,13 @@ def spec_fields(part: str, trials: int, slots: int) -> dict[str, Any]:
     cores = os.cpu_count() or 1
     shared = {
         "name": part,
-        "trial": str(ROOT / "trainables/configs/digits/gfl_r18_tid.py"),
+        "trial": "trial.py",
         "trainable": f"{Path(idle_trial.__file__)}:IdleTrainable",
         "space": {
-            "model.distillation.loss_weight": {"log_uniform": [0.3, 10]},
-            "model.distillation.key_weight": {"log_uniform": [0.1, 10]},
-            "model.distillation.weak_weight": {"log_uniform": [0.1, 10]},
-            "optim_wrapper.optimizer.lr": {"log_uniform": [1e-3, 1e-1]},
+            "model.first": {"log_uniform": [0.3, 10]},
+            "model.second": {"log_uniform": [0.1, 10]},
+            "model.third": {"log_uniform": [0.1, 10]},
+            "model.level": {"log_uniform": [1e-3, 1e-1]},
         },
         "baseline": False,
         "trials": trials,
@@ -112,6 +113,7 @@ def run(part: str, trials: int, slots: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
         file = Path("search.yaml")
+        Path("trial.py").write_text(CONFIG)
         file.write_text(yaml.safe_dump(spec_fields(part, trials, slots)))
         started = time.monotonic()
         outcome = run_search(load(file), runs=Path("runs"), root=Path.cwd(), observer=watch)

@@ -21,11 +21,11 @@ class IdleTrial:
         self._done = int(order.checkpoint.read_text()) if order.checkpoint else 0
 
     def step(self) -> TrialReport:
-        """Sleep, and report a value that rises towards a level set by the learning rate."""
+        """Sleep, and report a value that rises towards a level set by a parameter."""
         seconds = float(os.environ.get(SECONDS, "1"))
         time.sleep(seconds)
         self._done += 1
-        rate = math.log10(float(str(self._order.edits["optim_wrapper.optimizer.lr"])))
+        rate = math.log10(float(str(self._order.edits["model.level"])))
         level = 0.5 - (rate + 2) ** 2 / 10
         return TrialReport(
             step=self._done,

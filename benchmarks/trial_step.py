@@ -1,6 +1,6 @@
 """What a training step of a trial costs, next to the plain student's.
 
-    python benchmarks/trial_step.py --out benchmarks/results/trial_step_cpu.json    # 20 minutes
+    python benchmarks/trial_step.py --out step.json              # 20 minutes
     python benchmarks/trial_step.py --quick                                         # one minute
     python benchmarks/trial_step.py --workload coco --device cuda --amp bf16
     python benchmarks/trial_step.py --profile --workload digits
