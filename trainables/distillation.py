@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 class DistillationTrainable(TrialTrainable):
-    """Runs `tid_tune.trial.trial.Trial` under Ray Tune; several share one teacher."""
+    """Runs `tid_tune.trial.trial.Trial` under Ray Tune, side by side or in several ranks."""
 
     trains_packs = True
+    trains_ranks = True
 
     def open_pack(self) -> Pack:
         """Return an empty pack."""

@@ -106,6 +106,7 @@ class Dispatcher:
             measure=resources.students == "auto" and self._fits is None,
             cpus=resources.cpus,
             gpus=resources.gpus,
+            ranks=resources.ranks,
         )
         return {ORDER: order.model_dump_json()}
 

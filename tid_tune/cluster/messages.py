@@ -65,6 +65,8 @@ class PackOrder(_Message):
     `gpus`: what the worker holds."""
     cpus: float = 1.0
     gpus: float = 0.0
+    ranks: int = 1
+    """Processes that train each trial together."""
 
 
 class Changes(_Message):

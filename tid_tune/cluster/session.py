@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tid_tune.cluster.placement import asked, fitting
 from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.searchfile.model import Resources
 
@@ -85,18 +86,18 @@ def _address(address: str | None) -> str:
 
 
 def check_resources(resources: Resources) -> None:
-    """Check that one node has what one trial asks for.
+    """Check that the nodes have what one trial asks for.
 
     Raises:
-        UsageError: no node has it.
+        UsageError: they do not.
     """
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(_fits(node, resources) for node in nodes):
+    if not fitting(nodes, resources):
         have = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
         raise UsageError(
-            f"resources: a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, "
+            f"resources: a trial asks for {asked(resources)}, "
             f"and no node has them (nodes: {have}). Lower resources.cpus or resources.gpus, "
             "for example with --set resources.gpus=0."
         )
@@ -121,13 +122,6 @@ class Capacity:
         import ray
 
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        fitting = sum(_fits(node, self._resources) for node in nodes)
+        most = fitting(nodes, self._resources)
         limit = self._resources.concurrent
-        return max(1, fitting if limit is None else min(fitting, limit))
-
-
-def _fits(node: dict[str, float], resources: Resources) -> int:
-    """Return how many trials fit on an empty node."""
-    needs = [("CPU", resources.cpus), ("GPU", resources.gpus)]
-    # The epsilon: 0.3 + 0.3 + 0.3 must count as fitting in 0.9.
-    return min(int(node.get(kind, 0) / need + 1e-9) for kind, need in needs if need > 0)
+        return max(1, most if limit is None else min(most, limit))

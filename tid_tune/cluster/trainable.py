@@ -32,6 +32,7 @@ from tid_tune.cluster.messages import (
     PackOrder,
     WorkOrder,
 )
+from tid_tune.cluster.ranks import RankedPack, RankFailed, RankLost, Team
 from tid_tune.cluster.stepping import (
     Alone,
     HasMode,
@@ -55,6 +56,11 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     trains_packs: ClassVar[bool] = False
     """Whether several trials can be trained side by side: then `open_pack` returns more than
     `Alone`."""
+    trains_ranks: ClassVar[bool] = False
+    """Whether a trial can be one of several ranks: then what `build` returns finds the others
+    through torch.distributed (`tid_tune.ranks`)."""
+    _team: Team | None = None
+    """The other ranks; they outlive a trial."""
 
     @abc.abstractmethod
     def build(self, order: WorkOrder) -> SteppedTrial:
@@ -71,6 +77,9 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         self._orders: dict[str, WorkOrder] = {}
         self._joining = list(order.members)
         self._pack = self.open_pack()
+        if order.ranks > 1:
+            self._team = self._team or Team(type(self), order)
+            self._pack = RankedPack(self._pack, self._team, self._orders.__getitem__)
 
     def change(self, changes: str) -> None:
         """Take in the driver's Changes, as JSON; it calls this between two steps."""
@@ -87,6 +96,8 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         for order in self._joining:
             try:
                 built[order.trial] = self._build(order)
+            except RankLost:
+                raise  # the worker ends: Ray gives back what its ranks hold, and the trial goes on
             except Exception as error:
                 self._fail(order.trial, error, answers)
         self._joining = []
@@ -160,6 +171,8 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     def cleanup(self) -> None:
         """Free the trials; Tune calls this when it gives the worker back."""
         self._pack.close()
+        if self._team is not None:
+            self._team.kill()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: the trials' own checkpoints are written before each report."""
@@ -206,6 +219,8 @@ def checkpoint_name(report: StepReport) -> str:
 
 def describe(error: Exception) -> IntervalFailed:
     """Return an exception as the failure of its trial."""
+    if isinstance(error, RankFailed):
+        return error.failure
     if isinstance(error, TrialError):
         return IntervalFailed(cause=Cause.of_failure(error.kind), text=printable(str(error)))
     if isinstance(error, TidTuneError):

@@ -18,10 +18,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.placement import bundles
 from tid_tune.errors import UsageError
 from tid_tune.import_path import search_current_folder
 from tid_tune.results.run_folder import RunFolder
-from tid_tune.searchfile.model import Resources, SearchSpec
+from tid_tune.searchfile.model import SearchSpec
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
@@ -46,8 +47,13 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
             f"resources.students: {spec.trainable} trains one trial at a time; set it to 1, or "
             "derive the class from trainables.distillation:DistillationTrainable"
         )
+    if spec.resources.ranks > 1 and not trainable.trains_ranks:
+        raise UsageError(
+            f"resources.ranks: {spec.trainable} trains a trial in one process; set it to 1, or "
+            "derive the class from trainables.distillation:DistillationTrainable"
+        )
     tuner = ray_tune.Tuner(
-        ray_tune.with_resources(trainable, _bundle(spec.resources)),
+        ray_tune.with_resources(trainable, bundles(spec.resources)),
         tune_config=ray_tune.TuneConfig(
             search_alg=EngineSearcher(dispatcher),
             scheduler=EngineScheduler(dispatcher),
@@ -71,10 +77,6 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
     # Tune's own state: the ledger replaces it, and it grows with every trial.
     shutil.rmtree(run.ray, ignore_errors=True)
     return not interrupted.is_set()
-
-
-def _bundle(resources: Resources) -> dict[str, float]:
-    return {"CPU": resources.cpus, "GPU": resources.gpus}
 
 
 def _short_name(trial: Trial) -> str:

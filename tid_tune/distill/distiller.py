@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter, Outputs, adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
 from tid_tune.distill.context import Context, View
@@ -87,7 +88,13 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
                 f"model.teacher.cache.store is sparse, but {settings.sampling_problem()}; set it "
                 "to full"
             )
-        return build_method(settings, self._student_head, self._teacher.head)
+        method = build_method(settings, self._student_head, self._teacher.head)
+        if ranks.several() and not method.spans_ranks:
+            raise ConfigError(
+                f"resources.ranks: the distillation method {settings.method} does not say how its "
+                "terms add up over ranks (spans_ranks); set resources.ranks to 1"
+            )
+        return method
 
     @property
     def teacher(self) -> nn.Module | None:
@@ -198,7 +205,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
 
     def _compare(self, own: Losses, added: dict[str, Tensor]) -> dict[str, Tensor]:
         """Log what distillation adds, and its ratio to the detector's own loss."""
-        detector = self.parse_losses(own)[0].detach()
+        detector = ranks.total(self.parse_losses(own)[0].detach())
         weighted = self.parse_losses(added)[0].detach()
         return {
             "distill/weighted": weighted,

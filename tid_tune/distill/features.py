@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
 from tid_tune.distill.sampled import Sampled
@@ -60,6 +61,8 @@ def normalize_channels(features: Tensor, valid: Tensor | None) -> Tensor:
     Returns:
         (N, C, H, W) float32; values at invalid points are finite and have no meaning.
     """
+    if ranks.several():
+        return _normalized_over_ranks([features], [valid])[0]
     features = features.float()
     if valid is None:
         cudnn = torch.backends.cudnn.enabled
@@ -72,12 +75,49 @@ def normalize_channels(features: Tensor, valid: Tensor | None) -> Tensor:
     return centered * (variance + EPSILON).rsqrt()
 
 
+def _normalized_over_ranks(
+    features: Sequence[Tensor], valid: Sequence[Tensor | None]
+) -> list[Tensor]:
+    """Normalize maps per level as `normalize_channels` does, over the batches of all ranks.
+
+    Each rank contributes points, mean and spread of every channel, in one exchange.
+    """
+    maps = [item.float() for item in features]
+    own = [_moments(item, mask) for item, mask in zip(maps, valid, strict=True)]
+    sums = ranks.joined(torch.cat(own)).split([len(item) for item in own])
+    normal = []
+    for item, part in zip(maps, sums, strict=True):
+        points = part[0].clamp(min=1)
+        mean, square = (part[1:] / points).chunk(2)
+        # Not below 0, by rounding: in double precision, that is far below EPSILON.
+        scale = ((square - mean.square()).clamp(min=0) + EPSILON).rsqrt()
+        mean, scale = (value.float()[None, :, None, None] for value in (mean, scale))
+        normal.append((item - mean) * scale)
+    return normal
+
+
+def _moments(features: Tensor, valid: Tensor | None) -> Tensor:
+    """Return (1 + 2 C) float64 of maps (N, C, H, W): points, and sums of x and x^2 by channel.
+
+    Around the mean of the rank first, in float32: x^2 of single precision would cancel.
+    """
+    shape = features.shape[0], 1, *features.shape[2:]
+    weight = features.new_ones(shape) if valid is None else valid[:, None].float()
+    points = weight.sum()
+    mean = (features * weight).sum(dim=(0, 2, 3), keepdim=True) / points.clamp(min=1)
+    spread = ((features - mean).square() * weight).sum(dim=(0, 2, 3)).double()
+    mean, points = mean.flatten().double(), points.double()
+    return torch.cat([points[None], points * mean, spread + points * mean.square()])
+
+
 def comparable(
     features: Sequence[Tensor], valid: Sequence[Tensor | None], normalize: str
 ) -> list[Tensor]:
     """Return float32 maps (N, C, H, W) per level, normalized if `normalize` is `channel`."""
     if normalize != "channel":
         return [item.float() for item in features]
+    if ranks.several():
+        return _normalized_over_ranks(features, valid)
     return [normalize_channels(*pair) for pair in zip(features, valid, strict=True)]
 
 
@@ -123,6 +163,8 @@ def _sampled_differences(
 def mean_over_levels(values: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
     """Return mean_l sum_i w_i v_i / sum_i w_i, over the levels that have any weight.
 
+    Of several ranks, each returns its share: the sum in the numerator is its own.
+
     Args:
         values: per level (N, H, W) float32, finite.
         weights: per level (N, H, W), bool or not negative; 0 at padding.
@@ -131,7 +173,7 @@ def mean_over_levels(values: Sequence[Tensor], weights: Sequence[Tensor]) -> Ten
         A float32 scalar: exactly 0, with a graph, if no level has any weight.
     """
     weights = [weight.to(value.dtype) for weight, value in zip(weights, values, strict=True)]
-    totals = torch.stack([weight.sum() for weight in weights])
+    totals = ranks.total(torch.stack([weight.sum() for weight in weights]))
     sums = torch.stack([(w * v).sum() for w, v in zip(weights, values, strict=True)])
     used = totals > 0
     means = sums / torch.where(used, totals, torch.ones_like(totals))

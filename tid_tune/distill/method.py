@@ -38,6 +38,9 @@ class Method(nn.Module, ABC):
 
     uses_teacher_outputs: ClassVar[bool] = True
     """Whether it asks for `context.teacher.outputs`; if not, the teacher's head is not run."""
+    spans_ranks: ClassVar[bool] = False
+    """Whether, of several ranks, each returns its share of the terms of the whole batch: what they
+    are divided by, and statistics, are totals over all ranks (`tid_tune.ranks`)."""
 
     def __init__(self, settings: Settings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tid_tune import ranks
+
 SHARE = 0.01
 """Points that a sample has, as a part of all points of an image."""
 LEAST = 8
@@ -38,7 +40,7 @@ class Sampled:
         means: Sequence[Tensor],
         sums: Sequence[Tensor],
     ) -> Sampled:
-        """Join the channel statistics of images.
+        """Join the channel statistics of images, of those of all ranks.
 
         Args:
             weights: per level (N, H, W).
@@ -49,9 +51,10 @@ class Sampled:
         joined, variances = [], []
         for level, (mean, squares) in enumerate(zip(means, sums, strict=True)):
             share = counts[:, level, None].float()
-            total = share.sum().clamp(min=1)
-            whole = (share * mean).sum(dim=0) / total
+            total = ranks.total(share.sum()).clamp(min=1)
+            whole = ranks.total((share * mean).sum(dim=0)) / total
             spread = squares.sum(dim=0) + (share * (mean - whole).square()).sum(dim=0)
+            spread = ranks.total(spread)
             joined.append(whole[None, :, None, None])
             variances.append((spread / total)[None, :, None, None])
         return cls(weights, joined, variances)

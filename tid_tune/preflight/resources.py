@@ -39,10 +39,12 @@ def require_here(resources: Resources) -> None:
 def _missing_here(resources: Resources) -> str:
     cpus = os.cpu_count() or 1
     gpus = _gpus() if resources.gpus else 0
-    if resources.cpus <= cpus and resources.gpus <= gpus:
+    needs = resources.cpus * resources.ranks, resources.gpus * resources.ranks
+    if needs[0] <= cpus and needs[1] <= gpus:
         return ""
+    ranks = f" for its {resources.ranks} ranks" if resources.ranks > 1 else ""
     return (
-        f"resources: a worker asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs; "
+        f"resources: a worker asks for {needs[0]:g} CPUs and {needs[1]:g} GPUs{ranks}; "
         f"this machine has {cpus} CPUs and {gpus} GPUs"
     )
 

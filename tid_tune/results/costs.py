@@ -58,8 +58,8 @@ class Cost:
 
 
 def devices(resources: Resources) -> float:
-    """Return how many devices one worker holds: its GPUs, or without any its CPUs."""
-    return resources.gpus or resources.cpus
+    """Return how many devices one worker holds: its GPUs, or without any its CPUs, of all ranks."""
+    return (resources.gpus or resources.cpus) * resources.ranks
 
 
 def trial_cost(trial: Trial) -> Cost:

@@ -135,12 +135,22 @@ class Transfer(Model):
     narrow: bool = False
 
 
+Spread = Literal["pack", "node", "any"]
+
+
 class Resources(Model):
-    """What one worker holds while it runs, and how many run at once."""
+    """What one worker holds while it runs, and how many run at once.
+
+    A worker of several ranks holds `cpus` and `gpus` for each of them.
+    """
 
     cpus: Annotated[float, Field(ge=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
     ranks: Count = 1
+    """Processes that train one trial together."""
+    spread: Spread = "pack"
+    """Where they run: on as few nodes as possible; all on one node; one on each node where that is
+    possible."""
     concurrent: Count | None = None
     """Workers that run at once; None: as many as fit."""
     students: Students = 1

@@ -52,6 +52,7 @@ COMMENTS = {
     "reruns of confirm.",
     "resources": "What one worker holds: cpus (its own process and its num_workers) and gpus (0 "
     "trains on the CPU). `students` trials are trained side by side in a worker, with one teacher. "
+    "`ranks` processes train one trial together, each with its own cpus and gpus. "
     "`concurrent` limits how many workers run at once.",
     "cache": "Keeps what the teacher makes of each image on disk, up to `gib`, for the trials that "
     "follow: {{gib: 50, dir: DIR}}.",

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
+from tid_tune import ranks
 from tid_tune.data.coco import check_encoding
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.coco_metric import CocoMetric, FastCocoMetric
 from tid_tune.openmmlab.configs import Config
+from tid_tune.openmmlab.data_parallel import as_one_process
 from tid_tune.openmmlab.shared_annotations import shared_annotations
 from tid_tune.searchfile.checks.data import LOADERS, leaf_datasets, local_paths
 from tid_tune.trial.data_order import finite_sampler, reduced, resumable
@@ -70,14 +72,25 @@ def assemble(
         described = data["dataset"]
         if fraction < 1:
             data["dataset"] = reduced(data["dataset"], fraction, seed)
-        loader = runner.build_dataloader(data, seed=seed)
+        # One order of whole batches, of which each rank gets its part.
+        whole = {**data, "batch_size": data["batch_size"] * ranks.count()}
+        with as_one_process():
+            loader = runner.build_dataloader(whole, seed=seed)
         mark = content_mark(runner, described, loader, epochs)
         loop = IntervalLoop(runner, resumable(loader, seed, mark), epochs)
         runner._train_loop = loop
         trained = epochs if unit == "epochs" else loop.max_iters
         runner.param_schedulers = scaled(runner.param_schedulers, trained / length)
         runner.train()
+    _collect_everywhere(runner)
     return runner
+
+
+def _collect_everywhere(runner: TrialRunner) -> None:
+    """Let the metrics of several ranks exchange detections without a folder that all see."""
+    if ranks.several():
+        for metric in runner.val_loop.evaluator.metrics:
+            metric.collect_device, metric.collect_dir = "gpu", None
 
 
 def runnable(dataloader: Mapping[str, object]) -> dict[str, object]:

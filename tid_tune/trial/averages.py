@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from tid_tune import ranks
 from tid_tune.errors import TrialError
 
 TERM = "loss_distill_"
@@ -38,8 +39,11 @@ class Averages:
         self._sums[names] = row if before is None else before.add_(row)
         self._steps[names] += 1
 
-    def means(self) -> dict[str, float]:
-        """Return every name's mean over the iterations that had it; waits for the device."""
+    def means(self, *, together: bool = False) -> dict[str, float]:
+        """Return every name's mean over the iterations that had it; waits for the device.
+
+        `together`: tensors are shares of several ranks, which are added. All ranks must ask.
+        """
         sums: dict[str, float] = defaultdict(float)
         counts: dict[str, int] = defaultdict(int)
         for names, row in self._sums.items():
@@ -47,6 +51,9 @@ class Averages:
                 sums[name] += value
                 counts[name] += self._steps[names]
         means = {name: sums[name] / counts[name] for name in sums}
+        if together:
+            shares = ranks.gathered(means)
+            means = {name: sum(share.get(name, 0.0) for share in shares) for name in means}
         return means | {name: sum(row) / len(row) for name, row in self._host.items()}
 
     def check_finite(self, where: str) -> None:

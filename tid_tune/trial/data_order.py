@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
+from tid_tune import ranks
 from tid_tune.errors import ConfigError, DataError
 from tid_tune.openmmlab.detector_types import DetectionDataset
 from tid_tune.openmmlab.registries import DATASETS
@@ -119,12 +120,16 @@ class SeededDataset(Dataset[object]):
 class ResumableBatches(Sampler[list[int]]):
     """The batches of one epoch from the middle on, with the epoch coded into every index.
 
-    Set `epoch` and `skip` (batches already trained on) before iterating.
+    Set `epoch` and `skip` (batches already trained on) before iterating. Of several ranks, each
+    gets its part of every batch of the one order.
     """
 
     def __init__(self, inner: BatchSampler, dataset_length: int, seed: int) -> None:
         self.inner, self.dataset_length, self.seed = inner, dataset_length, seed
         self.epoch = self.skip = 0
+        self.idle: set[int] = set()
+        """Batches of the epoch, by number, that have no image for this rank: it gets another's, and
+        must add nothing."""
 
     @property
     def sampler(self) -> Iterable[int]:
@@ -133,7 +138,7 @@ class ResumableBatches(Sampler[list[int]]):
 
     @property
     def batch_size(self) -> int:
-        """Images per batch."""
+        """Images per batch, of all ranks."""
         return int(self.inner.batch_size)
 
     def __len__(self) -> int:
@@ -141,8 +146,12 @@ class ResumableBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         first = self.epoch * self.dataset_length
-        for batch in self._drawn():
-            yield [first + index for index in batch]
+        self.idle = set()
+        for number, batch in enumerate(self._drawn(), start=self.skip):
+            part = batch[ranks.rank() :: ranks.count()]
+            if not part:
+                self.idle.add(number)
+            yield [first + index for index in part or batch[:1]]
 
     def _drawn(self) -> Iterator[list[int]]:
         """Yield the batches one by one: some samplers read the records of all images in one."""

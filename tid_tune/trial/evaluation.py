@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
+from tid_tune import ranks
 from tid_tune.distill.frozen import detections
 from tid_tune.openmmlab.coco_metric import CocoMetric
 from tid_tune.openmmlab.detector_types import Detector
@@ -22,8 +24,10 @@ def evaluate(runner: TrialRunner) -> dict[str, float]:
     """Return the metrics of the model (of its averaged weights, where an EMA runs).
 
     A metric that is undefined, as COCO's mAP of large objects on a set without any, is left out.
-    A detector that detects nothing at all has mAP 0.
+    A detector that detects nothing at all has mAP 0. Of several ranks, each detects on its part of
+    the images, and all get the metrics of all.
     """
+    ranks.unify_buffers(_models(runner))
     return _clean(runner, runner.val_loop.run())
 
 
@@ -41,6 +45,15 @@ def evaluate_teacher(runner: TrialRunner, teacher: Detector, precision: str) -> 
     metrics = loop.evaluator.evaluate(len(loop.dataloader.dataset))
     set_random_state(before)
     return _clean(runner, metrics)
+
+
+def _models(runner: TrialRunner) -> Iterator[nn.Module]:
+    """Yield the models that may be evaluated: the one that trains, and averages of it."""
+    yield runner.detector
+    for hook in runner.hooks:
+        average = getattr(hook, "ema_model", None)
+        if isinstance(average, nn.Module):
+            yield average
 
 
 def _clean(runner: TrialRunner, metrics: dict[str, object]) -> dict[str, float]:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from tid_tune import ranks
+
 if TYPE_CHECKING:
     from tid_tune.trial.runner import TrialRunner
 
@@ -20,6 +22,8 @@ EVERY = 10
 def watch_gradients(runner: TrialRunner, add: Callable[[dict[str, Tensor]], None]) -> None:
     """Call `add({"grad_norm": norm})` with the norm before clipping, now and then.
 
+    All ranks have the same norm; each adds its share of it, as of a loss.
+
     Where the config clips, that is every step's norm, which clipping computes anyway (and which
     mmengine would read back from the device to log it); otherwise every tenth step's.
     """
@@ -28,7 +32,7 @@ def watch_gradients(runner: TrialRunner, add: Callable[[dict[str, Tensor]], None
         clip = optim_wrapper.clip_func
 
         def clip_and_add(*args: object, **kwargs: object) -> None:
-            add({NAME: clip(*args, **kwargs)})
+            add({NAME: clip(*args, **kwargs) / ranks.count()})
 
         optim_wrapper.clip_func = clip_and_add
         return
@@ -44,6 +48,7 @@ def watch_gradients(runner: TrialRunner, add: Callable[[dict[str, Tensor]], None
             if p.grad is not None
         ]
         if gradients:
-            add({NAME: torch.nn.utils.get_total_norm(gradients, foreach=True)})
+            norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+            add({NAME: norm / ranks.count()})
 
     optim_wrapper.optimizer.register_step_pre_hook(add_norm)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.utils.data import DataLoader
 
+from tid_tune import ranks
 from tid_tune.openmmlab.detector_types import Prepared
 from tid_tune.openmmlab.models import train_step
 from tid_tune.openmmlab.runner import EpochBasedTrainLoop
@@ -104,6 +105,8 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
         """
         runner, index = self.runner, self._iter % self.per_epoch
         runner.call_hook("before_train_iter", batch_idx=index, data_batch=batch)
+        if ranks.several():
+            runner.model.idle = self._is_idle(index)
         if prepared is None:
             values = runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
         else:
@@ -129,7 +132,7 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
     def take_averages(self) -> dict[str, float]:
         """Return the means since the last call, without values that are not finite."""
         averages, self.averages = self.averages, Averages()
-        return {k: v for k, v in averages.means().items() if math.isfinite(v)}
+        return {k: v for k, v in averages.means(together=True).items() if math.isfinite(v)}
 
     def stop_workers(self) -> None:
         """Let go of the open epoch and its worker processes."""
@@ -137,6 +140,11 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
         workers, self.dataloader._iterator = getattr(self.dataloader, "_iterator", None), None
         if workers is not None and hasattr(workers, "_shutdown_workers"):
             workers._shutdown_workers()
+
+    def _is_idle(self, index: int) -> bool:
+        """Return whether this rank has no image of a batch, by its number in the epoch."""
+        sampler = self.dataloader.batch_sampler
+        return isinstance(sampler, ResumableBatches) and index in sampler.idle
 
     def _close_epoch(self) -> None:
         self._batches, self._open = None, False

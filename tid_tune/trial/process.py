@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tid_tune import ranks
 from tid_tune.openmmlab.named_objects import discard_objects, names_since, object_names
 
 
@@ -78,6 +79,18 @@ def random_state() -> RandomState:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state()
     return state
+
+
+def seed_rank(seed: int, iteration: int) -> None:
+    """Seed the generators of a rank that goes on from an iteration, but not the first rank's.
+
+    Weights are made from the same seed everywhere; what is drawn while training is not the same.
+    """
+    if ranks.rank() > 0:
+        drawn = np.random.SeedSequence((seed, iteration, ranks.rank())).generate_state(1)
+        random.seed(int(drawn[0]))
+        np.random.seed(int(drawn[0]))
+        torch.manual_seed(int(drawn[0]))
 
 
 def set_random_state(state: RandomState) -> None:

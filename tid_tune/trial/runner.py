@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tid_tune import ranks
 from tid_tune.distill.distiller import named_as_student
 from tid_tune.distill.student_state import named_for
 from tid_tune.openmmlab.checkpoints import (
@@ -27,6 +28,7 @@ from tid_tune.openmmlab.checkpoints import (
     without_wrapper,
 )
 from tid_tune.openmmlab.configs import Config
+from tid_tune.openmmlab.data_parallel import RankModel, data_parallel
 from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.openmmlab.loading import watched
 from tid_tune.openmmlab.models import revert_sync_batchnorm
@@ -38,6 +40,7 @@ from tid_tune.openmmlab.runner import (
 from tid_tune.trial.hooks import DROPPED, AnyHook, hooks_of, refuse_harmful
 
 LOG_FILE = "trial.log"
+RANK_LOG = "trial.rank{}.log"
 _SERIAL = itertools.count()
 
 
@@ -84,9 +87,9 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
 
     @property
     def detector(self) -> Detector:
-        """The model; a trial trains on one device, so nothing is wrapped around it."""
-        model: Detector = self.model
-        return model
+        """The model, without what several ranks have wrapped around it."""
+        detector: Detector = self.model.module if isinstance(self.model, RankModel) else self.model
+        return detector
 
     def setup_env(self, env_cfg: dict[str, object]) -> None:
         """Set up processes as mmengine does, without a time stamp: names come from a counter."""
@@ -117,8 +120,17 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
         return Visualizer.get_instance(self._experiment_name)
 
     def wrap_model(self, model_wrapper_cfg: object, model: nn.Module) -> nn.Module:
-        """Move the model to the trial's device; batch norms across processes become plain ones."""
-        reverted: nn.Module = revert_sync_batchnorm(model.to(self.device))
+        """Move the model to the trial's device, and wrap it where there are several ranks.
+
+        For one process, and on the CPU, batch norms across processes become plain ones.
+        """
+        model = model.to(self.device)
+        if ranks.several():
+            on_gpu = self.device.type == "cuda"
+            return data_parallel(
+                model if on_gpu else revert_sync_batchnorm(model), self.device, self.cfg
+            )
+        reverted: nn.Module = revert_sync_batchnorm(model)
         return reverted
 
     def call_hook(self, fn_name: str, **kwargs: object) -> None:
@@ -136,7 +148,7 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
         if not (isinstance(optim_wrapper, Mapping) and "constructor" in optim_wrapper):
             return super().build_optim_wrapper(optim_wrapper)
         model = self.model
-        self.model = named_as_student(model)
+        self.model = named_as_student(self.detector)
         try:
             return super().build_optim_wrapper(optim_wrapper)
         finally:

@@ -8,6 +8,7 @@ there; `trial` holds the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NotRequired, TypedDict, TypeGuard, TypeVar
 
 import numpy as np
@@ -15,11 +16,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from tid_tune import ranks
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import Checkpoint
 from tid_tune.openmmlab.named_objects import MessageHub
 from tid_tune.openmmlab.runner import HistoryBuffer, ParamScheduler
-from tid_tune.trial.process import RandomState, random_state, set_random_state
+from tid_tune.trial.process import RandomState, random_state, seed_rank, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
 _HOOK_STATE = {"EarlyStoppingHook": ("best_score", "wait_count")}
@@ -40,7 +42,7 @@ class TrialState(TypedDict):
     """What mmengine's checkpoints lack."""
 
     random: list[RandomState]
-    """One entry a process."""
+    """One entry a rank."""
     gradients: dict[str, Tensor]
     """Of an accumulation that has not been stepped yet, by parameter."""
     hooks: dict[str, dict[str, object]]
@@ -58,8 +60,25 @@ class TrialCheckpoint(Checkpoint):
     trial: TrialState
 
 
-def capture(runner: TrialRunner) -> TrialCheckpoint:
-    """Return the checkpoint; with an EMA, `state_dict` has the averaged weights, as evaluated."""
+@dataclass(frozen=True)
+class Shared:
+    """What only all ranks together know of a trial."""
+
+    random: list[RandomState]
+    gradients: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, runner: TrialRunner) -> Shared:
+        """Exchange it; all ranks must ask."""
+        return cls(ranks.gathered(random_state()), _pending_gradients(runner))
+
+
+def capture(runner: TrialRunner, shared: Shared | None = None) -> TrialCheckpoint:
+    """Return the checkpoint; with an EMA, `state_dict` has the averaged weights, as evaluated.
+
+    `shared`: of the same moment; None: all ranks ask for it now.
+    """
+    shared = shared or Shared.of(runner)
     checkpoint: TrialCheckpoint = {
         "meta": {
             "epoch": runner.epoch,
@@ -72,8 +91,8 @@ def capture(runner: TrialRunner) -> TrialCheckpoint:
         "param_schedulers": [item.state_dict() for item in _schedulers(runner)],
         "message_hub": _hub_state(runner.message_hub),
         "trial": {
-            "random": [random_state()],
-            "gradients": _pending_gradients(runner),
+            "random": shared.random,
+            "gradients": shared.gradients,
             "hooks": _hook_state(runner),
             "per_epoch": runner.train_loop.per_epoch,
         },
@@ -87,7 +106,8 @@ def apply(runner: TrialRunner, checkpoint: Checkpoint) -> None:
 
     Hyperparameters of the optimizer that the config has changed since are those of the config.
     Where an epoch has another length now (another batch size), the same epoch is meant, not the
-    same iteration; the config's own schedule is followed to there.
+    same iteration; the config's own schedule is followed to there. A rank that the checkpoint has
+    no random state of, as it is of fewer ranks, seeds its generators with its number.
 
     Raises:
         ConfigError: the checkpoint is not that of such a trial.
@@ -119,9 +139,13 @@ def apply(runner: TrialRunner, checkpoint: Checkpoint) -> None:
         for name, value in trial["hooks"].get(type(hook).__name__, {}).items():
             setattr(hook, name, value)
     for name, parameter in runner.detector.named_parameters():
-        if name in trial["gradients"]:
+        # They are a sum over all ranks, and will be added again.
+        if name in trial["gradients"] and ranks.rank() == 0:
             parameter.grad = trial["gradients"][name].to(parameter.device)
-    set_random_state(trial["random"][0])
+    if ranks.rank() < len(trial["random"]):
+        set_random_state(trial["random"][ranks.rank()])
+    else:
+        seed_rank(runner.seed, runner.iter)
 
 
 def _is_of_a_trial(checkpoint: Checkpoint) -> TypeGuard[TrialCheckpoint]:
@@ -175,12 +199,12 @@ def _rescaled(value: float, before: object, now: object) -> object:
 
 
 def _pending_gradients(runner: TrialRunner) -> dict[str, Tensor]:
-    """Return the gradients of an accumulation that has not been stepped yet."""
+    """Return the gradients of an accumulation that has not been stepped yet, of all ranks."""
     wrapper = runner.optim_wrapper
     if wrapper.should_update():
         return {}
     named = runner.detector.named_parameters()
-    return {name: p.grad.cpu() for name, p in named if p.grad is not None}
+    return {name: ranks.total(p.grad).cpu() for name, p in named if p.grad is not None}
 
 
 def _hook_state(runner: TrialRunner) -> dict[str, dict[str, object]]:

@@ -14,7 +14,7 @@ from typing import Self, TextIO
 import torch
 from torch import nn
 
-from tid_tune import warm
+from tid_tune import ranks, warm
 from tid_tune.device import pick_device
 from tid_tune.errors import ConfigError, TidTuneError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
@@ -29,9 +29,9 @@ from tid_tune.trial.deployment import deployment_costs
 from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
 from tid_tune.trial.memory import fitting_students
-from tid_tune.trial.process import ProcessState, free_memory
+from tid_tune.trial.process import ProcessState, free_memory, seed_rank
 from tid_tune.trial.report import TrialReport
-from tid_tune.trial.runner import LOG_FILE, TrialRunner
+from tid_tune.trial.runner import LOG_FILE, RANK_LOG, TrialRunner
 
 
 class Trial:
@@ -77,13 +77,15 @@ class Trial:
         self._teacher_wanted = measure_teacher
         self._costs = costs
         work_dir.mkdir(parents=True, exist_ok=True)
-        self._log = work_dir / LOG_FILE
+        self._log = work_dir / (RANK_LOG.format(ranks.rank()) if ranks.rank() else LOG_FILE)
         self._process: ProcessState | None = ProcessState(threads)
         self._names: dict[str, set[str]] = {}
         self._output: TextIO | None = None
         """The log, held open while the trial shares its process."""
         self._first = 0
         self._runner: TrialRunner | None = None
+        self._shared: state.Shared | None = None
+        """What a checkpoint has of all ranks, exchanged at the end of an interval."""
         try:
             with self._guard(building=True):
                 prepare()
@@ -100,6 +102,8 @@ class Trial:
                 self._runner = runner
                 if restore_from is not None:
                     state.apply(runner, load_state(restore_from))
+                else:
+                    seed_rank(seed, 0)
                 watch_gradients(runner, lambda v: runner.train_loop.averages.add(v))
         except BaseException:
             self.close()
@@ -167,7 +171,9 @@ class Trial:
         means = loop.take_averages()  # waits for the device, so that the clock is right
         trained, evaluating = seconds(), time.monotonic()
         metrics = evaluate(self.runner) | self._teacher_metrics()
-        metrics |= deployment_costs(self.runner, self._costs)
+        if ranks.rank() == 0:
+            metrics |= deployment_costs(self.runner, self._costs)
+        self._shared = state.Shared.of(self.runner) if ranks.several() else None
         evaluated = time.monotonic() - evaluating
         images = (loop.iter - self._first) * self.runner.train_dataloader.batch_sampler.batch_size
         values = with_ratios(means) | self._speed(images, trained, evaluated)
@@ -185,11 +191,11 @@ class Trial:
 
         Its `state_dict` has the weights that were evaluated.
         """
-        save_state(state.capture(self.runner), path)
+        save_state(state.capture(self.runner, self._shared), path)
 
     def save_weights(self, path: Path) -> None:
         """Write weights and meta as `save` does, without what only further training needs."""
-        checkpoint = state.capture(self.runner)
+        checkpoint = state.capture(self.runner, self._shared)
         kept = {"meta": checkpoint["meta"], "state_dict": checkpoint["state_dict"]}
         save_state(kept, path)
 

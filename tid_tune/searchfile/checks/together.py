@@ -56,10 +56,15 @@ def _check_evaluation(spec: SearchSpec, tree: Node, problems: Problems) -> None:
 
 
 def _check_resources(spec: SearchSpec, tree: Node, problems: Problems) -> None:
-    if spec.resources.ranks != 1:
-        text = f"{spec.resources.ranks}: this version trains each trial on one device; set it to 1"
-        _note(tree, "resources", "ranks", text, problems)
-    gpus = spec.resources.gpus
+    gpus, ranks = spec.resources.gpus, spec.resources.ranks
+    if ranks > 1 and spec.resources.packs:
+        text = f"{spec.resources.students}: a trial of {ranks} ranks is trained alone; set it to "
+        text += "1, or ranks to 1"
+        _note(tree, "resources", "students", text, problems)
+    if ranks > 1 and 0 < gpus < 1:
+        text = f"{gpus:g}: each of the {ranks} ranks needs a GPU of its own; set it to 1, or to 0 "
+        text += "for the CPU"
+        _note(tree, "resources", "gpus", text, problems)
     if not gpus and not spec.resources.cpus:
         text = "0 and no GPU either: a trial needs a device; raise cpus or gpus"
         _note(tree, "resources", "cpus", text, problems)

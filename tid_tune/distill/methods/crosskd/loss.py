@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.detectors.towers import (
     TowerFeatures,
@@ -47,6 +48,7 @@ class CrossKD(Method):
     """The student's features must be good for the teacher's head."""
 
     settings: CrossKDSettings
+    spans_ranks = True
     uses_teacher_outputs = False  # they are made here, from towers that have to be run anyway
 
     def __init__(
@@ -74,12 +76,13 @@ class CrossKD(Method):
             target = joined_points(their_logits, anchors).sigmoid()
             confidence = target.amax(dim=-1) * context.valid_points[..., None]
             foreground = confidence >= self.settings.foreground_score
-            count = foreground.sum().clamp(min=len(context.metas))
+            images = ranks.total_count(len(context.metas), context.device)
+            count = ranks.total(foreground.sum()).clamp(min=images)
             surprise = focused_cross_entropy(
                 joined_points(logits, anchors), target, self.settings.beta
             )
             weights = confidence * foreground
-            total = weights.sum()
+            total = ranks.total(weights.sum())
             distance = self._box_distance(maps, their_maps, teacher)
             terms = {
                 "class": (
@@ -92,9 +95,8 @@ class CrossKD(Method):
                 ),
             }
         output = self.weighted(context, terms)
-        output.logs["distill/area_foreground"] = foreground.any(dim=-1).sum() / (
-            context.valid_points.sum()
-        )
+        points = ranks.total(context.valid_points.sum())
+        output.logs["distill/area_foreground"] = foreground.any(dim=-1).sum() / points
         return output
 
     def towers(self, context: Context, teacher: TowerHead) -> tuple[TowerFeatures, TowerFeatures]:
@@ -144,9 +146,10 @@ def match_statistics(ours: Tensor, theirs: Tensor, valid: Tensor) -> Tensor:
         (N, C, H, W) in the type of `theirs`.
     """
     target, weight = theirs.float(), valid[:, None].float()
-    count = weight.sum().clamp(min=1)
-    mean = (target * weight).sum(dim=(0, 2, 3), keepdim=True) / count
-    spread = ((target - mean).square() * weight).sum(dim=(0, 2, 3), keepdim=True) / count
+    count = ranks.total(weight.sum()).clamp(min=1)
+    mean = ranks.total((target * weight).sum(dim=(0, 2, 3), keepdim=True)) / count
+    spread = ((target - mean).square() * weight).sum(dim=(0, 2, 3), keepdim=True)
+    spread = ranks.total(spread) / count
     matched = normalize_channels(ours, valid) * (spread + EPSILON).sqrt() + mean
     return matched.to(theirs.dtype)
 

@@ -24,6 +24,7 @@ class DeFeat(Method):
     """One weight inside objects, another one outside."""
 
     settings: DeFeatSettings
+    spans_ranks = True
     uses_teacher_outputs = False
 
     def __init__(

@@ -23,6 +23,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
 from tid_tune.distill.features import ChannelAdaptation, comparable, mean_over_levels
@@ -35,6 +36,7 @@ class FGD(Method):
     """The teacher's attention weighs the difference; objects count alike whatever their size."""
 
     settings: FGDSettings
+    spans_ranks = True
     uses_teacher_outputs = False
 
     def __init__(self, settings: FGDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
@@ -64,7 +66,8 @@ class FGD(Method):
             outside = [
                 _per_image(area.isinf() & mask) for area, mask in zip(areas, valid, strict=True)
             ]
-            channel_attention = torch.stack(channels).mean()
+            images = ranks.total_count(len(context.metas), context.device)
+            channel_attention = torch.stack(channels).sum(dim=1).mean() / images
             terms = {
                 "foreground": (settings.fg_weight, mean_over_levels(focal, inside)),
                 "background": (settings.bg_weight, mean_over_levels(focal, outside)),
@@ -79,7 +82,7 @@ class FGD(Method):
     def _compare_level(
         self, ours: Tensor, theirs: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return d and |A_s(S) - A_s(T)|, both (N, H, W), and the mean of |A_c(S) - A_c(T)|."""
+        """Return d and |A_s(S) - A_s(T)|, both (N, H, W), and mean_c |A_c(S) - A_c(T)| (N)."""
         tau = self.settings.attention_temperature
         spatial, channel = (
             spatial_attention(theirs, valid, tau),
@@ -88,7 +91,7 @@ class FGD(Method):
         squared = (ours - theirs).square()
         focal = spatial * (channel[:, :, None, None] * squared).mean(dim=1)
         spatial_gap = (spatial_attention(ours, valid, tau) - spatial).abs()
-        channel_gap = (channel_attention(ours, valid, tau) - channel).abs().mean()
+        channel_gap = (channel_attention(ours, valid, tau) - channel).abs().mean(dim=1)
         return focal, spatial_gap, channel_gap
 
 

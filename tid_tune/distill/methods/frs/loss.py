@@ -29,6 +29,7 @@ class FRS(Method):
     """Features and classes count where the teacher sees something, object or not."""
 
     settings: FRSSettings
+    spans_ranks = True
 
     def __init__(self, settings: FRSSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)

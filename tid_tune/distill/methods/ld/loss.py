@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import torch
 
+from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.detectors.iou_rules import AdaptiveRule, Anchors
 from tid_tune.distill.context import Context
@@ -27,6 +28,7 @@ class LD(Method):
     """The student's edge distributions follow the teacher's, on objects and close to them."""
 
     settings: LDSettings
+    spans_ranks = True
 
     def __init__(self, settings: LDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
@@ -55,7 +57,7 @@ class LD(Method):
                 edge_logits(context.teacher.outputs[1]),
                 self.settings.temperature,
             )
-            positives = regions.main.sum().clamp(min=1)
+            positives = ranks.total(regions.main.sum()).clamp(min=1)
             main = (divergence * regions.main).sum() / positives
             valuable = (divergence * regions.valuable).sum() / positives
         output = self.weighted(
@@ -65,7 +67,7 @@ class LD(Method):
                 "vlr": (self.settings.vlr_weight, valuable),
             },
         )
-        points = context.valid_points.sum()
+        points = ranks.total(context.valid_points.sum())
         output.logs["distill/area_main"] = regions.main.sum() / points
         output.logs["distill/area_vlr"] = regions.valuable.sum() / points
         return output

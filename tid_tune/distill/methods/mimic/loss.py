@@ -22,6 +22,7 @@ class Mimic(Method):
     """The same weight for every point of the pyramid that is not padding."""
 
     settings: MimicSettings
+    spans_ranks = True
     uses_teacher_outputs = False
 
     def __init__(self, settings: MimicSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:

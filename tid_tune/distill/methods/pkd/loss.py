@@ -23,6 +23,7 @@ class PKD(Method):
     """Features should vary together; their scale and offset are free."""
 
     settings: PKDSettings
+    spans_ranks = True
     uses_teacher_outputs = False
 
     def __init__(self, settings: PKDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tid_tune import ranks
 from tid_tune.distill.methods.tid.areas import Areas
 
 
@@ -43,13 +44,15 @@ class AreaMeans:
     """What the areas of a batch come to; areas are ordered as in `Masks.by_area`."""
 
     terms: Tensor
-    """(3) float32: the mean over each area, see `mean_by_area`."""
+    """(3) float32: the mean over each area, see `mean_by_area`; of several ranks, a share."""
     counts: Tensor
-    """(3, L) float32: number of points of each area on each level."""
+    """(3, L) float32: number of points of each area on each level, in this rank's batch."""
+    totals: Tensor
+    """(3, L) float32: the same in the batch of all ranks."""
 
     def shares(self) -> Tensor:
         """Return (3, L): the share of the valid points of each level that each area takes."""
-        return self.counts / self.counts.sum(dim=0).clamp(min=1)
+        return self.counts / self.totals.sum(dim=0).clamp(min=1)
 
 
 def mean_by_area(
@@ -68,5 +71,6 @@ def mean_by_area(
     parts = points.split(list(level_sizes), dim=1)
     counts, sums = torch.stack([part.sum(dim=1) for part in parts], dim=1).chunk(2)
     counts = counts.detach()
-    means = sums / counts.clamp(min=1)
-    return AreaMeans(means.sum(dim=1) / (counts > 0).sum(dim=1).clamp(min=1), counts)
+    totals = ranks.total(counts)
+    means = sums / totals.clamp(min=1)
+    return AreaMeans(means.sum(dim=1) / (totals > 0).sum(dim=1).clamp(min=1), counts, totals)

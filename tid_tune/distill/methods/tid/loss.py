@@ -29,6 +29,7 @@ class TID(Method):
     """TID's loss: key_weight * L_key + weak_weight * L_weak + rest_weight * L_rest."""
 
     settings: TIDSettings
+    spans_ranks = True
 
     def __init__(self, settings: TIDSettings, student: HeadAdapter, teacher: HeadAdapter) -> None:
         super().__init__(settings, student, teacher)
