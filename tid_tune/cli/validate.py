@@ -92,6 +92,7 @@ def show_spec(spec: SearchSpec, checked: str = "valid") -> None:
         checked: what the checks have shown.
     """
     from tid_tune.console import say
+    from tid_tune.report.batch import batch_text
     from tid_tune.search.stages.plan import stages
     from tid_tune.searchfile.merge import shown_path
     from tid_tune.words import counted
@@ -108,6 +109,8 @@ def show_spec(spec: SearchSpec, checked: str = "valid") -> None:
     _print_columns(("stage", "trainings", "epochs"), rows)
     say()
     say(_summary(spec))
+    if text := batch_text(spec):
+        say(text)
 
 
 def _show_start(spec: SearchSpec, start: StartingPoints) -> None:
