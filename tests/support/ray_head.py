@@ -17,7 +17,7 @@ from pathlib import Path
 
 TOKEN = "planted-token-0123456789"
 TRIES = 4
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,19 @@ def ray_head() -> Iterator[Head]:
                 yield head
                 return
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait(30)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _end(process)
             shutil.rmtree(folder, ignore_errors=True)
             output.unlink(missing_ok=True)
         assert left, f"Ray has not started in {TRIES} tries"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the head with all its processes, which are of its group."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
 
 
 def _start(folder: Path, port: int, dashboard: int, output: Path) -> subprocess.Popen[bytes]:

@@ -1,0 +1,46 @@
+"""What a search keeps to itself: Ray's ports and the user's credentials."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ray._private import services
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE, _ActorClassCache
+
+from tid_tune.cluster.privacy import on_loopback, without_credentials
+
+
+class Trainable:
+    """Of Tune, as far as its cache looks."""
+
+
+def test_tune_gives_workers_no_credentials_by_their_runtime_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [name for name in ENV_VARS_TO_PROPAGATE if not name.startswith("AWS_")]
+    assert names
+    for name in (*names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "1")
+    without_credentials()
+    actor = _ActorClassCache().get(Trainable)
+    given = actor._default_options["runtime_env"]["env_vars"]
+    assert set(names) <= set(given), "what Tune itself needs"
+    assert not [name for name in given if name.startswith("AWS_")]
+
+
+@pytest.mark.parametrize("before", [None, "1"])
+def test_rays_address_is_loopback_inside_the_block_alone(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.ray_constants, "ENABLE_RAY_CLUSTER", True)
+    monkeypatch.delenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", raising=False)
+    if before is not None:
+        monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", before)
+    monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda address: "10.0.0.1")
+    monkeypatch.setattr("ray._private.worker._global_node", None)
+    with on_loopback():
+        assert services.get_node_ip_address() == "127.0.0.1"
+        assert os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0", "also for its processes"
+    assert services.get_node_ip_address() == "10.0.0.1"
+    assert os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == before
