@@ -33,7 +33,7 @@ def test_tune_gives_workers_no_credentials_by_their_runtime_environment(
 def test_rays_address_is_loopback_inside_the_block_alone(
     before: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.ray_constants, "ENABLE_RAY_CLUSTER", True)
+    monkeypatch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", True)
     monkeypatch.delenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", raising=False)
     if before is not None:
         monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", before)
