@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from support.search_cases import make_spec
 
 from tid_tune.openmmlab.configs import Config
-from tid_tune.preflight.packs import check_packs
+from tid_tune.preflight.packs import check_packs, pack_hints
 from tid_tune.preflight.plan import Plan
 from tid_tune.search.schedulers.asha import AshaOptions
 from tid_tune.searchfile.model import Resources
 from tid_tune.space import Choice, Fixed, Uniform
 
-PROMOTE = AshaOptions(rule="promote")
 SPACE = {
     "model.distillation.loss_weight": Uniform(low=0, high=1),
     "model.teacher.precision": Choice(values=("float32", "bfloat16")),
@@ -25,9 +24,7 @@ SPACE = {
 
 def notes(**changes: Any) -> list[str]:
     """What is said of packs after the first line, which says how large they are."""
-    spec = make_spec(
-        **{"space": SPACE, "resources": Resources(students=4), "scheduler": PROMOTE, **changes}
-    )
+    spec = make_spec(**{"space": SPACE, "resources": Resources(students=4), **changes})
     found = list(check_packs(Plan(Config(), Path("config.py"), spec)))
     assert all(one.severity == "note" for one in found)
     assert not found or "side by side" in found[0].text
@@ -51,9 +48,13 @@ def test_without_packs_there_is_nothing_to_note() -> None:
 
 
 def test_a_rule_that_groups_the_trials_that_go_on_is_named() -> None:
-    (text,) = notes(space={}, scheduler=AshaOptions())
+    def hints(students: int, rule: Literal["stop", "promote"]) -> list[str]:
+        resources, scheduler = Resources(students=students), AshaOptions(rule=rule)
+        return [one.text for one in pack_hints(make_spec(resources=resources, scheduler=scheduler))]
+
+    (text,) = hints(4, "stop")
     assert "rule: promote" in text
-    assert notes(space={}, scheduler=PROMOTE) == []
+    assert hints(4, "promote") == hints(1, "stop") == []
 
 
 def test_a_trainable_of_the_users_own_must_say_that_it_trains_packs() -> None:

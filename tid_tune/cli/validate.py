@@ -36,10 +36,13 @@ def validate(
     Files of weights cannot run code.
     """
     from tid_tune.console import say
+    from tid_tune.preflight.packs import pack_hints
 
     spec, points = _checked(space, overrides or (), quick)
     show_spec(spec, "file and config are valid" if quick else "valid")
     _show_start(spec, points)
+    for hint in pack_hints(spec):
+        say(f"{hint.severity}: {hint.text}")
     if quick:
         say("data, models and weights were not checked; leave out --quick to check them")
 

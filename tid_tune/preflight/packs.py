@@ -32,11 +32,6 @@ def pack_notes(spec: SearchSpec) -> Iterator[Finding]:
             f"{place}: trials that differ in {path} are not trained in one "
             "pack, because it changes the data, the batch or the teacher"
         )
-    if _stops_one_by_one(spec):
-        yield note(
-            f"{place}: asha stops trials one by one, so packs get smaller; "
-            "`scheduler: {type: asha, rule: promote}` groups the trials that go on"
-        )
     if spec.trainable != DEFAULT_TRAINABLE:
         yield note(
             f"{place}: `tid-tune run` refuses {spec.trainable} unless "
@@ -44,5 +39,11 @@ def pack_notes(spec: SearchSpec) -> Iterator[Finding]:
         )
 
 
-def _stops_one_by_one(spec: SearchSpec) -> bool:
-    return spec.scheduler.type == "asha" and getattr(spec.scheduler, "rule", "") != "promote"
+def pack_hints(spec: SearchSpec) -> Iterator[Finding]:
+    """Yield what may make the packs of a search larger, for a user who plans it."""
+    asha = spec.scheduler.type == "asha" and getattr(spec.scheduler, "rule", "") != "promote"
+    if spec.resources.packs and asha:
+        yield note(
+            "scheduler: asha stops trials one by one, so packs get smaller; `rule: promote` groups "
+            "the trials that go on"
+        )
