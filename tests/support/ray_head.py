@@ -82,9 +82,10 @@ def _start(folder: Path, port: int, dashboard: int, output: Path) -> subprocess.
                 "RAY_AUTH_MODE": "token",
                 "RAY_AUTH_TOKEN": TOKEN,
                 "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_DASHBOARD_STARTUP_TIMEOUT_S": str(START_SECONDS),
                 # Ray's switch for systems without clusters: it listens on loopback alone.
                 "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-                "TOY_SECONDS": "0.3",
+                "TOY_SECONDS": "4",
             },
             stdout=stream,
             stderr=subprocess.STDOUT,

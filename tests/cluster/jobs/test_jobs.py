@@ -21,7 +21,7 @@ from tid_tune.ledger.state import RunState
 
 pytestmark = pytest.mark.slow
 WITH_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-TRIALS = ("--set", "trials=20")
+TRIALS = ("--set", "trials=12")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_search_is_submitted_attached_to_stopped_and_resumed_after_a_change(
     state = RunState.read(ledger)
     assert state.closed is not None
     assert len(state.sessions) == 2
-    assert len(state.trials) == 22
+    assert len(state.trials) == 14
     for trial in state.trials.values():
         steps = [report.step for report in trial.reports]
         assert steps == sorted(set(steps))
