@@ -29,7 +29,17 @@ DOORS = {
 
 LAYERS = (
     ("errors", "words"),
-    ("console", "device", "dotted", "files", "import_path", "models", "plugins", "warm"),
+    (
+        "console",
+        "device",
+        "dotted",
+        "files",
+        "import_path",
+        "models",
+        "passwords",
+        "plugins",
+        "warm",
+    ),
     ("data", "openmmlab"),
     ("space",),
     ("detectors", "ledger"),
@@ -38,7 +48,7 @@ LAYERS = (
     ("results",),
     ("search", "tracking", "trial"),
     ("preflight",),
-    ("export",),
+    ("export", "nodes"),
     ("report",),
     ("cluster", "shipped"),
     ("api", "testing"),

@@ -38,6 +38,9 @@ def test_a_search_runs_to_its_end_and_every_figure_is_in_ledger_and_mlflow(
 ) -> None:
     code, output = workplace.run()
     assert code == 0, output
+    (reported,) = [line for line in output.splitlines() if "written, read" in line]
+    assert "tid-tune " in reported
+    assert not list(workplace.ledger.parent.glob(".nodes-*"))
     state = workplace.state()
     assert len(state.trials) == 2 + 8
     for trial in state.trials.values():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.jobs.place import in_package, require_lasting
+from tid_tune.cluster.nodes import check_nodes
 from tid_tune.cluster.session import Capacity, check_resources, is_local, ray_session
 from tid_tune.console import say, shown_path
 from tid_tune.distill.equal_edits import effective_edits
@@ -125,6 +126,7 @@ def _work(
     try:
         with ray_session(address):
             check_resources(spec.resources)
+            check_nodes(spec, run, root, address)
             _announce(spec, run, capacity())
             with View(progress, capacity) as view:
                 search.observe(view)

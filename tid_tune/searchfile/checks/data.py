@@ -65,7 +65,7 @@ def _check_images(paths: Mapping[str, Path], place: str) -> Iterator[Fault]:
     json_file, folder = paths.get("annotation file"), paths.get("image folder")
     if json_file is None or folder is None or not (json_file.is_file() and folder.is_dir()):
         return
-    names = _first_images(json_file)
+    names = first_images(json_file)
     if names and not any((folder / name).is_file() for name in names):
         yield Fault(
             f"{place}.data_prefix",
@@ -74,7 +74,7 @@ def _check_images(paths: Mapping[str, Path], place: str) -> Iterator[Fault]:
         )
 
 
-def _first_images(file: Path) -> list[str]:
+def first_images(file: Path) -> list[str]:
     """Return image names from the head of a COCO json: all of it would take seconds to read."""
     if file.suffix != ".json":
         return []

@@ -1,0 +1,1 @@
+"""What each node of a cluster has before a search, and where nodes differ. No Ray in here."""
