@@ -198,3 +198,58 @@ def test_a_run_that_never_began_is_listed_and_explained(tmp_path: Path) -> None:
     assert listed.exit_code == 0
     assert "unreadable" in listed.output
     assert "ended before it began" in refused("status", ledger.parent)
+
+
+def with_checkpoints(run: Path) -> list[Path]:
+    """Write the file of every trial's last report, and a best/ as a trainable's own is."""
+    folder = RunFolder.open(run)
+    files = []
+    for trial in folder.state.trials.values():
+        files.append(run / "trials" / trial.id / "epoch_3_step_3.pth")
+        files[-1].parent.mkdir(parents=True)
+        files[-1].write_bytes(bytes(1500))
+    return files
+
+
+def test_clean_lists_before_it_deletes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tid_tune.export.cleaning.is_written", lambda folder, origin: True)
+    files = with_checkpoints(run)
+    shown = call("clean", run)
+    assert shown.exit_code == 0
+    assert "trials/t0003/epoch_3_step_3.pth  1.5 kB  search" in shown.output
+    assert f"--yes deletes {len(files)} checkpoints, {1.5 * len(files):.3g} kB" in shown.output
+    assert all(path.is_file() for path in files)
+    shown = call("clean", run, "--yes")
+    assert f"deleted {len(files)} checkpoints" in shown.output
+    assert not any(path.exists() for path in files)
+    assert "0 checkpoints" in call("status", run).output
+
+
+def test_clean_keeps_everything_while_the_best_student_is_not_written(run: Path) -> None:
+    files = with_checkpoints(run)
+    assert "does not hold the student of" in refused("clean", run, "--yes")
+    assert all(path.is_file() for path in files)
+
+
+def test_clean_refuses_a_run_that_a_driver_holds_or_that_is_not_finished(run: Path) -> None:
+    with Ledger.open(run / "ledger.jsonl"):
+        assert "is driven by process" in refused("clean", run, "--yes")
+    ledger = run / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    closed = next(at for at, line in enumerate(lines) if '"closed"' in line)
+    ledger.write_text("".join(lines[:closed]))
+    assert "is not finished" in refused("clean", run, "--yes")
+
+
+def test_clean_leaves_what_trials_that_go_on_need(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tid_tune.export.cleaning.is_written", lambda folder, origin: True)
+    files = with_checkpoints(run)
+    ledger = run / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    ended = [line for line in lines if '"ended"' in line]
+    ledger.write_text("".join(line for line in lines if line != ended[-1]))
+    shown = call("clean", run, "--yes")
+    assert "1 checkpoint of trials that go on" in shown.output
+    assert sum(path.exists() for path in files) == 1

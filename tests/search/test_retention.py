@@ -148,3 +148,34 @@ def test_nobody_goes_on_from_a_checkpoint_of_full_length(scheduler: str) -> None
             checkpoint = trial.resume_point().checkpoint
             assert trial.status.final or checkpoint not in weights_only
     assert weights_only
+
+
+def test_for_want_of_room_reruns_go_first_then_baselines_then_the_worst_trials() -> None:
+    spec = make_spec(trials=10, confirm=Confirm(top=2, seeds=2), epochs=3, keep=Keep(best=5))
+    clock = VirtualClock()
+    search = Search.open(spec, Ledger.in_memory(clock=clock))
+    retention, run = Retention(search), Simulator(search, learning_curve, clock, workers=2)
+    while run.step():
+        retention.drain()
+    kept, given = retention.kept(), list[str]()
+    while (checkpoint := retention.give_up()) is not None:
+        given.append(checkpoint)
+    trials = {t.last.checkpoint: t for t in search.state.trials.values() if t.last}
+    stages = [trials[checkpoint].stage for checkpoint in given]
+    assert set(stages[:-5]) == {"confirm"}
+    assert stages[-5:] == ["baseline"] * 2 + ["search"] * 3
+    values = [trials[checkpoint].value(OBJECTIVE) for checkpoint in given[-3:]]
+    assert values == sorted(values)
+    assert search.state.confirmation is not None
+    left = {trials[checkpoint].id for checkpoint in retention.kept()}
+    assert left == set(search.state.confirmation.candidates)
+    assert retention.kept() == kept - set(given)
+
+
+def test_what_trials_that_go_on_need_is_never_given_up() -> None:
+    search = Search.open(make_spec(baseline=False), Ledger.in_memory())
+    retention = Retention(search)
+    work = search.next()
+    search.report(work.trial, 1, 1, {OBJECTIVE: 0.1}, 1.0, 1, "1.pth")
+    assert retention.give_up() is None
+    assert retention.kept() == {"1.pth"}

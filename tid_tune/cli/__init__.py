@@ -35,6 +35,7 @@ for command in (
     runs.show,
     runs.stop,
     runs.table,
+    runs.clean,
     export.export,
 ):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""`tid-tune list`, `status`, `show`, `stop`, `leaderboard` and `table`: look at runs, end one."""
+"""`tid-tune list`, `status`, `show`, `stop`, `leaderboard`, `table`, `clean`: what is in runs."""
 
 from __future__ import annotations
 
@@ -126,6 +126,25 @@ def stop(run: RunDir = None) -> None:
         )
     os.kill(holder.pid, signal.SIGTERM)
     console.say(f"asked process {holder.pid} to end {run}; running trials keep their progress")
+
+
+def clean(
+    run: RunDir = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete them; without it, list them.")] = False,
+) -> None:
+    """Delete the checkpoints of a finished search; best/, its best student, stays."""
+    from tid_tune.export.cleaning import delete_leftovers, leftovers
+    from tid_tune.results.disk import size_text
+
+    folder = _opened(run)
+    found = delete_leftovers(folder) if yes else leftovers(folder)
+    for one in found.spare:
+        console.say(f"{one.path.relative_to(folder.path)}  {size_text(one.size)}  {one.what}")
+    if found.needed:
+        kept = counted(found.needed, "checkpoint")
+        console.say(f"{kept} of trials that go on if the search is extended: not deleted")
+    what = f"{counted(len(found.spare), 'checkpoint')}, {size_text(found.size)}"
+    console.say(f"deleted {what}" if yes else f"nothing is deleted; --yes deletes {what}")
 
 
 def table(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tid_tune.cluster.checkpoint_files import CheckpointFiles
 from tid_tune.cluster.messages import (
     ORDER,
     Changes,
@@ -30,9 +31,6 @@ from tid_tune.search.retention import Retention
 from tid_tune.search.stages.plan import NONE
 from tid_tune.searchfile.checks.objectives import COSTS
 from tid_tune.searchfile.model import SearchSpec
-
-CHECKPOINTS = "*epoch_*_step_*.pth"
-"""Matches the names that workers give to checkpoints, and to their unfinished files."""
 
 
 @dataclass
@@ -56,7 +54,6 @@ class Dispatcher:
         capacity: Callable[[], int],
     ) -> None:
         self._spec = spec
-        self._retention = Retention(search)
         self._search = search
         self._run = run
         self._root = root
@@ -66,9 +63,7 @@ class Dispatcher:
         self._fits: int | None = None
         """How many trials a worker can train side by side, where that is measured."""
         self._teacher_wanted = True
-        # Before any worker writes: a trial begun anew on more data uses the same names again.
-        self._delete_unneeded()
-        self._delete_unrecorded()
+        self._checkpoints = CheckpointFiles(run, Retention(search), spec.keep.gib)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Dispatcher:
         return self
@@ -158,7 +153,7 @@ class Dispatcher:
                 del worker.members[trial]
         left = tuple(trial for trial in before if trial not in worker.members)
         joining = self._joining(worker)
-        self._delete_unneeded()
+        self._checkpoints.tidy()
         if not worker.members:
             del self._workers[ray_id]
             return None
@@ -172,6 +167,9 @@ class Dispatcher:
         if answer.effective is not None:
             self._search.proved(trial, answer.effective, answer.mode)
         self._fits = answer.fits or self._fits
+        # Relative, so that a run folder can be moved and renamed.
+        checkpoint = str(answer.checkpoint.relative_to(self._run.path))
+        self._checkpoints.written(checkpoint)
         decision = self._search.report(
             trial,
             step=answer.step,
@@ -179,8 +177,7 @@ class Dispatcher:
             metrics=answer.metrics,
             seconds=answer.seconds,
             images=answer.images,
-            # Relative, so that a run folder can be moved and renamed.
-            checkpoint=str(answer.checkpoint.relative_to(self._run.path)),
+            checkpoint=checkpoint,
         )
         if answer.done:
             self._search.complete(trial)
@@ -195,21 +192,6 @@ class Dispatcher:
         worker.members |= {assignment.trial: assignment for assignment in joining}
         self._placed(worker, [assignment.trial for assignment in joining])
         return tuple(map(self._work_order, joining))
-
-    def _delete_unneeded(self) -> None:
-        """Delete checkpoints that no resume, donor or result can ask for any more."""
-        for checkpoint in self._retention.drain():
-            (self._run.path / checkpoint).unlink(missing_ok=True)
-
-    def _delete_unrecorded(self) -> None:
-        """Delete what workers of a killed driver have written, or half written, and not reported.
-
-        Their trials go on from the checkpoints before.
-        """
-        kept = {self._run.path / checkpoint for checkpoint in self._retention.kept()}
-        for path in self._run.trials.glob(f"*/{CHECKPOINTS}"):
-            if path not in kept:
-                path.unlink(missing_ok=True)
 
     def lost(self, ray_id: str, reason: str) -> None:
         """Record that a worker is gone without an answer: its node, process or memory failed."""

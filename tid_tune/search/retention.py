@@ -58,6 +58,39 @@ class Retention:
         self._touched.clear()
         return released
 
+    def give_up(self) -> str | None:
+        """Release the least valuable checkpoint of the ended trials, for want of room.
+
+        Reruns go first, then baselines, then search trials, the worst first. The best trial of each
+        method and the candidates of `confirm` stay; so does all that trials need to go on.
+
+        Returns:
+            The checkpoint, which may be deleted; None: all are needed.
+        """
+        trials = [self._search.state.trials[name] for name in self._held]
+        spare = [trial for trial in trials if trial.status.final and not self._is_needed(trial)]
+        if not spare:
+            return None
+        least = min(spare, key=self._worth)
+        checkpoint = next(iter(self._held[least.id]))
+        del self._held[least.id][checkpoint]
+        if not self._held[least.id]:
+            del self._held[least.id]
+        return checkpoint
+
+    def _is_needed(self, trial: Trial) -> bool:
+        """Return whether a result needs an ended trial, or the population may copy it."""
+        confirmation = self._search.state.confirmation
+        best = self._top.get(trial.method, [])[:1]
+        chosen = confirmation is not None and trial.id in confirmation.candidates
+        return self._population or chosen or trial.id in (name for _, _, name in best)
+
+    def _worth(self, trial: Trial) -> tuple[int, float]:
+        """Return a key that is smaller for trials that are given up earlier."""
+        value = trial.value(self._objective)
+        stages = {"search": 2, "baseline": 1}
+        return stages.get(trial.stage, 0), 0.0 if value is None else self._sign * value
+
     def kept(self) -> set[str]:
         """Return the checkpoints that are still held."""
         return {checkpoint for held in self._held.values() for checkpoint in held}

@@ -125,6 +125,8 @@ class Keep(Model):
     """No distillation, and the method's defaults."""
     reruns: bool = True
     """The trainings of `confirm` with new seeds."""
+    gib: Positive | None = None
+    """All checkpoints together take no more than this, as far as trials that go on allow it."""
 
 
 class Transfer(Model):
