@@ -164,7 +164,7 @@ def test_for_want_of_room_reruns_go_first_then_baselines_then_the_worst_trials()
     stages = [trials[checkpoint].stage for checkpoint in given]
     assert set(stages[:-5]) == {"confirm"}
     assert stages[-5:] == ["baseline"] * 2 + ["search"] * 3
-    values = [trials[checkpoint].value(OBJECTIVE) for checkpoint in given[-3:]]
+    values = [trials[checkpoint].value(OBJECTIVE) or 0.0 for checkpoint in given[-3:]]
     assert values == sorted(values)
     assert search.state.confirmation is not None
     left = {trials[checkpoint].id for checkpoint in retention.kept()}

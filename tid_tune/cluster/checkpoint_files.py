@@ -74,7 +74,7 @@ class CheckpointFiles:
             self._full = True
             say(
                 f"warning: keep.gib is {limit / GIB:g}, but the checkpoints that running and "
-                f"paused trials, the best trial and the candidates of confirm need take "
-                f"{size_text(self._total)}; none of them is deleted. Raise keep.gib, or run fewer trials "
-                "at once (resources.concurrent)"
+                "paused trials, the best trial and the candidates of confirm need take "
+                f"{size_text(self._total)}; none of them is deleted. Raise keep.gib, or run fewer "
+                "trials at once (resources.concurrent)"
             )

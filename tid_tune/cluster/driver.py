@@ -120,6 +120,7 @@ def _work(
         if is_local(address):
             require_here(spec.resources)
         require(Plan.of_search(spec))
+    from tid_tune.cluster.parcel_files import parcel_for
     from tid_tune.cluster.tuner import tune
 
     progress = Progress(search, sum(stage.trainings for stage in stages(spec)))
@@ -127,10 +128,11 @@ def _work(
         with ray_session(address):
             check_resources(spec.resources)
             check_nodes(spec, run, root, address)
+            parcel = None if is_local(address) else parcel_for(spec)
             _announce(spec, run, capacity())
             with View(progress, capacity) as view:
                 search.observe(view)
-                return tune(spec, dispatcher, run)
+                return tune(spec, dispatcher, run, parcel)
     finally:
         dispatcher.interrupt_all()
 

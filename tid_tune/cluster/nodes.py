@@ -68,9 +68,12 @@ def _questions(spec: SearchSpec, run: RunFolder, root: Path) -> Iterator[Questio
 
 
 def _named_files(spec: SearchSpec) -> tuple[tuple[Dataset, ...], Path | None]:
-    """Return the datasets and the teacher's checkpoint that a search's config names."""
+    """Return the datasets and the teacher's checkpoint that a search's config names.
+
+    Environment variables in paths are left to the nodes.
+    """
     try:
-        config = load_config(spec.trial, imports=False)
+        config = load_config(spec.trial, imports=False, resolve=False)
     except ConfigError:  # it is reported where the config is needed
         return (), None
     found: dict[Dataset, None] = {}

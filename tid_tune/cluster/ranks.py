@@ -7,7 +7,6 @@ no other one waits for it.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import ray
 
 from tid_tune.cluster.messages import IntervalFailed, PackOrder, WorkOrder
+from tid_tune.cluster.parcel import begin
 from tid_tune.cluster.stepping import Interval, TrialPack
 from tid_tune.errors import TidTuneError
 
@@ -73,8 +73,7 @@ class RankWorker:
         from tid_tune.trial.rendezvous import join
 
         (member,) = PackOrder.model_validate_json(order).members
-        os.chdir(member.root)
-        member.work_dir.mkdir(parents=True, exist_ok=True)
+        member = begin(member, self._trainable.parcel)
         join(meeting, rank, own_address=self.address())
         self._pack = self._trainable.open_pack()
         self._pack.add(member.trial, partial(self._trainable.build, member))

@@ -10,7 +10,6 @@ Driver and worker exchange the messages of `tid_tune.cluster.messages`.
 from __future__ import annotations
 
 import abc
-import os
 import time
 import traceback
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from tid_tune.cluster.messages import (
     PackOrder,
     WorkOrder,
 )
+from tid_tune.cluster.parcel import Parcel, begin
 from tid_tune.cluster.ranks import RankedPack, RankFailed, RankLost, Team
 from tid_tune.cluster.stepping import (
     Alone,
@@ -59,6 +59,8 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     trains_ranks: ClassVar[bool] = False
     """Whether a trial can be one of several ranks: then what `build` returns finds the others
     through torch.distributed (`tid_tune.ranks`)."""
+    parcel: ClassVar[Parcel | None] = None
+    """What a worker on another machine reads in place of the driver's folder; set by `tune`."""
     _team: Team | None = None
     """The other ranks; they outlive a trial."""
 
@@ -120,8 +122,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     def _build(self, order: WorkOrder) -> _Built:
         """Build a trial; return what its first report adds."""
         started = time.monotonic()
-        os.chdir(order.root)
-        order.work_dir.mkdir(parents=True, exist_ok=True)
+        order = begin(order, self.parcel)
         self._orders[order.trial] = order
         self._pack.add(order.trial, partial(self.build, order))
         effective, mode = self._pack.run(order.trial, _proof)

@@ -27,14 +27,24 @@ from tid_tune.searchfile.model import SearchSpec
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
+    from tid_tune.cluster.parcel import Parcel
     from tid_tune.cluster.trainable import TrialTrainable
 
 UNBOUNDED = 10**9
 """The engine says when the search is over, not Tune's sample count."""
 
 
-def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
-    """Run trials until the engine has finished; return False if a signal ended it before."""
+def tune(
+    spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder, parcel: Parcel | None = None
+) -> bool:
+    """Run trials until the engine has finished; return False if a signal ended it before.
+
+    Args:
+        spec: the search.
+        dispatcher: what answers Tune.
+        run: its folder.
+        parcel: what workers read in place of the driver's folder.
+    """
     from ray import tune as ray_tune
 
     from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
@@ -53,7 +63,7 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
             "derive the class from trainables.distillation:DistillationTrainable"
         )
     tuner = ray_tune.Tuner(
-        ray_tune.with_resources(trainable, bundles(spec.resources)),
+        ray_tune.with_resources(_with(parcel, trainable), bundles(spec.resources)),
         tune_config=ray_tune.TuneConfig(
             search_alg=EngineSearcher(dispatcher),
             scheduler=EngineScheduler(dispatcher),
@@ -77,6 +87,13 @@ def tune(spec: SearchSpec, dispatcher: Dispatcher, run: RunFolder) -> bool:
     # Tune's own state: the ledger replaces it, and it grows with every trial.
     shutil.rmtree(run.ray, ignore_errors=True)
     return not interrupted.is_set()
+
+
+def _with(parcel: Parcel | None, trainable: type[TrialTrainable]) -> type[TrialTrainable]:
+    """Return the trainable with the parcel; Ray sends a class that no module has by value, once."""
+    if parcel is None:
+        return trainable
+    return type(trainable.__name__, (trainable,), {"parcel": parcel})
 
 
 def _short_name(trial: Trial) -> str:

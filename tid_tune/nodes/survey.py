@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune import __version__
+from tid_tune.errors import ConfigError
 from tid_tune.files import write_text
 from tid_tune.searchfile.checks.data import first_images
+from tid_tune.variables import resolved
 
 DRIVER = "driver"
 """The file that the driver writes into the probed folder, and every node must find there."""
@@ -140,8 +142,11 @@ def _text(path: Path) -> str:
 
 
 def _look_at(dataset: Dataset, root: Path) -> DataFacts:
-    file = root / dataset.annotations
-    folders = [root / folder for folder in dataset.images]
+    try:
+        file = _here(root, dataset.annotations)
+        folders = [_here(root, folder) for folder in dataset.images]
+    except ConfigError as error:
+        return DataFacts(dataset.part, missing=(str(error),))
     missing = [str(path) for path in (file, *folders) if not path.exists()]
     try:
         images, objects, digest = _count(file)
@@ -153,6 +158,11 @@ def _look_at(dataset: Dataset, root: Path) -> DataFacts:
     except OSError as error:
         return DataFacts(dataset.part, missing=tuple(missing or [f"{file}: {error.strerror}"]))
     return DataFacts(dataset.part, images, objects, digest, tuple(missing))
+
+
+def _here(root: Path, path: Path) -> Path:
+    """Return a file that the config names, as this node finds it."""
+    return root / resolved(str(path))
 
 
 def _is_in(name: str, folders: Iterable[Path]) -> bool:
@@ -181,9 +191,9 @@ def _teacher(questions: Questions) -> str:
     if questions.teacher is None:
         return ""
     try:
-        with (questions.root / questions.teacher).open("rb") as stream:
+        with _here(questions.root, questions.teacher).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:_DIGITS]
-    except OSError:
+    except (OSError, ConfigError):
         return MISSING
 
 

@@ -13,6 +13,7 @@ from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.config_imports import import_custom_modules, is_pure_python, with_type_names
 from tid_tune.openmmlab.config_suggestions import no_such_path, places
 from tid_tune.openmmlab.setup import prepare, quiet
+from tid_tune.variables import resolve_all
 
 __all__ = ["READ_BY_RUNNER", "Config", "ConfigDict", "get_value", "load_config", "set_value"]
 
@@ -65,17 +66,23 @@ READ_BY_RUNNER = frozenset(
 
 
 def load_config(
-    path: Path | str, edits: Mapping[str, object] | None = None, *, imports: bool = True
+    path: Path | str,
+    edits: Mapping[str, object] | None = None,
+    *,
+    imports: bool = True,
+    resolve: bool = True,
 ) -> Config:
     """Load the mmdet config at `path`, set `edits` in it (dotted path: value) and return it.
 
     A number in a path is a list index: `param_scheduler.0.end`. Relative file names in the config
     keep their meaning: relative to the current folder. With `imports`, mmdet is prepared and the
     config's `custom_imports` are imported; modules of the current folder are found. In a config of
-    mmengine's pure-Python style, the types become names, as in other configs.
+    mmengine's pure-Python style, the types become names, as in other configs. With `resolve`, each
+    `${env:NAME}` is replaced by the value of that environment variable.
 
     Raises:
-        ConfigError: the file cannot be read, or an edited path does not exist or has no effect.
+        ConfigError: the file cannot be read, an edited path does not exist or has no effect, or an
+            environment variable is not set.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,6 +102,11 @@ def load_config(
         raise ConfigError(f"cannot read the config {path}: {_named(error)}") from error
     for where, value in (edits or {}).items():
         set_value(config, where, value)
+    if resolve:
+        for name, node in config.items():
+            found = resolve_all(node)
+            if found is not node:
+                config[name] = found
     return config
 
 
