@@ -12,6 +12,7 @@ from tid_tune.errors import UsageError
 from tid_tune.nodes.survey import NodeFacts, Questions
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.model import Resources
+from tid_tune.space import Fixed
 
 CONFIG = """
 train_dataloader = dict(dataset=dict(type="RepeatDataset", dataset=dict(
@@ -22,11 +23,20 @@ model = dict(type="Distiller", teacher=dict(config="t.py", checkpoint="t.pth"))
 """
 
 
-def test_the_files_that_the_config_names_are_asked_for(tmp_path: Path) -> None:
+def test_the_files_that_the_config_and_the_search_name_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "config.py").write_text(CONFIG)
-    datasets, teacher = asking._named_files(make_spec(trial=tmp_path / "config.py"))
+    spec = make_spec(
+        trial=tmp_path / "config.py",
+        space={"train_dataloader.dataset.dataset.data_root": Fixed(value="/fixed")},
+    )
+    monkeypatch.chdir(tmp_path)
+    assert asking._named_files(spec)[1] is None, "nobody has it"
+    (tmp_path / "t.pth").touch()
+    datasets, teacher = asking._named_files(spec)
     assert [(one.part, one.annotations, one.images) for one in datasets] == [
-        ("train", Path("data/train.json"), (Path("data/train"),)),
+        ("train", Path("/fixed/train.json"), (Path("/fixed/train"),)),
         ("val", Path("data/val.json"), (Path("data/val"),)),
     ]
     assert teacher == Path("t.pth")

@@ -55,9 +55,10 @@ def status(run: RunDir = None) -> None:
     console.show(cost_table(cost_rows(state, spec), spec.resources))
     console.say()
     sizes = disk_sizes(folder)
+    limit = "" if spec.keep.gib is None else f" of {size_text(round(spec.keep.gib * 2**30))}"
     console.say(
         f"on disk: {size_text(sizes.run)}, of it {counted(sizes.count, 'checkpoint')} "
-        f"{size_text(sizes.checkpoints)}, best/ {size_text(sizes.best)}"
+        f"{size_text(sizes.checkpoints)}{limit}, best/ {size_text(sizes.best)}"
     )
     console.say()
     result = result_of(state, spec, folder)

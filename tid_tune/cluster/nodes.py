@@ -21,6 +21,7 @@ from tid_tune.report.nodes import node_table
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.checks.data import LOADERS, local_paths, placed_datasets
 from tid_tune.searchfile.model import Resources, SearchSpec
+from tid_tune.variables import resolved
 
 ANSWER_SECONDS = 180.0
 """How long all nodes together may take: starting Python there, and reading the annotations."""
@@ -70,10 +71,11 @@ def _questions(spec: SearchSpec, run: RunFolder, root: Path) -> Iterator[Questio
 def _named_files(spec: SearchSpec) -> tuple[tuple[Dataset, ...], Path | None]:
     """Return the datasets and the teacher's checkpoint that a search's config names.
 
-    Environment variables in paths are left to the nodes.
+    Environment variables in paths are left to the nodes. Values that the search fixes are set.
     """
+    fixed = {p: d.value_at(0) for p, d in spec.space.items() if d.is_fixed and not d.when}
     try:
-        config = load_config(spec.trial, imports=False, resolve=False)
+        config = load_config(spec.trial, fixed, imports=False, resolve=False)
     except ConfigError:  # it is reported where the config is needed
         return (), None
     found: dict[Dataset, None] = {}
@@ -84,10 +86,10 @@ def _named_files(spec: SearchSpec) -> tuple[tuple[Dataset, ...], Path | None]:
             files = [path for what, path in paths if what == "annotation file"]
             images = tuple(path for what, path in paths if what != "annotation file")
             found |= {Dataset(part, file, images): None for file in files}
-    checkpoint = ((config.get("model") or {}).get("teacher") or {}).get("checkpoint")
-    if not isinstance(checkpoint, str) or not checkpoint or "://" in checkpoint:
-        return tuple(found), None
-    return tuple(found), Path(checkpoint)
+    teacher = ((config.get("model") or {}).get("teacher") or {}).get("checkpoint")
+    # One that the driver does not have either is not needed, or downloaded by the first trial.
+    here = isinstance(teacher, str) and teacher != "" and Path(resolved(teacher)).is_file()
+    return tuple(found), Path(teacher) if here else None
 
 
 def _ask(questions: Questions, resources: Resources) -> list[NodeFacts]:
