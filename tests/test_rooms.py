@@ -38,6 +38,7 @@ LAYERS = (
         "models",
         "passwords",
         "plugins",
+        "ranks",
         "variables",
         "warm",
     ),
