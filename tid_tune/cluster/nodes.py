@@ -104,6 +104,8 @@ def _ask(questions: Questions, resources: Resources) -> list[NodeFacts]:
         here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         answer = task.options(scheduling_strategy=here).remote(questions, _name(node))
         asked[answer] = node
+    if not asked:  # they have just left
+        return []
     _, late = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
     for one in late:
         ray.cancel(one, force=True)

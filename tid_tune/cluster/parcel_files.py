@@ -75,7 +75,7 @@ def _checked(config: Config, source: Path) -> Config:
             file = Path(folder) / CONFIG
             file.write_bytes(_text(config))
             again = load_config(file, imports=False, resolve=False)
-    except (ConfigError, SyntaxError) as error:  # of the text of some object
+    except ConfigError as error:  # of the text of some object
         what = str(error).splitlines()[0]
         raise ConfigError(f"{source}: has values that a file cannot hold: {what}") from error
     if again._cfg_dict != config._cfg_dict:
@@ -84,7 +84,8 @@ def _checked(config: Config, source: Path) -> Config:
 
 
 def _text(config: Config) -> bytes:
-    text: str = config.pretty_text
+    # Formatted for people, it would take seconds.
+    text: str = Config(config._cfg_dict, format_python_code=False).pretty_text
     return text.encode()
 
 
