@@ -88,8 +88,9 @@ def _named_files(spec: SearchSpec) -> tuple[tuple[Dataset, ...], Path | None]:
             found |= {Dataset(part, file, images): None for file in files}
     teacher = ((config.get("model") or {}).get("teacher") or {}).get("checkpoint")
     # One that the driver does not have either is not needed, or downloaded by the first trial.
-    here = isinstance(teacher, str) and teacher != "" and Path(resolved(teacher)).is_file()
-    return tuple(found), Path(teacher) if here else None
+    if not isinstance(teacher, str) or not Path(resolved(teacher)).is_file():
+        return tuple(found), None
+    return tuple(found), Path(teacher)
 
 
 def _ask(questions: Questions, resources: Resources) -> list[NodeFacts]:
