@@ -11,8 +11,7 @@ from tid_tune.cli.run import Overrides, SpaceFile
 from tid_tune.errors import TidTuneError, UsageError
 
 if TYPE_CHECKING:
-    from ray.job_submission import JobDetails, JobSubmissionClient
-
+    from tid_tune.cluster.jobs.client import JobDetails, JobSubmissionClient
     from tid_tune.cluster.jobs.package import Package
     from tid_tune.cluster.jobs.submission import Request
     from tid_tune.searchfile import SearchSpec

@@ -1,4 +1,4 @@
-"""The door to a Ray cluster's job server, with errors that a user can act upon."""
+"""Connecting to the job server of a Ray cluster, with errors that a user can act upon."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-from ray.job_submission import JobSubmissionClient
+from ray.job_submission import JobDetails, JobSubmissionClient
 
 from tid_tune.cluster.token import naming_the_token, use_token
 from tid_tune.errors import UsageError
+
+__all__ = ["JobDetails", "JobSubmissionClient", "connect"]
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
