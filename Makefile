@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-all lint docs clean lock
+.PHONY: setup demo test test-all faults lint docs clean lock
 
 setup: $(STAMP)
 
@@ -39,6 +39,10 @@ test: lint
 # With the tests that `make test` leaves out because they are slow.
 test-all: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m ""
+
+# Every fault on a cluster of several nodes on this machine; the figures of docs/cluster.md.
+faults: setup
+	$(BIN)/python -m pytest -m "" tests/faults --table benchmarks/results/faults.json
 
 # The documentation as a site, in build/site. A warning is an error.
 docs: setup

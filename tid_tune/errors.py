@@ -10,10 +10,12 @@ class TidTuneError(Exception):
     """A failure that is shown to the user without a traceback; each argument is one message.
 
     `exit_code` is the process's exit code when the error reaches the command line:
-    1 for work that failed, 2 for a wrong command or wrong input.
+    1 for work that failed, 2 for a wrong command or wrong input. `at_once` says that the process
+    then ends without tidying up, because that would wait for what is gone.
     """
 
     exit_code = 1
+    at_once = False
 
     @property
     def messages(self) -> tuple[str, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from tid_tune.errors import UsageError
@@ -42,6 +45,17 @@ def write_text(path: Path, text: str) -> None:
     """Replace the content of `path` by `text` in UTF-8, at once or not at all; see `replacing`."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """Return a checksum of a file's content, in 16 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether a file could not be written because its disk, or a quota on it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def make_folder(path: Path, option: str) -> None:

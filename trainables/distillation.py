@@ -42,6 +42,7 @@ class DistillationTrainable(TrialTrainable):
             fraction=order.fraction,
             measure_teacher=order.measure_teacher,
             costs=order.costs,
+            parts=order.parts,
         )
         trial.proof()
         return trial

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from tid_tune.cluster.actors import Ends
 from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.head import HeadLost
 from tid_tune.cluster.messages import Changes
 from tid_tune.search.decision import FINISHED, WAIT
 
@@ -28,14 +31,25 @@ class Recorder:
         self.calls.append((ray_id, result))
         return self.answer
 
-    def lost(self, ray_id: str, reason: str) -> None:
-        self.calls.append((ray_id, reason))
+    def lost(self, ray_id: str, error: object) -> None:
+        self.calls.append((ray_id, error))
 
-    def started(self, ray_id: str, node: str) -> None:
-        self.calls.append((ray_id, node))
+    def started(self, ray_id: str, node: str, node_id: str) -> None:
+        self.calls.append((ray_id, node, node_id))
 
     def __deepcopy__(self, memo: object) -> Recorder:
         return self
+
+
+class Asked:
+    """A worker's handle: what it is asked is answered by Ray as `node` says."""
+
+    def __init__(self, node: object) -> None:
+        self.answer = node
+        self.node = self
+
+    def remote(self) -> object:
+        return self.answer
 
 
 class TuneTrial:
@@ -43,12 +57,8 @@ class TuneTrial:
 
     trial_id = "ray-a"
 
-    def __init__(self, error: object = None, node_ip: str | None = None) -> None:
-        self.error = error
-        self.node_ip = node_ip
-
-    def get_error(self) -> object:
-        return self.error
+    def __init__(self, node: object = None) -> None:
+        self.temporary_state = SimpleNamespace(ray_actor=Asked(node))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +90,7 @@ class Worker:
         (
             Changes(leave=("t0002",)),
             TrialScheduler.CONTINUE,
-            ['{"leave":["t0002"],"join":[]}'],
+            ['{"leave":["t0002"],"join":[],"quit":false}'],
         ),
     ],
     ids=["goes on", "is done", "a member leaves"],
@@ -89,36 +99,46 @@ def test_tunes_scheduler_continues_or_stops_as_the_dispatcher_answers(
     changes: Changes | None, heard: str, sent: list[str]
 ) -> None:
     recorder, worker = Recorder(changes), Worker()
-    scheduler = EngineScheduler(cast("Dispatcher", recorder))
+    scheduler = EngineScheduler(cast("Dispatcher", recorder), Ends())
     result: dict[str, object] = {"answers": "...", "worker": worker}
     assert scheduler.on_trial_result(None, TuneTrial(), result) == heard
     assert recorder.calls == [("ray-a", result)]
     assert worker.sent == sent
 
 
+def test_a_worker_that_died_is_lost_with_what_ray_said_of_it_and_of_no_other() -> None:
+    recorder, ends = Recorder(), Ends()
+    scheduler = EngineScheduler(cast("Dispatcher", recorder), ends)
+    ends.latest = RuntimeError("node 7 is gone")
+    scheduler.on_trial_error(None, TuneTrial())
+    scheduler.on_trial_error(None, TuneTrial())
+    assert [str(error) for _, error in recorder.calls] == ["node 7 is gone", "None"]
+
+
 @pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (RuntimeError("Traceback ...\nActorDiedError: node 7 is gone\n"), "node 7 is gone"),
-        (None, "the worker died"),
-        (RuntimeError(""), "the worker died"),
-    ],
-    ids=["of ray", "none", "empty"],
+    ("node", "recorded"),
+    [(("10.0.0.7", "5f"), ("10.0.0.7", "5f")), (OSError("gone"), ("", ""))],
 )
-def test_a_worker_that_died_is_lost_with_the_last_line_of_tunes_error(
-    error: object, reason: str
+def test_the_node_of_a_started_trial_is_handed_on(
+    node: object, recorded: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def get(answer: object, timeout: float) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("ray.get", get)
     recorder = Recorder()
-    EngineScheduler(cast("Dispatcher", recorder)).on_trial_error(None, TuneTrial(error))
-    ((ray_id, recorded),) = recorder.calls
-    assert ray_id == "ray-a"
-    assert reason in str(recorded)
-    assert "Traceback" not in str(recorded)
+    callback = EngineCallback(cast("Dispatcher", recorder), lambda: None)
+    callback.on_trial_start(1, [], TuneTrial(node))
+    assert recorder.calls == [("ray-a", *recorded)]
 
 
-@pytest.mark.parametrize(("node", "recorded"), [("10.0.0.7", "10.0.0.7"), (None, "")])
-def test_the_node_of_a_started_trial_is_handed_on(node: str | None, recorded: str) -> None:
-    recorder = Recorder()
-    callback = EngineCallback(cast("Dispatcher", recorder))
-    callback.on_trial_start(1, [], TuneTrial(node_ip=node))
-    assert recorder.calls == [("ray-a", recorded)]
+def test_a_lost_head_ends_the_loop_before_tune_waits_for_it() -> None:
+    def check() -> None:
+        raise HeadLost
+
+    callback = EngineCallback(cast("Dispatcher", Recorder()), check)
+    with pytest.raises(HeadLost):
+        callback.on_step_begin(1, [])
+    assert not issubclass(HeadLost, Exception), "Tune tidies up after an Exception, and waits"

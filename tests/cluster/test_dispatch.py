@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.exceptions import OutOfMemoryError, RayActorError
 from support.search_cases import OBJECTIVE, make_spec, scheduler_of
 
 from tid_tune.cluster.dispatch import Dispatcher
@@ -24,13 +25,14 @@ from tid_tune.cluster.messages import (
     StepAnswer,
     WorkOrder,
 )
+from tid_tune.errors import TidTuneError
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import FINISHED, WAIT
 from tid_tune.search.engine import Search
-from tid_tune.searchfile.model import Resources
+from tid_tune.searchfile.model import Failures, Resources
 from tid_tune.space import Uniform
 
 LR = "optim_wrapper.optimizer.lr"
@@ -229,7 +231,7 @@ def test_an_answer_of_a_trial_that_is_over_changes_nothing(desk: Desk) -> None:
     desk.answer("ray-a", order, IntervalFailed(cause=Cause.CRASH, text="gone"))
     recorded = len(list(desk.ledger.events()))
     assert not desk.report("ray-a", order, 1)
-    desk.dispatcher.lost("ray-a", "the node is gone")
+    desk.dispatcher.lost("ray-a", RayActorError(error_msg="the node is gone"))
     desk.dispatcher.started("ray-a", "10.0.0.1")
     assert len(list(desk.ledger.events())) == recorded
 
@@ -237,7 +239,7 @@ def test_an_answer_of_a_trial_that_is_over_changes_nothing(desk: Desk) -> None:
 def test_a_lost_trial_is_ordered_again_from_its_last_checkpoint(desk: Desk) -> None:
     order = desk.order("ray-a")
     desk.report("ray-a", order, 1)
-    desk.dispatcher.lost("ray-a", "the node is gone")
+    desk.dispatcher.lost("ray-a", RayActorError(error_msg="the node is gone"))
     trial = desk.trial(order)
     assert (trial.status, trial.cause, trial.reason) == (
         Status.INTERRUPTED,
@@ -271,7 +273,12 @@ def test_a_checkpoint_that_nobody_needs_is_deleted_while_its_trial_runs(desk: De
     order = desk.order("ray-a")
     for step in (1, 2):
         desk.report("ray-a", order, step)
-    assert [path.name for path in order.work_dir.iterdir()] == ["step_2.pth"]
+    kept = sorted(path.name for path in order.work_dir.iterdir())
+    assert kept == ["step_1.pth", "step_2.pth"], "the earlier one serves if the last is damaged"
+    other = desk.order("ray-b")
+    for step in (1, 2, 3):
+        desk.report("ray-b", other, step)
+    assert [path.name for path in other.work_dir.iterdir()] == ["step_3.pth"]
 
 
 def test_old_checkpoints_are_deleted_before_a_trial_writes_new_ones_of_the_same_name(
@@ -375,7 +382,7 @@ def test_a_trial_that_waits_at_the_same_epoch_takes_the_place_of_one_that_has_le
     lost = packed.pack_order("ray-a").members
     other = packed.pack_order("ray-b").members
     packed.answers("ray-a", {order.trial: packed.interval(order, 1) for order in lost})
-    packed.dispatcher.lost("ray-a", "the node is gone")
+    packed.dispatcher.lost("ray-a", RayActorError(error_msg="the node is gone"))
     answers: dict[str, StepAnswer] = {o.trial: packed.interval(o, 1) for o in other}
     answers[other[0].trial] = IntervalFailed(cause=Cause.CRASH, text="gone")
     packed.dispatcher.started("ray-b", "10.0.0.8")
@@ -414,7 +421,7 @@ def test_how_many_trials_fit_is_measured_by_the_first_that_has_a_teacher(tmp_pat
 
 def test_a_lost_worker_loses_all_its_trials(packed: Desk) -> None:
     members = packed.pack_order("ray-a").members
-    packed.dispatcher.lost("ray-a", "the node is gone")
+    packed.dispatcher.lost("ray-a", RayActorError(error_msg="the node is gone"))
     assert {packed.trial(order).cause for order in members} == {Cause.LOST}
     again = packed.pack_order("ray-b").members
     assert [order.trial for order in again] == [order.trial for order in members]
@@ -424,3 +431,54 @@ def test_the_mode_of_a_trial_is_recorded(desk: Desk) -> None:
     order = desk.order("ray-a")
     desk.report("ray-a", order, 1, effective={LR: 0.1}, mode={"teacher": "bfloat16"})
     assert desk.trial(order).mode == {"teacher": "bfloat16"}
+
+
+def test_trials_on_a_node_that_is_announced_to_go_are_moved_with_their_report(
+    tmp_path: Path,
+) -> None:
+    going: set[str] = set()
+    desk = Desk(tmp_path, capacity=lambda: 2)
+    run = RunFolder(tmp_path / "run")
+    desk.dispatcher = Dispatcher(desk.spec, desk.search, run, tmp_path, lambda: 2, lambda: going)
+    order, other = desk.order("ray-a"), desk.order("ray-b")
+    desk.dispatcher.started("ray-a", "10.0.0.7", "5f")
+    desk.dispatcher.started("ray-b", "10.0.0.8", "6a")
+    assert desk.report("ray-a", order, 1)
+    going.add("5f")
+    changes = desk.answers("ray-a", {order.trial: desk.interval(order, 2)})
+    assert changes == Changes(quit=True)
+    trial = desk.trial(order)
+    assert (trial.cause, trial.losses, trial.epoch) == (Cause.PREEMPTED, 0, 2)
+    assert "10.0.0.7" in trial.reason
+    desk.dispatcher.lost("ray-a", None)
+    assert trial.losses == 0, "the worker quits; that is no loss"
+    assert desk.report("ray-b", other, 1)
+    again = desk.order("ray-c")
+    assert (again.trial, again.checkpoint) == (order.trial, order.work_dir / "step_2.pth")
+
+
+def test_an_order_says_what_its_checkpoint_must_hold_and_how_it_is_trained(
+    tmp_path: Path,
+) -> None:
+    failures = Failures(smaller_parts=True, stall_minutes=2)
+    desk = Desk(tmp_path, capacity=lambda: 1, failures=failures)
+    pack = desk.pack_order("ray-a")
+    assert pack.stall_seconds == 120
+    (first,) = pack.members
+    work = desk.trial(first)
+    desk.report("ray-a", first, 1, digest="5f5f")
+    desk.dispatcher.lost("ray-a", OutOfMemoryError("Memory on the node"))
+    assert (work.status, work.in_parts) == (Status.INTERRUPTED, True)
+    again = desk.order("ray-b")
+    assert (again.digest, again.parts) == ("5f5f", 2)
+
+
+def test_a_ledger_that_cannot_be_written_is_remembered(desk: Desk) -> None:
+    order = desk.order("ray-a")
+    desk.ledger.close()
+    broken = TidTuneError("cannot record the search (No space left on device)")
+    desk.search.ledger.append = lambda event: (_ for _ in ()).throw(broken)  # type: ignore[method-assign]
+    with pytest.raises(TidTuneError, match="No space"):
+        desk.report("ray-a", order, 1)
+    assert desk.dispatcher.broken is broken
+    desk.dispatcher.interrupt_all()  # does not try again

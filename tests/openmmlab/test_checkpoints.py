@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,3 +146,15 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         save_state({"state_dict": {"w": torch.zeros(1)}, "bad": lambda: 0}, path)
     assert load_weights(path)["w"].item() == 1
     assert os.listdir(tmp_path) == ["c.pth"]
+
+
+def test_a_file_without_room_is_the_error_of_its_disk_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk; torch names a line of its source."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+            save_state({"state_dict": {"w": torch.zeros(100_000)}}, tmp_path / "a.pth")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path) == []

@@ -103,11 +103,11 @@ def test_an_interrupted_trial_keeps_what_it_continues_from() -> None:
     search = Search.open(make_spec(baseline=False), Ledger.in_memory())
     retention = Retention(search)
     work = search.next()
-    for step in (1, 2):
+    for step in (1, 2, 3):
         search.report(work.trial, step, step, {OBJECTIVE: 0.1}, 1.0, 1, f"{step}.pth")
     search.interrupt(work.trial)
     assert retention.drain() == ["1.pth"]
-    assert retention.kept() == {"2.pth"}
+    assert retention.kept() == {"2.pth", "3.pth"}, "the earlier one serves if the last is damaged"
 
 
 @pytest.mark.parametrize("keep", [Keep(best=1, baselines=False, reruns=False), Keep(best=5)])

@@ -6,6 +6,7 @@ package that does the work, and prints. An error that a user can fix ends in one
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -74,4 +75,8 @@ def main() -> None:
 
         for message in error.messages:
             complain(message)
+        if error.at_once:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(error.exit_code)
         sys.exit(error.exit_code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -36,8 +36,24 @@ def run(
     # After the spec: a wrong one is reported before Ray is imported.
     from tid_tune.cluster.driver import run_search
 
-    outcome = run_search(loaded, runs=runs, root=Path.cwd(), address=address, fresh=fresh)
+    try:
+        outcome = run_search(loaded, runs=runs, root=Path.cwd(), address=address, fresh=fresh)
+    except KeyboardInterrupt:
+        _end_at_once()
     if not outcome.complete:
         raise typer.Exit(130)
     if outcome.failed:
         raise TidTuneError(outcome.failed)
+
+
+def _end_at_once() -> NoReturn:
+    """End the process: what the ledger has is safe, and tidying up was interrupted."""
+    import os
+    import sys
+
+    from tid_tune.console import complain
+
+    complain("ended at once; the same command resumes")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)

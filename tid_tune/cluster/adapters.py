@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from tid_tune.cluster.actors import Ends
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.messages import WORKER
 from tid_tune.search.decision import FINISHED, WAIT
+
+NODE_SECONDS = 10.0
+"""A worker that has been started answers within milliseconds."""
 
 
 class TuneTrial(Protocol):
@@ -19,8 +23,7 @@ class TuneTrial(Protocol):
 
     trial_id: str
 
-    def get_error(self) -> object:
-        """Return why its worker died, as far as Tune knows."""
+    temporary_state: Any
 
 
 class EngineSearcher(Searcher):
@@ -55,9 +58,10 @@ class EngineSearcher(Searcher):
 class EngineScheduler(FIFOScheduler):
     """Passes every result to the engine and returns its decision."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, ends: Ends) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray's own is untyped
         self._dispatcher = dispatcher
+        self._ends = ends
 
     def on_trial_result(
         self, tune_controller: object, trial: TuneTrial, result: dict[str, object]
@@ -70,27 +74,40 @@ class EngineScheduler(FIFOScheduler):
         changes = self._dispatcher.result(trial.trial_id, result)
         if changes is None:
             return str(TrialScheduler.STOP)
-        if changes.leave or changes.join:
+        if changes.quit:
+            trial.temporary_state.ray_actor.change.remote(changes.model_dump_json())
+        elif changes.leave or changes.join:
             worker: Any = result[WORKER]
             # Ray runs this before the next step: that is sent later, from the same process.
             worker.change.remote(changes.model_dump_json())
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: object, trial: TuneTrial) -> None:
-        """Record that a worker died; the reason is Tune's."""
-        reason = str(trial.get_error() or "the worker died").strip().splitlines()
-        self._dispatcher.lost(trial.trial_id, reason[-1] if reason else "the worker died")
+        """Record that a worker died, and what Ray answered in its place."""
+        error, self._ends.latest = self._ends.latest, None
+        self._dispatcher.lost(trial.trial_id, error)
 
 
 class EngineCallback(Callback):
-    """Records where trials run."""
+    """Records where trials run; ends the loop when the head of the cluster is lost."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, check_head: Callable[[], None]) -> None:
         self._dispatcher = dispatcher
+        self._check_head = check_head
+
+    def on_step_begin(self, iteration: int, trials: Sequence[object], **info: object) -> None:
+        """Look whether the head is there, before Tune waits for it."""
+        self._check_head()
 
     def on_trial_start(
         self, iteration: int, trials: Sequence[object], trial: TuneTrial, **info: object
     ) -> None:
-        """Record which node runs the trial."""
-        node = getattr(trial, "node_ip", None) or ""
-        self._dispatcher.started(trial.trial_id, str(node))
+        """Record which node runs the trial; its worker is there and has nothing to do yet."""
+        import ray
+
+        try:
+            worker = trial.temporary_state.ray_actor
+            node, node_id = ray.get(worker.node.remote(), timeout=NODE_SECONDS)
+        except Exception:  # it is gone already, which Tune is about to find
+            node, node_id = "", ""
+        self._dispatcher.started(trial.trial_id, node, node_id)

@@ -8,11 +8,13 @@ early stopping, budget and stages are decided in one place that knows nothing of
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune.cluster.checkpoint_files import CheckpointFiles
+from tid_tune.cluster.losses import LAST_WORDS, loss_of
 from tid_tune.cluster.messages import (
     ORDER,
     Changes,
@@ -23,6 +25,7 @@ from tid_tune.cluster.messages import (
     read_answers,
 )
 from tid_tune.distill.cache.settings import cache_edits
+from tid_tune.errors import TidTuneError
 from tid_tune.ledger.decisions import Cause
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import WAIT, Assignment, Continue, Pack, Signal
@@ -32,6 +35,9 @@ from tid_tune.search.stages.plan import NONE
 from tid_tune.searchfile.checks.objectives import COSTS
 from tid_tune.searchfile.model import SearchSpec
 
+PARTS = 2
+"""In so many parts is a batch trained that was too large for the memory."""
+
 
 @dataclass
 class _Worker:
@@ -39,7 +45,9 @@ class _Worker:
 
     pack: str
     members: dict[str, Assignment]
+    last_words: Path
     node: str = ""
+    node_id: str = ""
 
 
 class Dispatcher:
@@ -52,14 +60,18 @@ class Dispatcher:
         run: RunFolder,
         root: Path,
         capacity: Callable[[], int],
+        draining: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._spec = spec
         self._search = search
         self._run = run
         self._root = root
         self._capacity = capacity
+        self._draining = draining
         self._workers: dict[str, _Worker] = {}
         self._ahead: Pack | None = None
+        self.broken: TidTuneError | None = None
+        """Why the search could not be recorded any more."""
         self._fits: int | None = None
         """How many trials a worker can train side by side, where that is measured."""
         self._teacher_wanted = True
@@ -84,16 +96,27 @@ class Dispatcher:
         wanted = self._spec.resources.students
         return wanted if isinstance(wanted, int) else self._fits or 1
 
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """Remember what keeps the ledger from being written: Tune would hide it in a text."""
+        try:
+            yield
+        except TidTuneError as error:
+            self.broken = error
+            raise
+
     def order(self, ray_id: str) -> dict[str, str] | Signal:
         """Return a worker's next work as a Tune config, WAIT (nothing to start now) or FINISHED."""
         if len(self._workers) >= self._capacity():
             return WAIT
-        answer: Pack | Signal = self._ahead or self._search.next_pack(self._students)
+        with self._recording():
+            answer: Pack | Signal = self._ahead or self._search.next_pack(self._students)
         self._ahead = None
         if isinstance(answer, Signal):
             return answer
         members = {assignment.trial: assignment for assignment in answer.members}
-        self._workers[ray_id] = _Worker(answer.id, members)
+        last_words = self._folder(answer.members[0].trial) / LAST_WORDS
+        self._workers[ray_id] = _Worker(answer.id, members, last_words)
         resources = self._spec.resources
         order = PackOrder(
             members=tuple(map(self._work_order, answer.members)),
@@ -102,6 +125,7 @@ class Dispatcher:
             cpus=resources.cpus,
             gpus=resources.gpus,
             ranks=resources.ranks,
+            stall_seconds=60 * self._spec.failures.stall_minutes,
         )
         return {ORDER: order.model_dump_json()}
 
@@ -119,20 +143,23 @@ class Dispatcher:
             epochs=assignment.epochs,
             fraction=assignment.fraction,
             report_every=self._spec.reports,
-            work_dir=self._run.trials / assignment.trial,
+            work_dir=self._folder(assignment.trial),
             root=self._root,
             checkpoint=self._run.path / assignment.checkpoint if assignment.checkpoint else None,
+            digest=assignment.digest,
+            parts=PARTS if self._search.state.trials[assignment.trial].in_parts else 1,
             measure_teacher=measure_teacher,
             check_teacher=check_teacher,
             costs=tuple(name for name in COSTS if name in self._spec.objectives),
         )
 
-    def started(self, ray_id: str, node: str) -> None:
+    def started(self, ray_id: str, node: str, node_id: str = "") -> None:
         """Record that a worker has taken the order."""
         worker = self._workers.get(ray_id)
         if worker is not None:
-            worker.node = node
-            self._placed(worker, worker.members)
+            worker.node, worker.node_id = node, node_id
+            with self._recording():
+                self._placed(worker, worker.members)
 
     def _placed(self, worker: _Worker, trials: Iterable[str]) -> None:
         for trial in trials:
@@ -148,16 +175,27 @@ class Dispatcher:
         if worker is None:
             return None
         before = list(worker.members)
-        for trial, answer in read_answers(result, before).items():
-            if not self._goes_on(trial, answer):
-                del worker.members[trial]
-        left = tuple(trial for trial in before if trial not in worker.members)
-        joining = self._joining(worker)
+        with self._recording():
+            for trial, answer in read_answers(result, before).items():
+                if not self._goes_on(trial, answer):
+                    del worker.members[trial]
+            if worker.node_id in self._draining():
+                return self._moved(ray_id, worker)
+            left = tuple(trial for trial in before if trial not in worker.members)
+            joining = self._joining(worker)
         self._checkpoints.tidy()
         if not worker.members:
             del self._workers[ray_id]
             return None
         return Changes(leave=left, join=joining)
+
+    def _moved(self, ray_id: str, worker: _Worker) -> Changes:
+        """Take the trials from a worker whose node is about to go; they have just been saved."""
+        reason = f"its node {worker.node} was announced to go away"
+        for trial in worker.members:
+            self._search.fail(trial, Cause.PREEMPTED, reason)
+        del self._workers[ray_id]
+        return Changes(quit=True)
 
     def _goes_on(self, trial: str, answer: StepAnswer) -> bool:
         """Pass the answer of one trial to the engine; return whether the trial goes on."""
@@ -178,6 +216,7 @@ class Dispatcher:
             seconds=answer.seconds,
             images=answer.images,
             checkpoint=checkpoint,
+            digest=answer.digest,
         )
         if answer.done:
             self._search.complete(trial)
@@ -193,14 +232,31 @@ class Dispatcher:
         self._placed(worker, [assignment.trial for assignment in joining])
         return tuple(map(self._work_order, joining))
 
-    def lost(self, ray_id: str, reason: str) -> None:
-        """Record that a worker is gone without an answer: its node, process or memory failed."""
+    def lost(self, ray_id: str, error: BaseException | None) -> None:
+        """Record that a worker is gone without an answer: its node, process or memory failed.
+
+        Args:
+            ray_id: of the worker.
+            error: what Ray answered in its place; None: unknown.
+        """
         worker = self._workers.pop(ray_id, None)
-        for trial in worker.members if worker is not None else ():
-            self._search.fail(trial, Cause.LOST, reason)
+        if worker is None:
+            return
+        loss = loss_of(error, worker.last_words, 60 * self._spec.failures.stall_minutes)
+        loss.write(map(self._folder, worker.members))
+        worker.last_words.unlink(missing_ok=True)
+        crowded = loss.cause is Cause.OOM and len(worker.members) > 1
+        with self._recording():
+            for trial in worker.members:
+                self._search.fail(trial, Cause.CROWDED if crowded else loss.cause, loss.reason)
+
+    def _folder(self, trial: str) -> Path:
+        return self._run.trials / trial
 
     def interrupt_all(self) -> None:
         """Record that the driver ends with trials running: they resume from their checkpoints."""
+        if self.broken is not None:
+            return
         ahead = self._ahead.members if self._ahead is not None else ()
         held = [trial for worker in self._workers.values() for trial in worker.members]
         for trial in [*held, *(assignment.trial for assignment in ahead)]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.draining import Draining
+from tid_tune.cluster.head import HeadLostError
 from tid_tune.cluster.jobs.place import in_package, require_lasting
 from tid_tune.cluster.nodes import check_nodes
 from tid_tune.cluster.session import Capacity, check_resources, is_local, ray_session
@@ -70,6 +72,7 @@ def run_search(
 
     Raises:
         UsageError: the cluster, its resources or the earlier run do not fit the spec.
+        TidTuneError: Ray did not start, its head was lost, or the search cannot be recorded.
     """
     started = time.monotonic()
     run = RunFolder((runs / spec.name).resolve())
@@ -86,8 +89,12 @@ def run_search(
             search.observe(observer)
         for note in search.notes:
             say(note)
+        lost: HeadLostError | None = None
         with _tracking(spec, search, run, root) as tracker:
-            finished = _work(spec, search, run, root, address, checked=new)
+            try:
+                finished = _work(spec, search, run, root, address, checked=new)
+            except HeadLostError as error:
+                finished, lost = False, error
             if tracker is not None and not finished:
                 tracker.interrupt()
             result = write_result(search.state, spec, run)
@@ -96,9 +103,12 @@ def run_search(
         result.show(seconds=time.monotonic() - started)
         for line in copied.lines() if copied else ():
             say(line)
+        if lost is not None:
+            raise lost
         if not finished:
             say(f"interrupted; the same command resumes. Ledger: {run.ledger}")
-        return Outcome(run, finished, result.failed if finished else "")
+        failed = result.failed or search.state.no_room
+        return Outcome(run, finished, failed if finished else "")
 
 
 def _work(
@@ -111,8 +121,9 @@ def _work(
     checked: bool,
 ) -> bool:
     """Run what is left; return whether the search came to its end."""
-    capacity = Capacity(spec.resources)
-    dispatcher = Dispatcher(spec, search, run, root, capacity)
+    draining = Draining()
+    capacity = Capacity(spec.resources, draining)
+    dispatcher = Dispatcher(spec, search, run, root, capacity, draining)
     if not dispatcher.has_work():
         say(_nothing_left(spec, search.state.closed or ""))
         return True

@@ -47,6 +47,10 @@ class WorkOrder(_Message):
     fraction: float = 1.0
     """Of the training images to use."""
     checkpoint: Path | None = None
+    digest: str = ""
+    """Of the checkpoint's content; empty: unknown."""
+    parts: int = 1
+    """In so many is each batch trained, one after the other: less memory, nearly the same step."""
     measure_teacher: bool = False
     check_teacher: bool = False
     """Build the teacher once, though the trial needs none: one that does not fit fails at once."""
@@ -67,6 +71,13 @@ class PackOrder(_Message):
     gpus: float = 0.0
     ranks: int = 1
     """Processes that train each trial together."""
+    stall_seconds: float = 0.0
+    """The worker ends itself when it has made no progress for so long. 0: never."""
+
+    @property
+    def work_dir(self) -> Path:
+        """Of the worker's first trial; there it leaves its last words."""
+        return self.members[0].work_dir
 
 
 class Changes(_Message):
@@ -74,6 +85,8 @@ class Changes(_Message):
 
     leave: tuple[str, ...] = ()
     join: tuple[WorkOrder, ...] = ()
+    quit: bool = False
+    """The worker's node is about to go: nothing may be started in the worker any more."""
 
 
 class IntervalDone(_Message):
@@ -87,6 +100,7 @@ class IntervalDone(_Message):
     seconds: float
     """The trial's share of the step's wall time: the budget pays for building and saving too."""
     checkpoint: Path
+    digest: str = ""
     done: bool
     """Whether the trial has reached its full length."""
     effective: dict[str, object] | None = None

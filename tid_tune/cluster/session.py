@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tid_tune.cluster.placement import asked, fitting
-from tid_tune.errors import TidTuneError, UsageError
+from tid_tune.cluster.starting import leave, start
+from tid_tune.errors import UsageError
 from tid_tune.searchfile.model import Resources
 
 OBJECT_STORE_BYTES = 128 * 2**20
@@ -39,41 +40,20 @@ def ray_session(address: str | None) -> Iterator[None]:
 
     Raises:
         UsageError: the address does not answer.
+        TidTuneError: Ray did not start.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    import ray
-
-    from tid_tune.cluster.privacy import on_loopback
-    from tid_tune.cluster.token import naming_the_token, use_token
-
     address = _address(address)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if is_local(address):
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    if not is_local(address):
-        use_token()
-    try:
-        with on_loopback() if is_local(address) else naming_the_token(address):
-            ray.init(address, **options)
-    except UsageError:
-        raise
-    except (ConnectionError, ValueError) as error:
-        raise UsageError(
-            f"no Ray cluster answers at {address}: {error}. Start one with `ray start --head`, "
-            "or leave out --address to run on this machine."
-        ) from error
-    except Exception as error:
-        # Ray gives its own processes 30 s to start, and raises a bare Exception after that.
-        raise TidTuneError(
-            f"Ray did not start: {str(error).splitlines()[0]} On a busy machine, run the same "
-            "command again: it resumes."
-        ) from error
+    start(address, options, local=is_local(address))
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         yield
     finally:
-        ray.shutdown()
+        leave()
 
 
 def is_local(address: str | None) -> bool:
@@ -106,8 +86,11 @@ def check_resources(resources: Resources) -> None:
 class Capacity:
     """How many trials fit on the cluster now; the answer is kept for a few seconds."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(
+        self, resources: Resources, draining: Callable[[], Collection[str]] = tuple
+    ) -> None:
         self._resources = resources
+        self._draining = draining
         self._known = 0
         self._until = 0.0
 
@@ -121,7 +104,9 @@ class Capacity:
     def _count(self) -> int:
         import ray
 
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        going = self._draining()
+        stay = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] not in going]
+        nodes = [node["Resources"] for node in stay]
         most = fitting(nodes, self._resources)
         limit = self._resources.concurrent
         return max(1, most if limit is None else min(most, limit))

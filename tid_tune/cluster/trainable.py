@@ -20,6 +20,8 @@ from typing import ClassVar
 import ray
 from ray import tune
 
+from tid_tune import stalls
+from tid_tune.cluster.losses import LAST_WORDS
 from tid_tune.cluster.messages import (
     ANSWER,
     ORDER,
@@ -33,20 +35,23 @@ from tid_tune.cluster.messages import (
 )
 from tid_tune.cluster.parcel import Parcel, begin
 from tid_tune.cluster.ranks import RankedPack, RankFailed, RankLost, Team
+from tid_tune.cluster.saving import check, no_room, save
 from tid_tune.cluster.stepping import (
     Alone,
     HasMode,
     Interval,
     MeasuresMemory,
-    SavesWeights,
     SteppedTrial,
     StepReport,
     TrialPack,
 )
 from tid_tune.errors import TidTuneError, TrialError, printable
+from tid_tune.files import is_full
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.records import reached
 
+NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+"""How torch says that the host has no memory."""
 __all__ = ["StepReport", "SteppedTrial", "TrialTrainable", "WorkOrder"]
 
 
@@ -78,10 +83,18 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         self._order = order
         self._orders: dict[str, WorkOrder] = {}
         self._joining = list(order.members)
+        self._quits = False
         self._pack = self.open_pack()
         if order.ranks > 1:
             self._team = self._team or Team(type(self), order)
             self._pack = RankedPack(self._pack, self._team, self._orders.__getitem__)
+        if order.stall_seconds:
+            order.work_dir.mkdir(parents=True, exist_ok=True)
+            stalls.watch(order.work_dir / LAST_WORDS, order.stall_seconds)
+
+    def node(self) -> tuple[str, str]:
+        """Return the address and the id of the node that this worker runs on."""
+        return ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id()
 
     def change(self, changes: str) -> None:
         """Take in the driver's Changes, as JSON; it calls this between two steps."""
@@ -90,9 +103,20 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             self._pack.remove(name)
             self._orders.pop(name, None)
         self._joining += decided.join
+        self._quits = decided.quit
 
     def step(self) -> dict[str, object]:
         """Run one report interval of each trial; a failure is an answer, not an exception."""
+        if self._quits:
+            # Tune keeps a worker that has ended well, and starts its next trial in it.
+            raise TrialError("the worker's node is about to go", Cause.PREEMPTED)
+        stalls.progress()
+        try:
+            return self._step()
+        finally:
+            stalls.rest()
+
+    def _step(self) -> dict[str, object]:
         answers: dict[str, str] = {}
         built = {}
         for order in self._joining:
@@ -123,6 +147,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         """Build a trial; return what its first report adds."""
         started = time.monotonic()
         order = begin(order, self.parcel)
+        check(order)
         self._orders[order.trial] = order
         self._pack.add(order.trial, partial(self.build, order))
         effective, mode = self._pack.run(order.trial, _proof)
@@ -134,7 +159,8 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         order, report = self._orders[name], interval.report
         checkpoint = order.work_dir / checkpoint_name(report)
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
-        self._pack.run(name, partial(_save, checkpoint, last=_at_full_length(order, report)))
+        last = _at_full_length(order, report)
+        digest = self._pack.run(name, partial(save, checkpoint, last=last))
         fits = self._pack.run(name, self._fitting) if self._order.measure else None
         seconds = interval.seconds + time.monotonic() - started
         return IntervalDone(
@@ -144,6 +170,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             images=report.images,
             seconds=seconds + (0.0 if built is None else built.seconds),
             checkpoint=checkpoint,
+            digest=digest,
             done=report.done,
             effective=None if built is None else built.effective,
             mode={} if built is None else built.mode,
@@ -174,6 +201,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         self._pack.close()
         if self._team is not None:
             self._team.kill()
+        stalls.stop()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: the trials' own checkpoints are written before each report."""
@@ -193,13 +221,6 @@ class _Built:
 
 def _proof(trial: SteppedTrial) -> tuple[dict[str, object], dict[str, str]]:
     return dict(trial.effective()), dict(trial.mode()) if isinstance(trial, HasMode) else {}
-
-
-def _save(path: Path, trial: SteppedTrial, *, last: bool) -> None:
-    if last and isinstance(trial, SavesWeights):
-        trial.save_weights(path)
-    else:
-        trial.save(path)
 
 
 def _at_full_length(order: WorkOrder, report: StepReport) -> bool:
@@ -227,6 +248,11 @@ def describe(error: Exception) -> IntervalFailed:
     if isinstance(error, TidTuneError):
         return IntervalFailed(cause=Cause.USER, text=printable(str(error)))
     what = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, OSError) and is_full(error):
+        place = Path(str(error.filename or "the disk"))
+        return IntervalFailed(cause=Cause.STORAGE, text=printable(no_room(error, place)))
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY in what):
+        return IntervalFailed(cause=Cause.OOM, text=printable(f"out of memory: {what}"))
     where = "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
     # The error comes first: tables show the first line.
     return IntervalFailed(cause=Cause.CRASH, text=printable(f"{what}\n{where}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib
 import importlib.util
@@ -18,18 +19,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tid_tune.cluster.dispatch import Dispatcher
+from tid_tune.cluster.head import HeadWatch
 from tid_tune.cluster.placement import bundles
-from tid_tune.errors import UsageError
+from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.import_path import search_current_folder
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.model import SearchSpec
 
 if TYPE_CHECKING:
+    from ray.tune import Tuner
     from ray.tune.experiment import Trial
 
     from tid_tune.cluster.parcel import Parcel
     from tid_tune.cluster.trainable import TrialTrainable
 
+FULL = os.strerror(errno.ENOSPC)
 UNBOUNDED = 10**9
 """The engine says when the search is over, not Tune's sample count."""
 
@@ -45,8 +49,10 @@ def tune(
         run: its folder.
         parcel: what workers read in place of the driver's folder.
     """
+    import ray
     from ray import tune as ray_tune
 
+    from tid_tune.cluster.actors import tolerant_actors
     from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
     from tid_tune.cluster.privacy import without_credentials
 
@@ -62,26 +68,27 @@ def tune(
             f"resources.ranks: {spec.trainable} trains a trial in one process; set it to 1, or "
             "derive the class from trainables.distillation:DistillationTrainable"
         )
-    tuner = ray_tune.Tuner(
-        ray_tune.with_resources(_with(parcel, trainable), bundles(spec.resources)),
-        tune_config=ray_tune.TuneConfig(
-            search_alg=EngineSearcher(dispatcher),
-            scheduler=EngineScheduler(dispatcher),
-            num_samples=UNBOUNDED,
-            reuse_actors=True,
-            trial_name_creator=_short_name,
-            trial_dirname_creator=_short_name,
-        ),
-        run_config=ray_tune.RunConfig(
-            name=spec.name,
-            storage_path=str(run.ray.resolve()),
-            callbacks=[EngineCallback(dispatcher)],
-            verbose=0,
-        ),
-    )
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    with _signals() as interrupted:
-        tuner.fit()
+    head = HeadWatch(str(ray.get_runtime_context().gcs_address))
+    with tolerant_actors() as ends, head.running(), _signals() as interrupted:
+        tuner = ray_tune.Tuner(
+            ray_tune.with_resources(_with(parcel, trainable), bundles(spec.resources)),
+            tune_config=ray_tune.TuneConfig(
+                search_alg=EngineSearcher(dispatcher),
+                scheduler=EngineScheduler(dispatcher, ends),
+                num_samples=UNBOUNDED,
+                reuse_actors=True,
+                trial_name_creator=_short_name,
+                trial_dirname_creator=_short_name,
+            ),
+            run_config=ray_tune.RunConfig(
+                name=spec.name,
+                storage_path=str(run.ray.resolve()),
+                callbacks=[EngineCallback(dispatcher, head.check)],
+                verbose=0,
+            ),
+        )
+        _fit(tuner, dispatcher)
     # At once: a second signal may end the driver while Ray shuts down.
     dispatcher.interrupt_all()
     # Tune's own state: the ledger replaces it, and it grows with every trial.
@@ -94,6 +101,25 @@ def _with(parcel: Parcel | None, trainable: type[TrialTrainable]) -> type[TrialT
     if parcel is None:
         return trainable
     return type(trainable.__name__, (trainable,), {"parcel": parcel})
+
+
+def _fit(tuner: Tuner, dispatcher: Dispatcher) -> None:
+    """Run Tune's loop; what the ledger could not record is raised as it was, without Tune's text.
+
+    Raises:
+        TidTuneError: the search could not be recorded, or the disk is full.
+    """
+    try:
+        tuner.fit()
+    except Exception as error:
+        if dispatcher.broken is not None:
+            raise dispatcher.broken from None
+        if FULL in str(error):
+            raise TidTuneError(
+                f"the disk is full: {str(error).strip().splitlines()[-1]}. Free some space and run "
+                "the same command again: it resumes."
+            ) from None
+        raise
 
 
 def _short_name(trial: Trial) -> str:

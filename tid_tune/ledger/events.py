@@ -72,6 +72,8 @@ class Changed:
     step: int = 0
     epoch: float | None = None
     """Of `checkpoint`; None without one, and in ledgers that do not record it."""
+    digest: str = ""
+    """Of the checkpoint's content; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,8 @@ class Reported:
     seconds: float
     images: int
     checkpoint: str | None
+    digest: str = ""
+    """Of the checkpoint's content; empty: unknown."""
     repeated: bool = False
     """The interval had been reported before: it is paid for, and changes nothing."""
     decision: Annotated[Decision, Discriminator("answer")] = CONTINUE

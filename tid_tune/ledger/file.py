@@ -46,11 +46,17 @@ class Ledger:
         self._lock: FileLock | None = None
         self._batching = 0
         if path is not None:
-            self._lock = FileLock(lock_path(path))
             try:
+                self._lock = FileLock(lock_path(path))
                 self._file = _open_repaired(path)
+            except OSError as error:
+                self._unlock()
+                raise UsageError(
+                    f"{path}: cannot write the ledger ({error.strerror}); the run folder must be "
+                    "on a disk that can be written to, and have room"
+                ) from None
             except BaseException:
-                self._lock.release()
+                self._unlock()
                 raise
 
     @classmethod
@@ -65,7 +71,7 @@ class Ledger:
             clock: gives the time stamped on events.
 
         Raises:
-            UsageError: another driver is writing it, or a line in its middle is damaged.
+            UsageError: another driver is writing it, or it cannot be written.
         """
         return cls(Path(path), sync=sync, clock=clock)
 
@@ -115,6 +121,9 @@ class Ledger:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.release()
 

@@ -124,7 +124,7 @@ def holder_of(target: Path) -> Holder | None:
         return _held[key]
     if not path.is_file():
         return None
-    with path.open("a+") as file:
+    with path.open() as file:  # for reading: the folder may be one that nobody can write to
         holder = _holder(file)
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,13 @@ class Report:
     fraction: float = 1.0
     """Of the training images."""
     time: float = 0.0
+    digest: str = ""
+    """Of the checkpoint's content; empty in earlier ledgers."""
+
+    @property
+    def position(self) -> Position:
+        """Where a trial stands with this report."""
+        return Position(self.step, self.epoch, self.checkpoint, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Position:
     """None: unknown, in ledgers of earlier versions."""
     checkpoint: str | None = None
     """Where to go on from; None: from scratch, or nothing was saved here."""
+    digest: str = ""
+    """Of the checkpoint's content; empty: unknown."""
 
 
 MAX_SHARED_LOSSES = 2
@@ -103,12 +112,16 @@ class Trial:
     """The mode of the runs that the present one goes on from; None: it began from scratch."""
     restart: Position | None = None
     """Where to go on from, if that is a place in another trial's training."""
+    damaged: set[str] = field(default_factory=set)
+    """Checkpoints that turned out to be missing or damaged, and were not written again."""
     position: Position = Position()
     """Where it stands while it runs: at its start, then at its last report, repeated or not."""
     pack: str = ""
     """The pack that it was started in last; empty if it was started by itself."""
     crowded: bool = False
     """Whether it was out of memory beside the others of a pack."""
+    in_parts: bool = False
+    """Whether it was out of memory, and is trained in smaller parts of a batch since."""
     losses: int = 0
     """How often its node or process was lost."""
     repeated_seconds: float = 0.0
@@ -125,7 +138,7 @@ class Trial:
     @property
     def alone(self) -> bool:
         """Whether it may not be trained beside others any more."""
-        return self.crowded or self.losses >= MAX_SHARED_LOSSES
+        return self.crowded or self.in_parts or self.losses >= MAX_SHARED_LOSSES
 
     @property
     def identity(self) -> tuple[str, str, int]:
@@ -170,14 +183,20 @@ class Trial:
 
     def resume_point(self) -> Position:
         """Return where to go on from."""
-        if self.restart is not None:
-            return self.restart
+        return next(self.resume_points(), Position())
+
+    def resume_points(self) -> Iterator[Position]:
+        """Yield the places to go on from, the best one first: the next one serves if it is damaged.
+
+        The last resort, to start from scratch, is not among them.
+        """
+        if self.restart is not None and self.restart.checkpoint not in self.damaged:
+            yield self.restart
         for report in reversed(self.reports):
             if report.fraction != self.fraction:
                 break
-            if report.checkpoint is not None:
-                return Position(report.step, report.epoch, report.checkpoint)
-        return Position()
+            if report.checkpoint is not None and report.checkpoint not in self.damaged:
+                yield report.position
 
     def value(self, objective: str) -> float | None:
         """Return the objective at the last report, or None without a report."""

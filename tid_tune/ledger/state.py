@@ -7,7 +7,6 @@ replayed, so a resumed search is in exactly the state that the interrupted one w
 from __future__ import annotations
 
 import bisect
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,8 @@ from tid_tune.ledger.events import (
 )
 from tid_tune.ledger.file import read_events
 from tid_tune.ledger.packs import PackRecord
-from tid_tune.ledger.records import Position, Report, Status, Trial, joined_mode
+from tid_tune.ledger.records import Position, Status, Trial, joined_mode
+from tid_tune.ledger.runs import take_end, take_report
 from tid_tune.space.values import Value
 
 ALL_DONE = "all trials are done"
@@ -71,6 +71,8 @@ class RunState:
     sessions: list[Session] = field(default_factory=list)
     session_ends: list[Trial] = field(default_factory=list)
     """The trials that were completed, stopped or failed in this session, in order."""
+    no_room: str = ""
+    """Why a checkpoint could not be written in this session; empty: all were."""
     closed: str | None = None
     """The reason of the last `Closed`, unless the ledger was opened again."""
 
@@ -187,6 +189,7 @@ class RunState:
         self.run_id, self.config_hash = event.run_id, event.config_hash
         self.sessions.append(Session(event.time, event.time))
         self.session_ends.clear()
+        self.no_room = ""
         self.closed = None
         self.interrupt_running()
 
@@ -213,7 +216,8 @@ class RunState:
         trial.params, trial.edits = event.params, event.edits
         trial.origin, trial.fraction = event.origin, event.fraction
         if event.checkpoint is not None:
-            trial.restart = Position(event.step, event.epoch, event.checkpoint)
+            trial.restart = Position(event.step, event.epoch, event.checkpoint, event.digest)
+            trial.damaged.discard(event.checkpoint)
         trial.status = Status.INTERRUPTED
         self._wait(trial)
 
@@ -236,42 +240,20 @@ class RunState:
 
     def _report(self, trial: Trial, event: Reported) -> None:
         self._activate(trial, event.time)
-        trial.position = Position(event.step, event.epoch, event.checkpoint)
-        if event.repeated:
-            trial.repeated_seconds += event.seconds
-            return
-        trial.reports.append(
-            Report(
-                step=event.step,
-                epoch=event.epoch,
-                metrics={sys.intern(name): value for name, value in event.metrics.items()},
-                seconds=event.seconds,
-                images=event.images,
-                checkpoint=event.checkpoint,
-                segment=trial.segment,
-                fraction=trial.fraction,
-                time=event.time,
-            )
-        )
-        trial.decision = event.decision
-        trial.restart = None
+        take_report(trial, event)
 
     def _end(self, trial: Trial, event: Ended) -> None:
-        trial.status, trial.reason, trial.cause = event.status, event.reason, event.cause
-        trial.ended = event.time
-        trial.of = trial.of if event.of is None else event.of
-        trial.unreported_seconds += event.seconds
-        trial.active_since = None
+        take_end(trial, event)
         self.running.pop(trial.id, None)
         if trial.pack:
             self.packs[trial.pack].leave(trial.id, event.time)
         self._unwait(trial)
         if trial.status is Status.INTERRUPTED:
-            trial.losses += trial.cause is Cause.LOST
-            trial.crowded |= trial.cause is Cause.CROWDED
             self._wait(trial)
         elif trial.status.final and trial.status is not Status.DUPLICATE:
             self.session_ends.append(trial)
+        if trial.cause is Cause.STORAGE:
+            self.no_room = f"{trial.id}: {trial.reason}"
 
     def _activate(self, trial: Trial, time: float) -> None:
         """Charge the trial for its time from now on."""

@@ -151,9 +151,19 @@ def load_matching(model: nn.Module, weights: Mapping[str, Tensor], *, source: st
 
 
 def save_state(state: Mapping[str, object], path: Path | str) -> None:
-    """Write `state` to `path`: the old file stays until the new one is whole and on the disk."""
-    with replacing(Path(path)) as partial:
-        torch.save(state, partial)
+    """Write `state` to `path`: the old file stays until the new one is whole and on the disk.
+
+    Raises:
+        OSError: it cannot be written. torch's own error would name a line of its source in place of
+            the full disk.
+    """
+    with replacing(Path(path)) as partial, partial.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def _refuse_lookalikes(path: Path) -> None:

@@ -134,17 +134,26 @@ class Result:
 
 
 def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
-    """Write the tables, the picture and best/ into the run folder."""
+    """Write the tables, the picture and best/ into the run folder, as far as there is room."""
     winner = winning_trial(state, spec)
     unwritten = "" if winner is None else _keep_best(state, spec, run, winner)
     result = result_of(state, spec, run, unwritten)
-    table = leaderboard_table(result.rows, spec, width=200)
+    try:
+        _write_tables(result, state)
+    except OSError as error:
+        place = console.shown_path(run.path)
+        console.say(f"warning: {place} lacks tables or pictures of the result ({error.strerror})")
+    return result
+
+
+def _write_tables(result: Result, state: RunState) -> None:
+    run = result.run
+    table = leaderboard_table(result.rows, result.spec, width=200)
     run.leaderboard_text.write_text(to_text(table), encoding="utf-8")
     if result.confirmation is not None:
         text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
         run.confirmation_text.write_text(text, encoding="utf-8")
     _draw(result, state)
-    return result
 
 
 def result_of(state: RunState, spec: SearchSpec, run: RunFolder, unwritten: str = "") -> Result:

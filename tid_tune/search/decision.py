@@ -46,6 +46,8 @@ class Assignment:
     """Of the training images to use."""
     checkpoint: str | None = None
     """Where to continue from; None: from scratch."""
+    digest: str = ""
+    """Of the checkpoint's content; empty: unknown."""
     step: int = 0
     """The report interval that `checkpoint` was written after."""
     segment: int = 0

@@ -76,7 +76,7 @@ class Director:
         limit = self.spec.resources.concurrent
         if limit is not None and self.state.workers >= limit:
             return WAIT
-        halted = halt_reason(self.state.session_ends)
+        halted = halt_reason(self.state)
         first = None if halted else self._work(Wanted(size))
         if first is None:
             return WAIT if self.state.running else self._close(halted)
@@ -90,7 +90,7 @@ class Director:
     def refill(self, pack: str, size: int) -> list[Assignment]:
         """Return at most `size` trials that go on from where the trials of a pack stand."""
         known = self.state.packs.get(pack)
-        halted = halt_reason(self.state.session_ends)
+        halted = halt_reason(self.state)
         if known is None or self.state.closed is not None or halted is not None:
             return []
         place = common_place(self.state.trials[name] for name in known.running)
@@ -102,7 +102,7 @@ class Director:
 
     def hold(self, trial: Trial, epoch: float, seconds: float) -> Suspend | None:
         """Return why a trial that is about to report, and would go on, may not."""
-        halted = halt_reason(self.state.session_ends)
+        halted = halt_reason(self.state)
         if halted is not None:
             return Suspend(halted, Cause.HALTED)
         return self._spending.hold(trial, epoch, seconds)

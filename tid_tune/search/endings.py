@@ -8,9 +8,8 @@ from tid_tune.errors import printable
 from tid_tune.ledger.decisions import Cause, Continue, Decision, Fail, Pause, Stop, Suspend
 from tid_tune.ledger.records import Status, Trial, missing_objectives
 from tid_tune.search.journal import Journal
+from tid_tune.searchfile.model import Failures
 
-MAX_LOSSES = 3
-"""How often a trial is started again after its node or process was lost."""
 MESSAGE_LENGTH = 4000
 
 
@@ -20,11 +19,13 @@ class Endings:
     Args:
         journal: where they are recorded.
         objectives: that every report must have.
+        failures: which failures are tried again.
     """
 
-    def __init__(self, journal: Journal, objectives: Iterable[str]) -> None:
+    def __init__(self, journal: Journal, objectives: Iterable[str], failures: Failures) -> None:
         self._journal = journal
         self._objectives = tuple(objectives)
+        self._failures = failures
 
     def complete(self, trial: Trial) -> None:
         """Record that a trial has finished."""
@@ -45,9 +46,21 @@ class Endings:
             return
         if cause is Cause.CROWDED and (trial.crowded or not trial.pack):
             cause = Cause.OOM  # It had the worker to itself.
-        again = cause is Cause.CROWDED or (cause is Cause.LOST and trial.losses < MAX_LOSSES)
-        status = Status.INTERRUPTED if again else Status.FAILED
-        self._journal.end(trial, status, printable(message[:MESSAGE_LENGTH]), cause)
+        status = Status.INTERRUPTED if self._is_tried_again(trial, cause) else Status.FAILED
+        text = printable(message[:MESSAGE_LENGTH])
+        self._journal.end(trial, status, text, cause)
+
+    def _is_tried_again(self, trial: Trial, cause: Cause) -> bool:
+        match cause:
+            case Cause.CROWDED | Cause.PREEMPTED | Cause.STORAGE:
+                return True
+            case Cause.DAMAGED:
+                return trial.position.checkpoint is not None
+            case Cause.LOST:
+                return trial.losses < self._failures.retries
+            case Cause.OOM:
+                return self._failures.smaller_parts and not trial.in_parts
+        return False
 
     def interrupt(self, trial: Trial) -> None:
         """Record that a run is ended from outside."""

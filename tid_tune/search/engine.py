@@ -82,7 +82,7 @@ class Search:
         self.ledger = ledger
         self.state = RunState()
         self._journal = Journal(ledger, self.state)
-        self._endings = Endings(self._journal, spec.objectives)
+        self._endings = Endings(self._journal, spec.objectives, spec.failures)
         self._director = Director(spec, self._journal, start, effective)
         self._journal.follow([self._director.apply])
 
@@ -213,6 +213,7 @@ class Search:
         seconds: float,
         images: int,
         checkpoint: str | None = None,
+        digest: str = "",
     ) -> Decision:
         """Record one report interval and return what becomes of the trial.
 
@@ -224,6 +225,7 @@ class Search:
             seconds: this interval took.
             images: trained in this interval.
             checkpoint: where the trial can be continued after this report.
+            digest: of the checkpoint's content.
         """
         record = self.state.trials[trial]
         if record.status is not Status.RUNNING:
@@ -241,6 +243,7 @@ class Search:
                     seconds=float(seconds),
                     images=int(images),
                     checkpoint=checkpoint,
+                    digest=digest,
                     repeated=repeated,
                     decision=decision,
                 )
@@ -255,8 +258,15 @@ class Search:
     def fail(self, trial: str, cause: Cause | str, message: str) -> None:
         """Record that the trial failed.
 
-        `lost` (infrastructure) is tried again, at most 3 times. `crowded` (out of memory beside the
-        others of its pack) is tried again once, alone; after that it is `oom`.
+        `lost` (infrastructure) is tried again, at most `failures.retries` times. `crowded` (out of
+        memory beside the others of its pack) is tried again once, alone; after that it is `oom`,
+        which is tried again once with `failures.smaller_parts`. `preempted`, `damaged` (the
+        checkpoint that it was to go on from) and `storage` go on, and do not count.
+
+        Args:
+            trial: as assigned.
+            cause: a Cause; another name is a crash.
+            message: for the user.
         """
         self._endings.fail(self.state.trials[trial], Cause.of_failure(cause), message)
 

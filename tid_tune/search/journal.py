@@ -104,6 +104,7 @@ class Journal:
                 checkpoint=None if restart is None else restart.checkpoint,
                 step=0 if restart is None else restart.step,
                 epoch=None if restart is None else restart.epoch,
+                digest="" if restart is None else restart.digest,
             )
         )
 
@@ -135,6 +136,7 @@ class Journal:
             epochs=trial.epochs,
             fraction=trial.fraction,
             checkpoint=place.checkpoint,
+            digest=place.digest,
             step=place.step,
             segment=segment,
         )

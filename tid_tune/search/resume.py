@@ -41,6 +41,7 @@ _REPORTED = (
     "require",
     "keep",
     "resources",
+    "failures",
     "cache",
 )
 SHOWN = 5

@@ -1,6 +1,7 @@
 """Which checkpoints must be kept, so that the driver can delete the others.
 
-Kept are: what a trial that is not over needs to go on, with the donors that population-based
+Kept are: what a trial that is not over needs to go on, and the checkpoint before it, which serves
+if that one is damaged; with the donors that population-based
 training may still copy; and the last checkpoint of those ended trials of full length that `keep` in
 the search file names: baselines, confirmation runs, the best search trials, always with the
 confirmed candidates. Such a checkpoint has weights only: nothing is trained from it.
@@ -8,12 +9,17 @@ confirmed candidates. Such a checkpoint has weights only: nothing is trained fro
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from tid_tune.ledger.events import Ended, Event, Reported
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.search.engine import Search
 from tid_tune.search.schedulers import scheduler_class
+
+PLACES = 2
+"""From so many places can a trial go on that is not over: from the later one, unless it is damaged.
+"""
 
 
 class Retention:
@@ -124,10 +130,12 @@ class Retention:
 
     def _needed(self, trial: Trial, held: Iterable[str], floor: float) -> set[str]:
         needed = {c for c in held if self._population and self._held[trial.id][c] >= floor}
-        last = next((r.checkpoint for r in reversed(trial.reports) if r.checkpoint), None)
+        reported = (r.checkpoint for r in reversed(trial.reports) if r.checkpoint)
+        last = next((c for c in reported if c not in trial.damaged), None)
         if not trial.status.final:
-            resumed = trial.resume_point().checkpoint
-            return needed | {c for c in (resumed, last) if c is not None}
+            places = itertools.islice(trial.resume_points(), PLACES)
+            resumed = [place.checkpoint for place in places]
+            return needed | {c for c in (*resumed, last) if c is not None}
         return needed | {last} if last is not None and self._is_kept(trial) else needed
 
     def _is_kept(self, trial: Trial) -> bool:

@@ -145,7 +145,7 @@ class Searching:
         rng = rng_for(self._spec.seed, "perturb", trial.number, len(trial.reports))
         params = perturb(stream.space, donor.params, rng)
         edits = {**params, **method_edits(stream.method)}
-        restart = Position(point.step, point.epoch, point.checkpoint)
+        restart = point.position
         origin = f"exploit {donor.id} at epoch {point.epoch:g}"
         return _Ready(trial, origin, params, edits, fraction, restart, changed=True)
 

@@ -164,6 +164,20 @@ class Resources(Model):
         return self.students != 1
 
 
+class Failures(Model):
+    """What is tried again. A mistake in a config, in code or in data is not."""
+
+    retries: Annotated[int, Field(ge=0, le=1000)] = 3
+    """How often a trial is started again after its process or node was lost. Nodes that are
+    announced to go away do not count."""
+    stall_minutes: Annotated[float, Field(ge=0, le=100_000)] = 30
+    """A worker that trains and evaluates nothing for so long is ended, and counts as lost. 0: never
+    end one."""
+    smaller_parts: bool = False
+    """Try a trial that was out of memory once more, each batch in two parts whose gradients are
+    added up: its values are those of another training, and are marked."""
+
+
 class Tracking(Model):
     """Where MLflow writes."""
 
@@ -232,6 +246,7 @@ class SearchSpec(Model):
     budget: Budget = Budget()
     keep: Keep = Keep()
     resources: Resources = Resources()
+    failures: Failures = Failures()
     tracking: Tracking = Tracking()
     cache: CacheSettings | None = None
     """Of the teacher's work; None: the teacher is run at every step."""

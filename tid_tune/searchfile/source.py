@@ -14,6 +14,7 @@ from tid_tune.searchfile.model import (
     Confirm,
     Direction,
     Evaluation,
+    Failures,
     Interval,
     Keep,
     Metric,
@@ -63,6 +64,7 @@ SECTIONS: dict[str, type[Model]] = {
     "budget": Budget,
     "keep": Keep,
     "resources": Resources,
+    "failures": Failures,
     "tracking": Tracking,
     "cache": CacheSettings,
 }

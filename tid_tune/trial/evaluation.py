@@ -12,6 +12,7 @@ from tid_tune import ranks
 from tid_tune.distill.frozen import detections
 from tid_tune.openmmlab.coco_metric import CocoMetric
 from tid_tune.openmmlab.detector_types import Detector
+from tid_tune.stalls import progress
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
@@ -40,6 +41,7 @@ def evaluate_teacher(runner: TrialRunner, teacher: Detector, precision: str) -> 
     before = random_state()
     loop = runner.val_loop
     for batch in loop.dataloader:
+        progress()
         found = detections(teacher, batch, precision)
         loop.evaluator.process(data_samples=found, data_batch=batch)
     metrics = loop.evaluator.evaluate(len(loop.dataloader.dataset))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.utils.data import DataLoader
 
 from tid_tune import ranks
+from tid_tune.openmmlab.batch_parts import train_in_parts
 from tid_tune.openmmlab.detector_types import Prepared
 from tid_tune.openmmlab.models import train_step
 from tid_tune.openmmlab.runner import EpochBasedTrainLoop
@@ -39,6 +40,8 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
     ) -> None:
         super().__init__(runner, dataloader, max_epochs)
         self.averages = Averages()
+        self.parts = 1
+        """In so many is each batch trained."""
         self._batches: Iterator[object] | None = None
         self._open = False
 
@@ -93,7 +96,7 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
             self._batches = iter(self.dataloader)
         return next(self._batches)
 
-    def train_on(self, batch: object, prepared: Prepared | None = None) -> None:
+    def train_on(self, batch: Any, prepared: Prepared | None = None) -> None:
         """Train one iteration, and add what the model reports to `averages`.
 
         Args:
@@ -107,7 +110,9 @@ class IntervalLoop(EpochBasedTrainLoop):  # type: ignore[misc]  # mmengine is un
         runner.call_hook("before_train_iter", batch_idx=index, data_batch=batch)
         if ranks.several():
             runner.model.idle = self._is_idle(index)
-        if prepared is None:
+        if self.parts > 1:
+            values = train_in_parts(runner.model, batch, runner.optim_wrapper, self.parts)
+        elif prepared is None:
             values = runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
         else:
             values = train_step(runner.model, prepared, runner.optim_wrapper)

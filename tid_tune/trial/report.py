@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LOG_FILE = "trial.log"
+"""In a trial's folder: what its training has printed."""
+
 
 @dataclass(frozen=True)
 class TrialReport:

@@ -37,9 +37,10 @@ from tid_tune.openmmlab.runner import (
     Runner,
     RuntimeInfoHook,
 )
+from tid_tune.stalls import progress
 from tid_tune.trial.hooks import DROPPED, AnyHook, hooks_of, refuse_harmful
+from tid_tune.trial.report import LOG_FILE
 
-LOG_FILE = "trial.log"
 RANK_LOG = "trial.rank{}.log"
 _SERIAL = itertools.count()
 
@@ -135,6 +136,7 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
 
     def call_hook(self, fn_name: str, **kwargs: object) -> None:
         """Call all hooks, but not at the end of `train()`, which for a trial is its start."""
+        progress()  # every iteration of training and evaluation comes here
         if fn_name != "after_run":
             super().call_hook(fn_name, **kwargs)
 

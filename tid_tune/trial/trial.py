@@ -30,8 +30,8 @@ from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
 from tid_tune.trial.memory import fitting_students
 from tid_tune.trial.process import ProcessState, free_memory, seed_rank
-from tid_tune.trial.report import TrialReport
-from tid_tune.trial.runner import LOG_FILE, RANK_LOG, TrialRunner
+from tid_tune.trial.report import LOG_FILE, TrialReport
+from tid_tune.trial.runner import RANK_LOG, TrialRunner
 
 
 class Trial:
@@ -50,6 +50,7 @@ class Trial:
         fraction: of the training images to train on.
         measure_teacher: report the distillation teacher's metrics too, once, under `teacher/`.
         costs: what to report of the student's cost where it will run; see `trial.deployment`.
+        parts: in so many is each batch trained, for want of memory.
 
     Raises:
         ConfigError: the config or a checkpoint cannot be used.
@@ -71,11 +72,13 @@ class Trial:
         fraction: float = 1.0,
         measure_teacher: bool = False,
         costs: Collection[str] = (),
+        parts: int = 1,
     ) -> None:
         self._check(epochs, report_every)
         self._params, self._every = dict(params), report_every
         self._teacher_wanted = measure_teacher
         self._costs = costs
+        self._parts = parts
         work_dir.mkdir(parents=True, exist_ok=True)
         self._log = work_dir / (RANK_LOG.format(ranks.rank()) if ranks.rank() else LOG_FILE)
         self._process: ProcessState | None = ProcessState(threads)
@@ -100,6 +103,7 @@ class Trial:
                     fraction=fraction,
                 )
                 self._runner = runner
+                runner.train_loop.parts = parts
                 if restore_from is not None:
                     state.apply(runner, load_state(restore_from))
                 else:
@@ -214,7 +218,8 @@ class Trial:
     def mode(self) -> dict[str, str]:
         """Return what changes the trial's numbers beside its config; empty: nothing."""
         mode = getattr(self.model, "mode", None)
-        return dict(mode()) if callable(mode) else {}
+        found = dict(mode()) if callable(mode) else {}
+        return found | ({"batch": f"in {self._parts} parts"} if self._parts > 1 else {})
 
     def fitting(self, *, cpus: float, gpus: float) -> int | None:
         """Return how many trials like this one a worker can train side by side.

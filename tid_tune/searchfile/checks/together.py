@@ -65,6 +65,12 @@ def _check_resources(spec: SearchSpec, tree: Node, problems: Problems) -> None:
         text = f"{gpus:g}: each of the {ranks} ranks needs a GPU of its own; set it to 1, or to 0 "
         text += "for the CPU"
         _note(tree, "resources", "gpus", text, problems)
+    if ranks > 1 and spec.failures.smaller_parts:
+        text = (
+            f"true: a trial of {ranks} ranks trains a part of each batch in each of them already; "
+        )
+        text += "set it to false, and more ranks"
+        _note(tree, "failures", "smaller_parts", text, problems)
     if not gpus and not spec.resources.cpus:
         text = "0 and no GPU either: a trial needs a device; raise cpus or gpus"
         _note(tree, "resources", "cpus", text, problems)

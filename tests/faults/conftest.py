@@ -1,0 +1,41 @@
+"""Clusters of several nodes on this machine, and the table of what faults did to searches."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.scene import Row, Scene, cluster
+
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", type=Path, help="write the rows of the table to this JSON file")
+
+
+@pytest.fixture(scope="session")
+def rows(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
+    """The table: each test adds its rows."""
+    found: list[Row] = []
+    yield found
+    path = request.config.getoption("--table")
+    if path is not None:
+        path.write_text(json.dumps([asdict(row) for row in found], indent=1) + "\n")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """A head and two nodes that can train one trial each."""
+    with cluster() as found:
+        yield found
+
+
+@pytest.fixture
+def scene(nodes: Any, tmp_path: Path) -> Scene:
+    return Scene.make(tmp_path, nodes.address)

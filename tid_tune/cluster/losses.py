@@ -1,0 +1,114 @@
+"""Why a worker is gone: what Ray says of its end, and what it has written itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tid_tune.ledger.decisions import Cause
+from tid_tune.trial.report import LOG_FILE
+
+LAST_WORDS = "last_words.txt"
+"""In the folder of a worker's first trial: its stacks, if it was ended or has crashed."""
+UNKNOWN = "the worker died"
+_STALLED = re.compile(r"\ATimeout \((?P<time>[\d:.]+)\)!")
+_CRASHED = re.compile(r"\AFatal Python error: (?P<what>.*)")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The end of a worker that left no answer."""
+
+    cause: Cause
+    reason: str
+    stack: str = ""
+    """What it has written itself."""
+
+    def write(self, folders: Iterable[Path]) -> None:
+        """Add the reason to the logs of the worker's trials, with the stacks of its threads."""
+        text = f"\nthe worker was lost: {self.reason}\n{self.stack}"
+        for folder in folders:
+            try:
+                with (folder / LOG_FILE).open("a") as log:
+                    log.write(text)
+            except OSError:  # the ledger has the reason
+                continue
+
+
+def loss_of(error: BaseException | None, words: Path, stall_seconds: float) -> Loss:
+    """Return what is known of a worker's end.
+
+    Args:
+        error: what Ray answered in its place.
+        words: the file that it may have written to.
+        stall_seconds: that it was allowed to make no progress.
+    """
+    stack = _read(words)
+    if _STALLED.match(stack):
+        reason = (
+            f"no progress for {_minutes(stall_seconds)} (failures.stall_minutes): the worker was "
+            f"ended. {LOG_FILE} has its stacks"
+        )
+        return Loss(Cause.LOST, reason, stack)
+    crash = _CRASHED.match(stack)
+    if crash is not None:
+        reason = f"the worker crashed: {crash['what'].strip()}. {LOG_FILE} has its stack"
+        return Loss(Cause.LOST, reason, stack)
+    if error is None:
+        return Loss(Cause.LOST, UNKNOWN)
+    return _of_ray(error)
+
+
+def _of_ray(error: BaseException) -> Loss:
+    from ray.exceptions import OutOfMemoryError, RayActorError
+
+    if isinstance(error, OutOfMemoryError):
+        return Loss(Cause.OOM, _memory(str(error)))
+    if isinstance(error, RayActorError) and error.preempted:
+        return Loss(Cause.PREEMPTED, "its node was announced to go away, and is gone")
+    return Loss(Cause.LOST, _reason(str(error)))
+
+
+def _memory(text: str) -> str:
+    """Return what Ray's memory monitor says, in short."""
+    used = re.search(r"was ([\d.]+\w+ / [\d.]+\w+) \(", text)
+    host = re.search(r"IP: ([\w.:]+)", text)
+    where = f" of {host[1]}" if host else ""
+    figures = f": {used[1]} in use" if used else ""
+    return (
+        f"the memory{where} was full{figures}, and Ray ended the worker. Ask for more CPUs a trial "
+        "(resources.cpus), so that fewer run on a node, lower the batch size, or set "
+        "failures.smaller_parts=true"
+    )
+
+
+def _reason(text: str) -> str:
+    """Return the reason in Ray's text, without its advice."""
+    if "node has died" in text or "node died" in text.lower():
+        host = re.search(r"ip: (\S+)", text)
+        detail = re.search(r"reason message: *([^\n]+)", text)
+        where = f" {host[1]}" if host else ""
+        return f"its node{where} died" + (f": {detail[1].strip()}" if detail else "")
+    detail = re.search(r"Worker exit detail: *([^\n]+)", text)
+    if detail is None:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return lines[-1] if lines else UNKNOWN
+    if "connection error code 2" in detail[1]:
+        return (
+            "its process was killed without a word: by SIGKILL, as from the system where memory is "
+            "full, or from a user"
+        )
+    return detail[1].strip()
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
