@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from ray import cloudpickle
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tid_tune.cluster.actors import Ends
 from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
 from tid_tune.cluster.dispatch import Dispatcher
-from tid_tune.cluster.head import HeadLost
+from tid_tune.cluster.head import HeadLost, HeadWatch
 from tid_tune.cluster.messages import Changes
 from tid_tune.search.decision import FINISHED, WAIT
 
@@ -142,3 +144,14 @@ def test_a_lost_head_ends_the_loop_before_tune_waits_for_it() -> None:
     with pytest.raises(HeadLost):
         callback.on_step_begin(1, [])
     assert not issubclass(HeadLost, Exception), "Tune tidies up after an Exception, and waits"
+
+
+def test_tune_can_copy_and_pickle_what_it_is_given() -> None:
+    recorder, ends, head = Recorder(), Ends(), HeadWatch("127.0.0.1:6379")
+    ends.latest = RuntimeError("gone")
+    scheduler = EngineScheduler(cast("Dispatcher", recorder), ends)
+    callback = EngineCallback(cast("Dispatcher", recorder), head.check)
+    copied = copy.deepcopy(scheduler)
+    copied.on_trial_error(None, TuneTrial())
+    assert str(recorder.calls[0][1]) == "gone", "the copy hears what the manager of actors hears"
+    assert cloudpickle.dumps([scheduler, callback])

@@ -23,7 +23,8 @@ reversed range, range of a point, bound too large, step does not fit, step too w
 step off the lattice, integer step, normal reversed, normal far off, log range,
 interval too long, evaluation at the rungs of a scheduler without any, missing trainable,
 objective and objectives, metric to minimize,
-several ranks of a pack, several ranks of one GPU, nothing searched, no device,
+several ranks of a pack, several ranks of one GPU, parts of a batch in several ranks,
+nothing searched, no device,
 one GPU and a half, metric of another evaluator,
 misspelt cost, misspelt metric, confirm too many, grace longer than training, an index in
 brackets, a list alone, metric without its prefix,

@@ -20,6 +20,12 @@ class Ends:
 
     latest: BaseException | None = None
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Ends:
+        return self  # Tune copies its scheduler
+
+    def __getstate__(self) -> dict[str, object]:
+        return {}
+
 
 @contextmanager
 def tolerant_actors() -> Iterator[Ends]:

@@ -101,6 +101,13 @@ class HeadWatch:
         self._lost = threading.Event()
         self._over = threading.Event()
 
+    def __deepcopy__(self, memo: dict[int, object]) -> HeadWatch:
+        return self
+
+    def __getstate__(self) -> dict[str, object]:
+        # Tune pickles its callbacks into snapshots nobody reads.
+        return {}
+
     def check(self) -> None:
         """Wait while the head is silent: whoever asks Ray then, waits until Ray ends the process.
 
