@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from ray import cloudpickle
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.execution import tune_controller
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from tid_tune.cluster.actors import Ends
+from tid_tune.cluster.actors import Ends, tolerant_actors
 from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.head import HeadLost, HeadWatch
@@ -155,3 +159,24 @@ def test_tune_can_copy_and_pickle_what_it_is_given() -> None:
     copied.on_trial_error(None, TuneTrial())
     assert str(recorder.calls[0][1]) == "gone", "the copy hears what the manager of actors hears"
     assert cloudpickle.dumps([scheduler, callback])
+
+
+def test_a_worker_without_memory_is_an_end_of_one_worker_to_tune() -> None:
+    """Ray calls these methods by the names of their arguments."""
+    heard: list[BaseException] = []
+    with tolerant_actors() as ends:
+        made = tune_controller.__dict__["RayActorManager"]
+        assert issubclass(made, RayActorManager)
+        for name in ("_actor_task_failed", "_actor_start_failed"):
+            mine, rays = getattr(made, name), getattr(RayActorManager, name)
+            assert [*signature(mine).parameters] == [*signature(rays).parameters]
+        manager = made.__new__(made)
+        manager._failed_actor_ids = set()
+        manager._cleanup_actor = lambda tracked_actor: None
+        actor = SimpleNamespace(actor_id=1, _on_error=lambda _, error: heard.append(error))
+        task = SimpleNamespace(_tracked_actor=actor, _on_error=None)
+        full = OutOfMemoryError("Memory on the node was full")
+        manager._actor_task_failed(tracked_actor_task=task, exception=full)
+        assert ends.latest is full
+        assert isinstance(heard[0], RayActorError)
+    assert tune_controller.__dict__["RayActorManager"] is RayActorManager

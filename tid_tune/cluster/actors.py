@@ -33,16 +33,19 @@ def tolerant_actors() -> Iterator[Ends]:
     ends = Ends()
 
     class Manager(RayActorManager):
-        def _actor_task_failed(self, task: TrackedActorTask, exception: Exception) -> None:
+        # Ray passes the arguments by these names.
+        def _actor_task_failed(
+            self, tracked_actor_task: TrackedActorTask, exception: Exception
+        ) -> None:
             ends.latest = exception
             known = isinstance(exception, RayActorError | RayTaskError)
             if isinstance(exception, RayError) and not known:
                 exception = RayActorError(error_msg=str(exception))
-            super()._actor_task_failed(task, exception)
+            super()._actor_task_failed(tracked_actor_task, exception)
 
-        def _actor_start_failed(self, actor: TrackedActor, exception: Exception) -> None:
+        def _actor_start_failed(self, tracked_actor: TrackedActor, exception: Exception) -> None:
             ends.latest = exception
-            super()._actor_start_failed(actor, exception)
+            super()._actor_start_failed(tracked_actor, exception)
 
     name = RayActorManager.__name__
     setattr(tune_controller, name, Manager)

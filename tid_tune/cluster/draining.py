@@ -24,6 +24,10 @@ class Draining:
 
 
 def _ask() -> Collection[str]:
+    import ray
+
+    if not ray.is_initialized():  # the search is over
+        return frozenset()
     try:
         # Ray has no public way to ask; Ray Train reads the same list.
         from ray._private.state import state
