@@ -16,7 +16,9 @@ from tid_tune.trial.rendezvous import LOOPBACK, Meeting, listen, meet
 PATIENCE = 60.0
 
 
-def run_ranks(ranks: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+def run_ranks(
+    ranks: int, function: Callable[..., Any], *arguments: Any, patience: float = PATIENCE
+) -> list[Any]:
     """What `function` returns in each rank; it has to be importable, and what it returns picklable.
 
     Raises:
@@ -27,7 +29,7 @@ def run_ranks(ranks: int, function: Callable[..., Any], *arguments: Any) -> list
     context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tid_tune.trial.trial", "tid_tune.testing.detectors"])
     listener = listen(LOOPBACK)
-    meeting = Meeting(LOOPBACK, listener.getsockname()[1], ranks, patience=PATIENCE)
+    meeting = Meeting(LOOPBACK, listener.getsockname()[1], ranks, patience=patience)
     started = []
     for rank in range(ranks):
         ours, theirs = context.Pipe()

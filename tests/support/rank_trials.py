@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tid_tune.openmmlab.data_parallel import data_parallel
 from tid_tune.openmmlab.models import data_sample
 from tid_tune.searchfile.model import Interval
 from tid_tune.testing.detectors import CLASSES, detector
+from tid_tune.trial.rendezvous import is_about_others, leave
 from tid_tune.trial.report import TrialReport
 
 SIDE = 64
@@ -73,6 +75,24 @@ def _batch(step: int, images: list[int]) -> dict[str, Any]:
         found["inputs"].append(torch.from_numpy(rng.normal(size=(3, SIDE, SIDE))).float())
         found["data_samples"].append(data_sample(boxes, labels, shape, (SIDE, SIDE)))
     return found
+
+
+def lose(how: str) -> tuple[float, bool]:
+    """Lose rank 1 in the middle of an exchange of three; see what the others notice, and when."""
+    ranks.total(torch.ones(1))
+    if ranks.rank() == 1:
+        if how == "leaves":
+            leave()
+        elif how == "is stopped":
+            time.sleep(8)
+        return 0.0, True
+    started = time.monotonic()
+    try:
+        for _ in range(3):
+            ranks.total(torch.ones(1))
+    except RuntimeError as error:
+        return time.monotonic() - started, is_about_others(error)
+    return time.monotonic() - started, False
 
 
 def run_trial(

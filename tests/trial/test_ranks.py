@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from support.rank_runs import run_ranks
-from support.rank_trials import run_trial, train_distiller
+from support.rank_trials import lose, run_trial, train_distiller
 from support.trial_runs import ACCUMULATE, CLIP, EMA, evaluation, make
 
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_state
 from tid_tune.openmmlab.data_parallel import add_up
+from tid_tune.trial.rendezvous import LOOPBACK, interface_of, listen
 
 SLACK = 2e-6
 """Of weights: what another order of additions in float32 may change."""
@@ -152,3 +153,21 @@ def test_a_head_whose_losses_may_not_add_up_is_refused() -> None:
     detector.bbox_head = type("PAAHead", (torch.nn.Module,), {})()
     with pytest.raises(ConfigError, match=r"resources\.ranks: the losses of PAAHead .* GFLHead"):
         add_up(detector)
+
+
+@pytest.mark.parametrize(("how", "least"), [("leaves", 0.0), ("ends", 0.0), ("is stopped", 2.0)])
+def test_a_rank_that_leaves_ends_or_hangs_does_not_keep_the_others_waiting(
+    how: str, least: float
+) -> None:
+    """One that hangs is waited for as long as was agreed, here three seconds."""
+    answers = run_ranks(3, lose, how, patience=3.0)
+    for seconds, about_others in (answers[0], answers[2]):
+        assert about_others
+        assert least <= seconds < 8.0
+
+
+def test_ranks_on_one_node_listen_on_loopback_only() -> None:
+    with listen(LOOPBACK) as listener:
+        assert listener.getsockname()[0] == LOOPBACK
+    assert interface_of(LOOPBACK).startswith("lo")
+    assert interface_of("192.0.2.1") == ""
