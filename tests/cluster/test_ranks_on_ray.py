@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,9 @@ LR = "optim_wrapper.optimizer.lr"
 
 
 def test_a_rank_that_dies_is_retried_from_the_checkpoint_and_one_that_fails_is_not(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    workplace: Workplace,
 ) -> None:
     """With two CPUs a worker holds all of them, so that what is not freed would stop the search."""
-    monkeypatch.setenv("PYTHONPATH", str(TRAINABLE.parents[1]), prepend=os.pathsep)
     options = {
         "trainable": f"{TRAINABLE}:RankTrainable",
         "resources": "{cpus: 1, ranks: 2}",

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from support.toy import OBJECTIVE, Report
 from tid_tune import ranks
 from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
 from tid_tune.errors import TrialError
+
+OBJECTIVE = "coco/bbox_mAP"
+
+
+@dataclass
+class Report:
+    """One epoch. Of its own: a worker of Ray's sees no other module of the tests."""
+
+    step: int
+    epoch: float
+    metrics: dict[str, float]
+    seconds: float
+    images: int
+    done: bool
 
 
 class RankTrial:
