@@ -21,20 +21,19 @@ HAPPENED = "happened.jsonl"
 
 
 class FaultyTrial:
-    """Counts its epochs; an epoch takes `SECONDS`."""
-
-    SECONDS = 0.4
+    """Counts its epochs; the file `pace` says how many seconds one takes."""
 
     def __init__(self, order: WorkOrder) -> None:
         self.order = order
         self.epoch = 0
+        self.seconds = float((order.root / "pace").read_text())
         if order.checkpoint is not None:
             self.epoch = json.loads(order.checkpoint.read_text())["epoch"]
         self.kind = ""
 
     def step(self) -> Any:
         for _ in range(4):
-            time.sleep(self.SECONDS / 4)
+            time.sleep(self.seconds / 4)
             progress()
         self.epoch += 1
         self.kind = self._asked()
@@ -99,11 +98,14 @@ def flipped(content: bytes) -> bytes:
 def fill_memory(trial: FaultyTrial) -> None:
     """Take memory, as much as the test says, until the memory monitor ends this process."""
     size = int((trial.order.root / "bytes").read_text())
-    taken = [bytearray(b"1") * 2**20 for _ in range(size // 2**20)]
+    taken = []
+    for _ in range(size // 2**24):
+        taken.append(bytearray(b"1") * 2**24)
+        progress()
     for _ in range(60):
         time.sleep(0.5)
         progress()
-    raise AssertionError(f"nobody minds {len(taken)} MiB")
+    raise AssertionError(f"nobody minds {16 * len(taken)} MiB")
 
 
 FAULTS: dict[str, Any] = {

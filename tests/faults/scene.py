@@ -92,7 +92,9 @@ class Scene:
     """When the test itself has done harm."""
 
     @classmethod
-    def make(cls, root: Path, address: str, spec: str = SPEC) -> Scene:
+    def make(cls, root: Path, address: str, spec: str = SPEC, pace: float = 0.4) -> Scene:
+        """Write the search; an epoch takes `pace` seconds."""
+        (root / "pace").write_text(str(pace))
         (root / "config.py").write_text(CONFIG)
         (root / "teacher.py").write_text('model = dict(type="GFL")')
         (root / "teacher.pth").touch()

@@ -17,6 +17,18 @@ from tid_tune.ledger.state import RunState
 
 pytestmark = pytest.mark.slow
 LONG = ("--set", "epochs=25")
+PACE = 2.0
+"""Seconds of an epoch: a second worker takes longer to start than a short trial to end."""
+
+
+@pytest.fixture
+def scene(nodes: Any, tmp_path: Path) -> Scene:
+    return Scene.make(tmp_path, nodes.address, pace=PACE)
+
+
+def hurry(scene: Scene) -> None:
+    """Let trials that are built from now on end soon."""
+    (scene.place.root / "pace").write_text("0.1")
 
 
 def all_report(epochs: int) -> Any:
@@ -38,6 +50,7 @@ def test_a_lost_node_and_one_that_joins(nodes: Any, scene: Scene, rows: list[Row
     started = time.time()
     scene.wait(lambda state: len(state.running) == 3 and all_report(3)(state), process)
     joined = time.time() - started
+    hurry(scene)
     output, _ = process.communicate(timeout=180)
     nodes.remove_node(again)
     assert process.returncode == 0, output
@@ -60,6 +73,8 @@ def test_a_node_that_is_announced_to_go_is_left_at_the_next_report(
     until = int((time.time() + 30) * 1000)
     accepted, why = client.drain_node(third.node_id, 2, "spot", until)
     assert accepted, why
+    scene.wait(lambda state: any(t.segment > 0 for t in state.trials.values()), process)
+    hurry(scene)
     output, _ = process.communicate(timeout=180)
     nodes.remove_node(third, allow_graceful=False)
     assert process.returncode == 0, output
@@ -73,7 +88,7 @@ def test_a_node_that_is_announced_to_go_is_left_at_the_next_report(
 
 def test_a_lost_head_ends_the_driver_within_a_minute(tmp_path: Path, rows: list[Row]) -> None:
     with cluster() as found:
-        scene = Scene.make(tmp_path, found.address)
+        scene = Scene.make(tmp_path, found.address, pace=PACE)
         process = scene.place.command("run", "space.yaml", *LONG)
         scene.wait(all_report(2), process)
         scene.mark()
@@ -87,8 +102,10 @@ def test_a_lost_head_ends_the_driver_within_a_minute(tmp_path: Path, rows: list[
     assert "t0001" in output, "the leaderboard"
     assert "Traceback" not in output
     with cluster() as found:
+        hurry(scene)
         scene.place.address = found.address
-        code, again = scene.place.run(*LONG)
+        hurry(scene)
+    code, again = scene.place.run(*LONG)
     assert code == 0, again
     row = scene.row("the head is lost", "the head of the Ray cluster", output)
     row.seconds = round(ended, 1)
@@ -134,6 +151,7 @@ def test_a_driver_that_is_told_to_end_says_how_to_go_on(
     assert process.returncode == 130, output
     assert "same command resumes" in " ".join(output.split())
     assert "Traceback" not in output
+    hurry(scene)
     code, again = scene.place.run(*LONG)
     assert code == 0, again
     name = " twice".join((numbers[0].name, "")) if len(numbers) > 1 else numbers[0].name
