@@ -39,6 +39,7 @@ LAYERS = (
         "passwords",
         "plugins",
         "ranks",
+        "stalls",
         "variables",
         "warm",
     ),

@@ -21,7 +21,10 @@ STANDINS = {
     "srun": 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
     "scontrol": f"[[ $1 == show ]] && {{ echo node1; echo node2; echo node3; exit; }}{LOG}",
     "hostname": "echo 127.0.0.1",
-    "ray": f"{LOG}[[ $1 == status ]] && exit 0; exec sleep 60",
+    # The head answers when the three nodes have been started.
+    "ray": f"""{LOG}
+[[ $1 != status ]] && exec sleep 60
+(( $(grep -c "^ray start" "$CALLS") == 3 ))""",
     "mlflow": f"{LOG}exec sleep 60",
     "tid-tune": f"""{LOG}
 [[ ${{SEARCH_SECONDS:-0}} == 0 ]] && exit ${{SEARCH_CODE:-0}}
