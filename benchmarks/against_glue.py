@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import process_tree
+from publishing import publish
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "trainables/configs/digits/gfl_r18_tid.py"
@@ -196,10 +197,7 @@ def main() -> None:
         "cpu_per_epoch_over_glue": ratios,
         "runs": arms,
     }
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

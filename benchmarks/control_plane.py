@@ -15,7 +15,6 @@ they need more than its cores have, the sleep no longer covers it, and the ratio
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import idle_trial
+from publishing import publish
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "model = dict(type='None', first=1.0, second=1.0, third=1.0, level=0.01)"
@@ -149,10 +149,7 @@ def main() -> None:
         found = run(part, options.trials, options.slots, options.seconds)
         shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}
         result[part] = {**shown, "load_average": round(os.getloadavg()[1], 1)}
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from publishing import publish
 
 from tid_tune.data.check import check
 from tid_tune.data.check_boxes import check_boxes
@@ -121,10 +122,7 @@ def main() -> None:
                 for name, runs in rounds.items()
             },
         }
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

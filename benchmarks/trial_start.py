@@ -28,6 +28,7 @@ from typing import Any
 import process_tree
 import yaml
 from data_check import link_images, write_annotations
+from publishing import publish
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES, BOXES, VAL_IMAGES, VAL_BOXES = 118_287, 860_001, 5_000, 36_335
@@ -193,10 +194,7 @@ def main() -> None:
     result: dict[str, Any] = {"load_average": round(os.getloadavg()[1], 1)}
     for part in options.parts:
         result[part] = cold(options.rounds) if part == "cold" else warm(part, options.trials)
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -252,11 +252,12 @@ def trace(folder: Path) -> dict[str, Any]:
     from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 
     with (
-        patch.object(tuner, "tune", lambda spec, to, _: run_here(spec, to, value)),
+        patch.object(tuner, "tune", lambda spec, to, *_: run_here(spec, to, value)),
         patch.object(COCOeval_faster, "accumulate", known_precision),
         patch.object(driver, "ray_session", nullcontext),
         patch.object(driver, "check_resources"),
-        patch.object(driver, "Capacity", lambda _: lambda: 1),
+        patch.object(driver, "check_nodes"),
+        patch.object(driver, "Capacity", lambda *_: lambda: 1),
     ):
         threading.setprofile(both)
         sys.setprofile(both)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tid_tune.trial.rendezvous import LOOPBACK, Meeting, listen, meet
+from tid_tune.trial.rendezvous import LOOPBACK, Meeting, join, leave, listen
 
 PATIENCE = 60.0
 
@@ -69,8 +69,11 @@ def _run(
 ) -> None:
     torch.set_num_threads(1)
     try:
-        with meet(meeting, rank, own_address=LOOPBACK, listener=listener):
+        join(meeting, rank, own_address=LOOPBACK, listener=listener)
+        try:
             answer = "value", function(*arguments)
+        finally:
+            leave()
     except Exception:
         answer = "error", f"rank {rank}: {traceback.format_exc()}"
     # Not `send`: that would share memory with a process that has ended by then.

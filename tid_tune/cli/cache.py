@@ -145,5 +145,5 @@ def _work(source: Path, overrides: Sequence[str], device: str) -> CacheWork:
 
     if spec is None:
         return CacheWork(config, {}, 0, own_epochs(load_config(config)), device)
-    fixed = {p: d.value_at(0) for p, d in spec.space.items() if d.is_fixed and not d.when}
-    return CacheWork(config, fixed | cache_edits(spec.cache), spec.seed, spec.epochs, device)
+    edits = spec.fixed | cache_edits(spec.cache)
+    return CacheWork(config, edits, spec.seed, spec.epochs, device)

@@ -42,7 +42,7 @@ def validate(
     show_spec(spec, "file and config are valid" if quick else "valid")
     _show_start(spec, points)
     for hint in pack_hints(spec):
-        say(f"{hint.severity}: {hint.text}")
+        say(hint.line)
     if quick:
         say("data, models and weights were not checked; leave out --quick to check them")
 
@@ -73,7 +73,7 @@ def _checked(
         from tid_tune.preflight.packs import pack_notes
 
         for found in pack_notes(spec):
-            say(f"{found.severity}: {found.text}")
+            say(found.line)
     elif not quick:
         from tid_tune.preflight import Plan, report
 

@@ -31,8 +31,7 @@ class CheckpointFiles:
         self._sizes: dict[str, int] = {}
         self._total = 0
         self._full = False
-        for checkpoint in retention.drain():
-            self._delete(checkpoint)
+        self.tidy()
         kept = retention.kept()
         known = {run.path / checkpoint for checkpoint in kept}
         for path in run.trials.glob(f"*/{CHECKPOINTS}"):

@@ -125,7 +125,7 @@ class Dispatcher:
             cpus=resources.cpus,
             gpus=resources.gpus,
             ranks=resources.ranks,
-            stall_seconds=60 * self._spec.failures.stall_minutes,
+            stall_seconds=self._spec.failures.stall_seconds,
         )
         return {ORDER: order.model_dump_json()}
 
@@ -242,7 +242,7 @@ class Dispatcher:
         worker = self._workers.pop(ray_id, None)
         if worker is None:
             return
-        loss = loss_of(error, worker.last_words, 60 * self._spec.failures.stall_minutes)
+        loss = loss_of(error, worker.last_words, self._spec.failures.stall_seconds)
         loss.write(map(self._folder, worker.members))
         worker.last_words.unlink(missing_ok=True)
         crowded = loss.cause is Cause.OOM and len(worker.members) > 1

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
+
+from tid_tune.cluster.recent import Recent
 
 DRAINING_SECONDS = 2.0
 
 
-class Draining:
-    """The ids of the nodes that are about to go; the answer is kept for two seconds."""
+class Draining(Recent[Collection[str]]):
+    """The ids of the nodes that are about to go; none where this version of Ray does not say."""
 
     def __init__(self) -> None:
-        self._known: Collection[str] = ()
-        self._until = 0.0
-
-    def __call__(self) -> Collection[str]:
-        """Return them; none where this version of Ray does not say."""
-        if time.monotonic() >= self._until:
-            self._known = _ask()
-            self._until = time.monotonic() + DRAINING_SECONDS
-        return self._known
+        super().__init__(_ask_ray, DRAINING_SECONDS)
 
 
-def _ask() -> Collection[str]:
+def _ask_ray() -> Collection[str]:
     import ray
 
     if not ray.is_initialized():  # the search is over

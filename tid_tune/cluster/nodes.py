@@ -49,7 +49,7 @@ def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, address: str | Non
     findings = list(node_findings(nodes, questions))
     for finding in findings:
         if finding.severity != "error":
-            console.say(f"{finding.severity}: {finding.text}")
+            console.say(finding.line)
     errors = [finding.text for finding in findings if finding.severity == "error"]
     if errors:
         raise UsageError(*errors)
@@ -73,9 +73,8 @@ def _named_files(spec: SearchSpec) -> tuple[tuple[Dataset, ...], Path | None]:
 
     Environment variables in paths are left to the nodes. Values that the search fixes are set.
     """
-    fixed = {p: d.value_at(0) for p, d in spec.space.items() if d.is_fixed and not d.when}
     try:
-        config = load_config(spec.trial, fixed, imports=False, resolve=False)
+        config = load_config(spec.trial, spec.fixed, imports=False, resolve=False)
     except ConfigError:  # it is reported where the config is needed
         return (), None
     found: dict[Dataset, None] = {}

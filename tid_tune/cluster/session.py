@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tid_tune.cluster.placement import asked, fitting
+from tid_tune.cluster.recent import Recent
 from tid_tune.cluster.starting import leave, start
 from tid_tune.errors import UsageError
 from tid_tune.searchfile.model import Resources
@@ -83,23 +83,15 @@ def check_resources(resources: Resources) -> None:
         )
 
 
-class Capacity:
-    """How many trials fit on the cluster now; the answer is kept for a few seconds."""
+class Capacity(Recent[int]):
+    """How many trials may run at once on the cluster now, at least 1."""
 
     def __init__(
         self, resources: Resources, draining: Callable[[], Collection[str]] = tuple
     ) -> None:
+        super().__init__(self._count, CAPACITY_SECONDS)
         self._resources = resources
         self._draining = draining
-        self._known = 0
-        self._until = 0.0
-
-    def __call__(self) -> int:
-        """Return the number of trials that may run at once, at least 1."""
-        if time.monotonic() >= self._until:
-            self._known = self._count()
-            self._until = time.monotonic() + CAPACITY_SECONDS
-        return self._known
 
     def _count(self) -> int:
         import ray

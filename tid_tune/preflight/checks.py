@@ -57,7 +57,7 @@ def report(plan: Plan) -> list[str]:
     found = check(plan)
     for finding in found:
         if finding.severity != "error":
-            say(f"{finding.severity}: {finding.text}")
+            say(finding.line)
     return [f"{_where(plan, f)}: {f.text}" for f in found if f.severity == "error"]
 
 

@@ -20,6 +20,11 @@ class Finding:
     place: str = ""
     """The dotted path of the config at which it is to be fixed; empty where there is none."""
 
+    @property
+    def line(self) -> str:
+        """As it is printed, where it ends nothing."""
+        return f"{self.severity}: {self.text}"
+
 
 def error(text: str, place: str = "") -> Finding:
     """Return a finding that ends the command."""

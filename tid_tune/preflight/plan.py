@@ -57,11 +57,8 @@ class Plan:
     @classmethod
     def of_search(cls, spec: SearchSpec) -> Plan:
         """Return the plan of a search; its config has what every trial of it has."""
-        config = load_config(spec.trial, imports=spec.trainable == DEFAULT_TRAINABLE)
-        for path, distribution in spec.space.items():
-            if distribution.is_fixed and not distribution.when:
-                set_value(config, path, distribution.value_at(0))
-        return cls(config, spec.trial, spec)
+        imports = spec.trainable == DEFAULT_TRAINABLE
+        return cls(load_config(spec.trial, spec.fixed, imports=imports), spec.trial, spec)
 
     @classmethod
     def of_reading(cls, reading: Reading) -> Plan | None:

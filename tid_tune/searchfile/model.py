@@ -177,6 +177,11 @@ class Failures(Model):
     """Try a trial that was out of memory once more, each batch in two parts whose gradients are
     added up: its values are those of another training, and are marked."""
 
+    @property
+    def stall_seconds(self) -> float:
+        """`stall_minutes` in seconds."""
+        return 60 * self.stall_minutes
+
 
 class Tracking(Model):
     """Where MLflow writes."""
@@ -251,6 +256,12 @@ class SearchSpec(Model):
     cache: CacheSettings | None = None
     """Of the teacher's work; None: the teacher is run at every step."""
     source: Path | None = None
+
+    @property
+    def fixed(self) -> dict[str, Value]:
+        """The values that are the same in every trial, by their path in the config."""
+        found = self.space.items()
+        return {path: d.value_at(0) for path, d in found if d.is_fixed and not d.when}
 
     @classmethod
     def recorded(cls, fields: Mapping[str, Any]) -> SearchSpec:

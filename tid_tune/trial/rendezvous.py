@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,11 +41,10 @@ def listen(host: str) -> socket.socket:
     return socket.create_server((host, 0), backlog=128)
 
 
-@contextlib.contextmanager
-def meet(
+def join(
     meeting: Meeting, rank: int, *, own_address: str, listener: socket.socket | None = None
-) -> Iterator[None]:
-    """Be a rank inside the block, with NCCL where there is a GPU, else with gloo.
+) -> None:
+    """Become a rank, with NCCL where there is a GPU, else with gloo.
 
     Args:
         meeting: the same for all ranks.
@@ -55,17 +52,6 @@ def meet(
         own_address: of this node, which the others reach it at.
         listener: of the first rank, see `listen`; the meeting names its port.
     """
-    join(meeting, rank, own_address=own_address, listener=listener)
-    try:
-        yield
-    finally:
-        leave()
-
-
-def join(
-    meeting: Meeting, rank: int, *, own_address: str, listener: socket.socket | None = None
-) -> None:
-    """Become a rank; see `meet`."""
     interface = interface_of(LOOPBACK if meeting.is_local else own_address)
     for name in _VARIABLES if interface else ():
         os.environ.setdefault(name, interface)

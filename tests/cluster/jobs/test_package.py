@@ -82,8 +82,8 @@ def test_the_same_files_are_the_same_package(project: Path, tmp_path: Path) -> N
         assert archive.read("configs/trial.py") == b"model = 1"
 
 
-def test_a_run_in_rays_package_is_refused() -> None:
-    package = Path("/tmp/ray/session_x/runtime_resources/working_dir_files/_ray_pkg_0123")
+def test_a_run_in_rays_package_is_refused(tmp_path: Path) -> None:
+    package = tmp_path / "session_x/runtime_resources/working_dir_files/_ray_pkg_0123"
     assert in_package(package / "runs")
     with pytest.raises(UsageError, match=r"--runs .*tid-tune submit"):
         require_lasting(package / "runs/toy")
