@@ -208,7 +208,7 @@ def test_a_student_with_averaged_weights_leaves_with_those_that_were_measured(
     averaged = tmp_path / "averaged.py"
     averaged.write_text(
         f"{config.read_text()}\nload_from = {str(start)!r}\n"
-        "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
+        "custom_hooks = [dict(type='EMAHook', momentum=0.01)]\n"
         "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.05))\n"
     )
     epoch, work_dir = Interval(count=1, unit="epoch"), tmp_path / "work"
