@@ -56,6 +56,15 @@ def test_a_named_cluster_may_have_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(check_resources(plan(Resources(gpus=1)))) == []
 
 
+def test_a_trainable_of_the_users_own_must_say_that_it_trains_ranks() -> None:
+    spec = make_spec(resources=Resources(cpus=0.1, ranks=2), trainable="mine:Mine")
+    (found,) = check_resources(Plan(Config(), Path("config.py"), spec))
+    assert found.severity == "note"
+    assert "mine:Mine" in found.text
+    assert "trains_ranks = True" in found.text
+    assert list(check_resources(plan(Resources(cpus=0.1, ranks=2)))) == []
+
+
 def test_a_run_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
     from tid_tune.cluster.driver import run_search
 

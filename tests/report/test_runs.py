@@ -28,7 +28,7 @@ from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import VirtualClock, simulate
 from tid_tune.searchfile.model import Resources
-from tid_tune.space import Uniform
+from tid_tune.space import Integer, Uniform
 
 
 def searched(folder: Path, **scheduler: Any) -> RunFolder:
@@ -154,6 +154,39 @@ def test_each_of_several_errors_is_called_one(
         cli.main()
     assert caught.value.code == 2
     assert capsys.readouterr().err.splitlines() == ["error: the first", "error: the second"]
+
+
+BATCH = "train_dataloader.batch_size"
+
+
+def test_a_trial_of_several_ranks_shows_its_batch_and_what_becomes_of_the_learning_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also if the search was gone on with with other resources since."""
+    config, scale = tmp_path / "config.py", "auto_scale_lr = dict(enable={}, base_batch_size=16)\n"
+    config.write_text("train_dataloader = dict(batch_size=2)\n" + scale.format(True))
+    fields: dict[str, Any] = {
+        "trial": config,
+        "objectives": {"map": "max"},
+        "epochs": 1,
+        "space": {BATCH: Integer(low=3, high=3)},
+        "baseline": False,
+    }
+    run = RunFolder(tmp_path / "run")
+    for ranks in (3, 1):
+        resources = Resources(ranks=ranks)
+        with Ledger.open(run.ledger, clock=VirtualClock()) as ledger:
+            spec = make_spec(**fields, resources=resources, trials=4 - ranks)
+            simulate(spec, lambda work, epoch: {"map": 1.0}, ledger=ledger)
+    assert run.trial("t0001").reports
+    assert run.spec.resources.ranks == 1
+    runs.show(run.path, "t0001")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"3 ranks, each with its own {BATCH}: 3 x 3 = 9 images a step; the learning" in shown
+    assert "multiplied by images a step / 16 (auto_scale_lr)" in shown
+    config.write_text(config.read_text() + scale.format(False))
+    runs.show(run.path, "t0001")
+    assert "stays as it is (auto_scale_lr is off)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.fixture

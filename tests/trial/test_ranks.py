@@ -12,6 +12,9 @@ from support.rank_runs import run_ranks
 from support.rank_trials import lose, run_trial, train_distiller
 from support.trial_runs import ACCUMULATE, CLIP, EMA, evaluation, make
 
+from tid_tune.distill.cache import store
+from tid_tune.distill.cache.folders import CacheFolder
+from tid_tune.distill.cache.store import read_counts
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.checkpoints import load_state
 from tid_tune.openmmlab.data_parallel import add_up
@@ -96,6 +99,35 @@ def test_a_trial_of_several_ranks_equals_one_with_the_same_whole_batch(
         same_training(answer, reports, weights)
     first = [evaluation(report) for report in answers[0][0]]
     assert all([evaluation(report) for report in answer[0]] == first for answer in answers)
+
+
+@pytest.mark.parametrize("kept", ["full", "sparse"])
+def test_ranks_share_a_cache_of_the_teachers_work(
+    distilled: Callable[[str], Path], tmp_path: Path, kept: str
+) -> None:
+    """At a step, one rank may find all of its images there, and the other one none."""
+    config, place = str(distilled("")), tmp_path / "cache"
+    cache = {"gib": 1, "precision": "float32", "store": kept}
+    alone = {"model.teacher.cache": {**cache, "dir": str(tmp_path / "another")}}
+    reports, weights, _ = train_cached(config, str(tmp_path / "one"), FROZEN | {BATCH: 4} | alone)
+    edits = FROZEN | {BATCH: 2, "model.teacher.cache": {**cache, "dir": str(place)}}
+    counts = []
+    for name in ("empty", "filled"):
+        for answer in run_ranks(2, train_cached, config, str(tmp_path / name), edits):
+            same_training(answer, reports, weights)
+        (folder,) = CacheFolder.all_in(place)
+        counts.append(read_counts(folder))
+    (entries, hits, misses), (later, again, missed) = counts
+    assert hits + misses == 2 * 10
+    assert 10 <= entries <= misses
+    assert (later, again, missed) == (entries, hits + 20, misses), "all were there"
+
+
+def train_cached(config: str, folder: str, edits: dict[str, Any]) -> Any:
+    found = run_trial(config, folder, edits)
+    for one in list(store._OPEN.values()):
+        one.close()  # as at the end of a process, which a rank of these tests does not have
+    return found
 
 
 @pytest.mark.parametrize("later", [1, 3])

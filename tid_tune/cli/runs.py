@@ -71,13 +71,14 @@ def show(
     trial: Annotated[str, typer.Argument(help="A trial, such as t0007, or best.")] = "best",
 ) -> None:
     """Show one trial: sampled and effective values, its epochs, its config as a diff."""
+    from tid_tune.report.batch import batch_text
     from tid_tune.report.tables import (
         changes_table,
         proof_table,
         report_table,
         training_lines,
     )
-    from tid_tune.results.one_trial import changes, config_diff, proof_rows
+    from tid_tune.results.one_trial import changes, config_diff, proof_rows, trained_by
 
     folder = _opened(run)
     found = folder.trial(trial)
@@ -85,6 +86,8 @@ def show(
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
     for line in training_lines(found, folder.state):
         console.say(line)
+    if text := batch_text(trained_by(folder.ledger, found, folder.spec), found.edits):
+        console.say(text)
     console.say()
     history = changes(folder.ledger, found)
     if len(history) > 1:

@@ -12,7 +12,7 @@ from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter, Outputs, adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
 from tid_tune.distill.context import Context, View
-from tid_tune.distill.method import Method, MethodOutput, NoMethod
+from tid_tune.distill.method import Method, MethodOutput, NoMethod, require_ranks
 from tid_tune.distill.model_config import FLOAT32
 from tid_tune.distill.registry import build_method, parse_settings
 from tid_tune.distill.settings import Settings
@@ -89,11 +89,8 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
                 "to full"
             )
         method = build_method(settings, self._student_head, self._teacher.head)
-        if ranks.several() and not method.spans_ranks:
-            raise ConfigError(
-                f"resources.ranks: the distillation method {settings.method} does not say how its "
-                "terms add up over ranks (spans_ranks); set resources.ranks to 1"
-            )
+        if ranks.several():
+            require_ranks(type(method))
         return method
 
     @property

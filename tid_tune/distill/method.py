@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.context import Context
 from tid_tune.distill.settings import Settings
+from tid_tune.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,19 @@ class Method(nn.Module, ABC):
     def set_extra_state(self, state: Tensor) -> None:
         """Continue counting from a saved counter."""
         self.iteration = int(state)
+
+
+def require_ranks(method: type[Method]) -> None:
+    """Check that the terms of a method add up over the ranks of a trial.
+
+    Raises:
+        ConfigError: it does not say that they do.
+    """
+    if not method.spans_ranks:
+        raise ConfigError(
+            f"resources.ranks: the distillation method {method.__name__} does not say how its "
+            "terms add up over ranks (spans_ranks); set resources.ranks to 1"
+        )
 
 
 class NoMethod(nn.Module):

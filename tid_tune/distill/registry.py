@@ -114,14 +114,22 @@ def build_method(settings: Settings, student: HeadAdapter, teacher: HeadAdapter)
     """Import the implementation of a method and build it for these heads.
 
     Raises:
-        ConfigError: there is no such module or class, or the method cannot compare these heads.
+        ConfigError: as `implementation_of`, or the method cannot compare these heads.
+    """
+    return implementation_of(settings)(settings, student, teacher)
+
+
+def implementation_of(settings: Settings | type[Settings]) -> type[Method]:
+    """Import the implementation of a method.
+
+    Raises:
+        ConfigError: there is no such module or class.
     """
     try:
-        implementation = pkgutil.resolve_name(settings.implementation)
+        found: type[Method] = pkgutil.resolve_name(settings.implementation)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"the distillation method {settings.method} cannot be imported from "
             f"{settings.implementation!r}: {error}"
         ) from error
-    method: Method = implementation(settings, student, teacher)
-    return method
+    return found

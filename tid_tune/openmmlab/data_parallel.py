@@ -76,18 +76,31 @@ def add_up(model: nn.Module) -> None:
         ConfigError: they are not known to be.
     """
     head: Any = getattr(model, "bbox_head", None)
-    name = type(model if head is None else head).__name__
-    if name not in HEADS or hasattr(model, "roi_head"):
-        raise ConfigError(
-            f"resources.ranks: the losses of {name} are not known to add up over ranks; use "
-            f"{', '.join(HEADS)}, or set resources.ranks to 1"
-        )
+    whole = head is None or hasattr(model, "roi_head")
+    require_sums(type(model if whole else head).__name__)
     modules = [sys.modules[kind.__module__] for kind in type(head).__mro__]
     exchanging = [module for module in modules if hasattr(module, "reduce_mean")]
     for module in exchanging:
         module.__dict__["reduce_mean"] = ranks.total
     if not exchanging and not isinstance(head.get_targets, _TotalCount):
         head.get_targets = _TotalCount(head.get_targets)
+
+
+def require_sums(head: str) -> None:
+    """Check that the losses of a head are known to add up over ranks.
+
+    Args:
+        head: the name of its class, or that of a detector which is more than a backbone, a neck
+            and one head.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    if head not in HEADS:
+        raise ConfigError(
+            f"resources.ranks: the losses of {head} are not known to add up over ranks; use "
+            f"{', '.join(HEADS)}, or set resources.ranks to 1"
+        )
 
 
 class _TotalCount:

@@ -32,10 +32,12 @@ def checks_of(plan: Plan) -> Iterator[tuple[str, Check]]:
     from tid_tune.preflight.build import check_build
     from tid_tune.preflight.cache import check_cache
     from tid_tune.preflight.data import check_data
+    from tid_tune.preflight.ranks import check_ranks
     from tid_tune.preflight.weights import check_first_weights, check_teacher_weights
 
     yield "reading the annotations, and a sample of the images", check_data
     yield "building what a trial is made of, and passing one image through it", check_build
+    yield "", check_ranks
     yield "", check_cache
     yield "comparing the teacher's weights with its config", check_teacher_weights
     yield "looking at the weights that the student starts from", check_first_weights

@@ -12,8 +12,19 @@ from tid_tune.searchfile.model import Resources
 
 
 def check_resources(plan: Plan) -> Iterator[Finding]:
-    """Yield a note where this machine cannot run a worker and no cluster is named."""
-    if plan.spec is None or os.environ.get("RAY_ADDRESS"):
+    """Yield a note where this machine cannot run a worker and no cluster is named.
+
+    Another says what a trainable of the user's needs for several ranks.
+    """
+    if plan.spec is None:
+        return
+    ranks = plan.spec.resources.ranks
+    if ranks > 1 and not plan.detects:
+        yield note(
+            f"resources.ranks: {ranks}: `tid-tune run` refuses {plan.spec.trainable} unless the "
+            "class has trains_ranks = True; without it, set resources.ranks to 1"
+        )
+    if os.environ.get("RAY_ADDRESS"):
         return
     text = _missing_here(plan.spec.resources)
     if text:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tid_tune.ledger.events import Changed, Suggested
+from tid_tune.ledger.events import Changed, Opened, Started, Suggested
 from tid_tune.ledger.file import read_events
 from tid_tune.ledger.records import Trial
+from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.values import Value
 
 
@@ -43,6 +44,22 @@ def changes(ledger: Path, trial: Trial) -> list[Suggested | Changed]:
         for event in read_events(ledger)
         if isinstance(event, Suggested | Changed) and event.trial == trial.id
     ]
+
+
+def trained_by(ledger: Path, trial: Trial, spec: SearchSpec) -> SearchSpec:
+    """Return the spec with the resources that a worker had when it last took the trial.
+
+    A search may go on with other resources; one that no worker took would have those of `spec`.
+    """
+    opened = found = None
+    for event in read_events(ledger):
+        if isinstance(event, Opened):
+            opened = event
+        elif isinstance(event, Started) and event.trial == trial.id:
+            found = opened
+    if found is None:
+        return spec
+    return spec.model_copy(update={"resources": SearchSpec.recorded(found.spec).resources})
 
 
 def proof_rows(trial: Trial) -> list[ProofRow]:
