@@ -7,9 +7,11 @@ replayed, so a resumed search is in exactly the state that the interrupted one w
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.decisions import CONTINUE, Cause
@@ -36,6 +38,7 @@ from tid_tune.ledger.records import Position, Status, Trial, joined_mode
 from tid_tune.ledger.runs import take_end, take_report
 from tid_tune.space.values import Value
 
+T = TypeVar("T")
 ALL_DONE = "all trials are done"
 """The reason of `Closed` when nothing was cut short."""
 
@@ -46,6 +49,8 @@ class Session:
 
     opened: float
     last: float
+    workers: int = 0
+    """The most that ran at once."""
 
 
 @dataclass
@@ -61,6 +66,8 @@ class RunState:
     """Of the trial config's text when the ledger was opened last."""
     trials: dict[str, Trial] = field(default_factory=dict)
     running: dict[str, None] = field(default_factory=dict)
+    fractions: Counter[float] = field(default_factory=Counter)
+    """Of the training images: how many of the running trials are trained on each."""
     waiting: list[tuple[int, str]] = field(default_factory=list)
     """Interrupted or never started, sorted by number."""
     packs: dict[str, PackRecord] = field(default_factory=dict)
@@ -75,6 +82,8 @@ class RunState:
     """Why a checkpoint could not be written in this session; empty: all were."""
     closed: str | None = None
     """The reason of the last `Closed`, unless the ledger was opened again."""
+    _workers: Counter[str] = field(default_factory=Counter)
+    """How many trials each worker trains, by its pack or its only trial."""
 
     @classmethod
     def read(cls, path: Path | str) -> RunState:
@@ -147,7 +156,7 @@ class RunState:
     @property
     def workers(self) -> int:
         """How many workers run: one for each pack, and for each trial that is in none."""
-        return len({self.trials[name].pack or name for name in self.running})
+        return len(self._workers)
 
     def unreported_seconds(self, trial: Trial, now: float) -> float:
         """Return what a running trial is charged for the time since its last report or placing.
@@ -177,7 +186,8 @@ class RunState:
             self._wait(trial)
         for pack in {trial.pack for name in self.running if (trial := self.trials[name]).pack}:
             self.packs[pack].running.clear()
-        self.running.clear()
+        for counted in (self.running, self.fractions, self._workers):
+            counted.clear()
 
     def _open(self, event: Opened) -> None:
         if event.version > VERSION:
@@ -237,6 +247,10 @@ class RunState:
         trial.started = event.time if trial.started is None else trial.started
         self._unwait(trial)
         self.running[trial.id] = None
+        self.fractions[trial.fraction] += 1
+        self._workers[trial.pack or trial.id] += 1
+        for session in self.sessions[-1:]:
+            session.workers = max(session.workers, self.workers)
 
     def _report(self, trial: Trial, event: Reported) -> None:
         self._activate(trial, event.time)
@@ -244,7 +258,10 @@ class RunState:
 
     def _end(self, trial: Trial, event: Ended) -> None:
         take_end(trial, event)
-        self.running.pop(trial.id, None)
+        if trial.id in self.running:
+            del self.running[trial.id]
+            _count_down(self.fractions, trial.fraction)
+            _count_down(self._workers, trial.pack or trial.id)
         if trial.pack:
             self.packs[trial.pack].leave(trial.id, event.time)
         self._unwait(trial)
@@ -272,3 +289,10 @@ class RunState:
         at = bisect.bisect_left(self.waiting, key)
         if at < len(self.waiting) and self.waiting[at] == key:
             del self.waiting[at]
+
+
+def _count_down(counts: Counter[T], key: T) -> None:
+    """Take one of a kind away; what is counted no more is not kept."""
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

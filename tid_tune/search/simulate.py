@@ -1,4 +1,4 @@
-"""Run a search without training: function trials, several workers, a virtual clock.
+"""Run a search without training: function trials, nodes that come and go, a virtual clock.
 
 The engine is the real one; only the executor is simulated. Used by tests, benchmarks, and to try
 out a sampler and a scheduler on a known function before paying for GPUs.
@@ -7,13 +7,16 @@ out a sampler and a scheduler on a known function before paying for GPUs.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
-from tid_tune.search.decision import FINISHED, Assignment, Continue, Signal
+from tid_tune.search.decision import FINISHED, WAIT, Assignment, Continue, Signal
 from tid_tune.search.engine import Search
+from tid_tune.search.simulated_nodes import Node, Slot, Slots
 from tid_tune.searchfile.model import SearchSpec
 
 Objective = Callable[[Assignment, float], dict[str, float]]
@@ -41,10 +44,11 @@ class VirtualClock:
 
 @dataclass(order=True)
 class _Worker:
-    """A worker that trains a pack until its members report next."""
+    """A worker that trains a pack until its members report next, or that starts."""
 
     due: float
     order: int
+    slot: Slot = field(compare=False)
     pack: str = field(compare=False)
     members: list[tuple[Assignment, int]] = field(compare=False)
     """Each with the epoch that it reports next."""
@@ -52,7 +56,7 @@ class _Worker:
 
 @dataclass
 class Simulator:
-    """Runs a search on `workers` virtual workers until it is finished.
+    """Runs a search on virtual workers until it is finished.
 
     Args:
         search: a search whose ledger uses `clock`.
@@ -64,6 +68,7 @@ class Simulator:
         students: that a worker trains side by side; None: as the spec says, one where it is `auto`.
         common: the part of an epoch's duration that the members of a pack have in common, such as
             the data and the teacher.
+        nodes: what the workers run on; empty: one node that stays, with room for `workers`.
     """
 
     search: Search
@@ -74,8 +79,10 @@ class Simulator:
     iterations: Callable[[Assignment], int] = lambda assignment: 1
     students: int | None = None
     common: float = 0.0
+    nodes: Sequence[Node] = ()
 
     def __post_init__(self) -> None:
+        self._slots = Slots(self.nodes or [Node("simulated", self.workers)])
         self._running: list[_Worker] = []
         self._started = 0
         asked = self.search.spec.resources.students
@@ -87,51 +94,108 @@ class Simulator:
             pass
 
     def step(self) -> bool:
-        """Fill the free workers, then let the next report happen. False at the end."""
-        finished = self._fill()
-        if self._running:
-            self._report(heapq.heappop(self._running))
-            return True
-        if not finished:
-            raise RuntimeError("the search waits although nothing is running")
-        return False
+        """Fill the free workers, then let the next thing happen. False at the end.
 
-    def _fill(self) -> bool:
-        while len(self._running) < self.workers:
+        That is a report, the start of a worker, or that a node joins or leaves.
+        """
+        answer = self._fill()
+        if answer is FINISHED:
+            return False
+        if not self._running and answer is WAIT:
+            raise RuntimeError("the search waits although nothing is running")
+        report = self._running[0].due if self._running else math.inf
+        join = self._slots.next_join
+        if report == join == math.inf:
+            raise RuntimeError("every node has left, and none will join")
+        if self._slots.next_leave <= min(report, join):
+            self._leave()
+        elif report <= join:
+            self._advance(heapq.heappop(self._running))
+        else:
+            self.clock.now = join
+        return True
+
+    def _fill(self) -> Signal | None:
+        """Start workers on the free slots; return why one stays free, None: none does."""
+        while self._slots.first(self.clock.now) is not None:
             answer = self.search.next_pack(self._size)
             if isinstance(answer, Signal):
-                return answer is FINISHED
-            self._schedule(answer.id, self._placed(answer.members))
-        return False
+                return answer
+            slot = self._slots.take()
+            members = _with_next_epochs(answer.members)
+            if slot.started or not slot.node.starting:
+                self._begin(slot, answer.id, members)
+            else:
+                self._schedule(slot.node.starting, slot, answer.id, members)
+        return None
 
-    def _placed(self, members: Iterable[Assignment]) -> list[tuple[Assignment, int]]:
-        """Record that a worker has the trials; return them with the epochs they report next."""
-        members = list(members)
-        for member in members:
-            self.search.placed(member.trial, node="simulated")
-        return [(member, _epoch_of(member.checkpoint) + 1) for member in members]
+    def _begin(self, slot: Slot, pack: str, members: list[tuple[Assignment, int]]) -> None:
+        """Let a worker that has started train its first interval."""
+        slot.started = True
+        self._place(slot, members)
+        self._train(slot, pack, members)
 
-    def _schedule(self, pack: str, members: list[tuple[Assignment, int]]) -> None:
+    def _place(self, slot: Slot, members: Iterable[tuple[Assignment, int]]) -> None:
+        """Record that a worker has the trials."""
+        for member, _ in members:
+            self.search.placed(member.trial, node=slot.node.name)
+
+    def _train(self, slot: Slot, pack: str, members: list[tuple[Assignment, int]]) -> None:
+        seconds = sum(self._share(slot, one, len(members)) for one, _ in members)
+        self._schedule(seconds, slot, pack, members)
+
+    def _schedule(
+        self, seconds: float, slot: Slot, pack: str, members: list[tuple[Assignment, int]]
+    ) -> None:
         self._started += 1
-        due = self.clock.now + sum(self._share(one, len(members)) for one, _ in members)
-        heapq.heappush(self._running, _Worker(due, self._started, pack, members))
+        due = self.clock.now + seconds
+        heapq.heappush(self._running, _Worker(due, self._started, slot, pack, members))
 
-    def _share(self, assignment: Assignment, count: int) -> float:
+    def _share(self, slot: Slot, assignment: Assignment, count: int) -> float:
         """Return what an epoch costs a trial that is trained beside others."""
-        return self.seconds(assignment) * (1.0 - self.common + self.common / count)
+        share = 1.0 - self.common + self.common / count
+        return self.seconds(assignment) * slot.node.pace * share
+
+    def _leave(self) -> None:
+        """Let the next node leave, with what its workers have trained since their last reports."""
+        self.clock.now = self._slots.next_leave
+        node = self._slots.leave()
+        lost = [worker for worker in self._running if worker.slot.node is node]
+        self._running = [worker for worker in self._running if worker.slot.node is not node]
+        heapq.heapify(self._running)
+        cause = Cause.PREEMPTED if node.notice else Cause.LOST
+        for worker in lost:
+            for member, _ in worker.members:
+                self.search.fail(member.trial, cause, f"its node {node.name} died")
+
+    def _advance(self, worker: _Worker) -> None:
+        """Let a worker start, or report."""
+        self.clock.now = worker.due
+        if worker.slot.started:
+            self._report(worker)
+        else:
+            self._begin(worker.slot, worker.pack, worker.members)
 
     def _report(self, worker: _Worker) -> None:
-        self.clock.now = worker.due
-        count = len(worker.members)
-        goes_on = [one for one in worker.members if self._goes_on(*one, count)]
+        count, slot = len(worker.members), worker.slot
+        goes_on = [one for one in worker.members if self._goes_on(slot, *one, count)]
+        if slot.node.is_going(self.clock.now):
+            for member, _ in goes_on:
+                reason = f"its node {slot.node.name} was announced to go away"
+                self.search.fail(member.trial, Cause.PREEMPTED, reason)
+            return
         members = [(assignment, epoch + 1) for assignment, epoch in goes_on]
         room = self._size - len(members)
         if members and worker.pack and room:
-            members += self._placed(self.search.refill(worker.pack, room))
+            joining = _with_next_epochs(self.search.refill(worker.pack, room))
+            self._place(slot, joining)
+            members += joining
         if members:
-            self._schedule(worker.pack, members)
+            self._train(slot, worker.pack, members)
+        else:
+            self._slots.give_back(slot)
 
-    def _goes_on(self, assignment: Assignment, epoch: int, count: int) -> bool:
+    def _goes_on(self, slot: Slot, assignment: Assignment, epoch: int, count: int) -> bool:
         """Report an epoch of a trial; return whether the trial goes on."""
         try:
             metrics = self.objective(assignment, float(epoch))
@@ -143,7 +207,7 @@ class Simulator:
             step=epoch * self.iterations(assignment),
             epoch=float(epoch),
             metrics=metrics,
-            seconds=self._share(assignment, count),
+            seconds=self._share(slot, assignment, count),
             images=100,
             checkpoint=f"{assignment.trial}/s{assignment.segment}/{epoch}",
         )
@@ -151,6 +215,11 @@ class Simulator:
             self.search.complete(assignment.trial)
             return False
         return isinstance(decision, Continue)
+
+
+def _with_next_epochs(work: Iterable[Assignment]) -> list[tuple[Assignment, int]]:
+    """Return trials with the epochs that they report next."""
+    return [(assignment, _epoch_of(assignment.checkpoint) + 1) for assignment in work]
 
 
 def _epoch_of(checkpoint: str | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tid_tune.ledger.decisions import Cause, Suspend
-from tid_tune.ledger.events import Ended, Event, Started
+from tid_tune.ledger.events import Ended, Event
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.results.costs import Cost, Meter
 from tid_tune.search.journal import Journal
@@ -26,7 +26,6 @@ class Spending:
         self._budget = BudgetGuard(spec, confirm_runs(spec))
         self._meter = Meter()
         self._any_completed = False
-        self._workers = 1
 
     @property
     def spent(self) -> Cost:
@@ -36,11 +35,13 @@ class Spending:
     def apply(self, event: Event, trial: Trial) -> None:
         """Take in an event of a trial, after it has been folded into `trial`."""
         self._meter.apply(trial)
-        match event:
-            case Started():
-                self._workers = max(self._workers, self._state.workers)
-            case Ended():
-                self._ended(trial)
+        if isinstance(event, Ended):
+            self._ended(trial)
+
+    @property
+    def _workers(self) -> int:
+        """The most that ran at once."""
+        return max((session.workers for session in self._state.sessions), default=0)
 
     def _ended(self, trial: Trial) -> None:
         if trial.status is Status.COMPLETED and trial.stage == "search":
@@ -90,7 +91,7 @@ class Spending:
     def _in_flight(self) -> float:
         """Return the epochs of the intervals that are being trained now."""
         interval = self._meter.interval(self._spec)
-        return sum(self._state.trials[name].fraction * interval for name in self._state.running)
+        return interval * sum(part * count for part, count in self._state.fractions.items())
 
     def _wall(self) -> float:
         return self._state.wall_seconds(self._journal.ledger.clock())

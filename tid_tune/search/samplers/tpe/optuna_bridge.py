@@ -33,6 +33,7 @@ class Bridge:
         self.codes = {name: d.optuna_codes() for name, d in space.searched.items()}
         self._storage = _View(objectives)
         self._frozen: dict[int, tuple[Observation, FrozenTrial]] = {}
+        self._running: dict[int, tuple[Params, FrozenTrial]] = {}
 
     def suggest(
         self,
@@ -47,7 +48,7 @@ class Bridge:
         if len(self._frozen) > _CACHED + 2 * len(results):
             self._frozen.clear()
         trials = [self._finished(observation) for observation in results]
-        trials += [self._trial(number, params) for number, params in sorted(pending.items())]
+        trials += self._unfinished(pending)
         asked = self._trial(max((t.number for t in trials), default=-1) + 1, {})
         relative: dict[str, tuple[Study, dict[str, Any]]] = {}
 
@@ -91,6 +92,16 @@ class Bridge:
             trial.intermediate_values = {observation.step: observation.values[0]}
         self._frozen[observation.number] = (observation, trial)
         return trial
+
+    def _unfinished(self, pending: dict[int, Params]) -> list[FrozenTrial]:
+        """Return the running trials by number; on many nodes, most are those of the last time."""
+        before, self._running = self._running, {}
+        for number, params in sorted(pending.items()):
+            known = before.get(number)
+            if known is None or known[0] is not params:
+                known = params, self._trial(number, params)
+            self._running[number] = known
+        return [trial for _, trial in self._running.values()]
 
     def _trial(self, number: int, params: Params) -> FrozenTrial:
         codes = {
