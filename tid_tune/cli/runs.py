@@ -42,7 +42,7 @@ def status(run: RunDir = None) -> None:
     """Show the state of a run, its cost, its size on disk, its best trial and what to open next."""
     from tid_tune.report.result import result_of
     from tid_tune.report.tables import cost_table, running_table, running_text
-    from tid_tune.results.costs import cost_rows
+    from tid_tune.results.costs import cost_rows, overhead_text, worker_time
     from tid_tune.results.disk import disk_sizes, size_text
 
     folder = _opened(run)
@@ -53,6 +53,7 @@ def status(run: RunDir = None) -> None:
         console.show(running_table(state, spec))
     console.say()
     console.show(cost_table(cost_rows(state, spec), spec.resources))
+    console.say(overhead_text(worker_time(state)))
     console.say()
     sizes = disk_sizes(folder)
     limit = "" if spec.keep.gib is None else f" of {size_text(round(spec.keep.gib * 2**30))}"

@@ -18,7 +18,17 @@ from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.report.plots import EndedTrial, best_so_far
-from tid_tune.results.costs import Cost, device_name, devices, run_cost, spent_text, trial_cost
+from tid_tune.results.costs import (
+    Cost,
+    WorkerTime,
+    device_name,
+    devices,
+    overhead_text,
+    run_cost,
+    spent_text,
+    trial_cost,
+    worker_time,
+)
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.plan import NONE
@@ -44,6 +54,7 @@ class Result:
     best: Row | None
     levels: dict[str, float]
     cost: Cost
+    used: WorkerTime
     confirmation: Table | None
     verdict: str
     """Of the confirmation; empty without one."""
@@ -82,6 +93,7 @@ class Result:
         spent = spent_text(self.cost, self.spec.resources)
         trials = counted(self.cost.trials, "trial")
         console.say(f"{self.spec.name}: {trials}, {spent}; this command took {seconds:.0f} s")
+        console.say(overhead_text(self.used))
         if self.ended:
             console.say(self.ended)
         self.show_outcome()
@@ -167,6 +179,7 @@ def result_of(state: RunState, spec: SearchSpec, run: RunFolder, unwritten: str 
         best=best,
         levels=reference_levels(state, spec),
         cost=run_cost(state),
+        used=worker_time(state),
         confirmation=confirmation_table(state, spec),
         verdict=verdict_text(state, spec),
         judged=judge(state, spec),

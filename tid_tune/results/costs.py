@@ -82,6 +82,37 @@ def run_cost(state: RunState) -> Cost:
     return total_cost(map(trial_cost, state.trials.values()))
 
 
+@dataclass(frozen=True)
+class WorkerTime:
+    """How the time of the workers was used, over all runs of the driver. In seconds."""
+
+    workers: int
+    """The most that ran at once."""
+    there: float
+    """The workers of each run of the driver, times its length."""
+    charged: float
+    """To trials: their steps, and what failed or was lost. It is the seconds of `run_cost`, with
+    what running trials have trained since their last reports."""
+
+    @property
+    def overhead(self) -> float:
+        """The share that was charged to no trial: Ray and workers that start, and idle workers."""
+        return max(0.0, 1.0 - self.charged / self.there) if self.there else 0.0
+
+
+def worker_time(state: RunState) -> WorkerTime:
+    """Return how the time of the workers was used, until the last event."""
+    sessions = state.sessions
+    now = sessions[-1].last if sessions else 0.0
+    running = (state.trials[name] for name in state.running)
+    return WorkerTime(
+        workers=max((session.workers for session in sessions), default=0),
+        there=sum(session.workers * (session.last - session.opened) for session in sessions),
+        charged=run_cost(state).seconds
+        + sum(state.unreported_seconds(trial, now) for trial in running),
+    )
+
+
 def trained_epochs(before: Report | None, report: Report) -> float:
     """Return the epochs trained between a report and the one before it."""
     same_run = before is not None and before.fraction == report.fraction
@@ -130,6 +161,14 @@ def spent_text(cost: Cost, resources: Resources) -> str:
     """Return `18 epochs, 0.08 CPU-hours`."""
     hours = f"{cost.device_hours(resources):.2f} {device_name(resources)}-hours"
     return f"{counted(cost.epochs, 'epoch')}, {hours}"
+
+
+def overhead_text(used: WorkerTime) -> str:
+    """Return `2 workers, of whose time 3.1 % was charged to no trial`."""
+    if not used.workers:
+        return "no worker has run yet"
+    workers = counted(used.workers, "worker")
+    return f"{workers}, of whose time {100 * used.overhead:.1f} % was charged to no trial"
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
