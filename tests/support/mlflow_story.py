@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,12 @@ def mirror(spec: SearchSpec, uri: str) -> Mirror:
     made = Mirror(spec, f"run-{spec.name}", Address(uri, spec.name))
     made.connect()
     return made
+
+
+def copy_all(made: Mirror, events: Iterable[Event]) -> None:
+    for event in events:
+        made.apply(event)
+    made.flush()
 
 
 def children(spec: SearchSpec, uri: str) -> dict[str, Any]:

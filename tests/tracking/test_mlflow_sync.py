@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -11,6 +12,7 @@ from support.mlflow_story import (
     MAP,
     STORY,
     children,
+    copy_all,
     end,
     history,
     mirror,
@@ -36,8 +38,7 @@ from tid_tune.tracking.names import child_name
 
 def test_a_search_becomes_a_parent_and_one_child_per_trial(spec: SearchSpec, uri: str) -> None:
     writer = mirror(spec, uri)
-    for event in STORY:
-        writer.apply(event)
+    copy_all(writer, STORY)
     runs = children(spec, uri)
     assert set(runs) == {"parent", "t0001", "t0002", "t0003"}
     statuses = {name: run.info.status for name, run in runs.items()}
@@ -59,15 +60,29 @@ def test_replaying_after_a_cut_adds_what_is_missing_and_nothing_twice(
     spec: SearchSpec, uri: str, cut: int
 ) -> None:
     first = mirror(spec, uri)
-    for event in STORY[:cut]:
-        first.apply(event)
+    copy_all(first, STORY[:cut])
     second = mirror(spec, uri)
-    for event in STORY:
-        second.apply(event)
+    copy_all(second, STORY)
     runs = children(spec, uri)
     assert len(runs) == 4
     assert history(uri, runs["t0001"], MAP) == [(1, 0.1), (2, 0.3)]
     assert runs["t0002"].info.status == "KILLED"
+
+
+def test_what_a_run_gets_at_one_time_takes_one_call(
+    spec: SearchSpec, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values, epochs, counts and reasons: a call costs milliseconds, whatever is in it."""
+    sent, send = list[str](), MlflowClient.log_batch
+
+    def counted(client: MlflowClient, run: str, **items: Any) -> None:
+        sent.append(run)
+        send(client, run, **items)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    copy_all(mirror(spec, uri), STORY)
+    runs = children(spec, uri)
+    assert sorted(sent) == sorted(run.info.run_id for name, run in runs.items() if name[0] == "t")
 
 
 def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> None:
@@ -78,16 +93,13 @@ def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> 
         end("t0001", Status.INTERRUPTED, cause=Cause.DRIVER),
     ]
     first = mirror(spec, uri)
-    for event in interrupted:
-        first.apply(event)
+    copy_all(first, interrupted)
     assert children(spec, uri)["t0001"].info.status == "KILLED"
     second = mirror(spec, uri)
     resumed = start("t0001", step=1)
-    for event in (*interrupted, resumed):
-        second.apply(event)
+    copy_all(second, (*interrupted, resumed))
     assert children(spec, uri)["t0001"].info.status == "RUNNING"
-    for event in (report("t0001", 2, 0.2), end("t0001", Status.COMPLETED)):
-        second.apply(event)
+    copy_all(second, (report("t0001", 2, 0.2), end("t0001", Status.COMPLETED)))
     run = children(spec, uri)["t0001"]
     assert run.info.status == "FINISHED"
     assert history(uri, run, MAP) == [(1, 0.1), (2, 0.2)]
@@ -114,14 +126,12 @@ def test_a_paused_trial_is_scheduled_until_it_goes_on_or_is_stopped(
     spec: SearchSpec, uri: str, cut: int
 ) -> None:
     first = mirror(spec, uri)
-    for event in WAITING[:cut]:
-        first.apply(event)
+    copy_all(first, WAITING[:cut])
     expected = {4: ["SCHEDULED"], 8: ["SCHEDULED", "SCHEDULED"], 9: ["SCHEDULED", "RUNNING"]}
     if cut in expected:
         assert trial_statuses(spec, uri) == expected[cut]
     second = mirror(spec, uri)
-    for event in WAITING:
-        second.apply(event)
+    copy_all(second, WAITING)
     assert trial_statuses(spec, uri) == ["KILLED", "FINISHED"]
     runs = children(spec, uri)
     assert runs["t0001"].data.tags["tid_tune.reason"] == "rank 2 of 2 at epoch 1"
@@ -132,8 +142,7 @@ def test_values_that_are_no_numbers_are_left_out(spec: SearchSpec, uri: str) -> 
     broken = replace(report("t0001", 1, 0.1), metrics=metrics)
     writer = mirror(spec, uri)
     story: list[Event] = [suggest("t0001"), start("t0001"), broken, replace(broken, repeated=True)]
-    for event in story:
-        writer.apply(event)
+    copy_all(writer, story)
     found = children(spec, uri)["t0001"].data.metrics
     assert set(found) == {MAP, f"rungs/{MAP}_1", "seconds"}
 
@@ -156,8 +165,7 @@ def test_a_trial_that_gets_more_data_goes_on_in_its_run(spec: SearchSpec, uri: s
     ]
     for events in (story[:6], story, story):
         made = mirror(spec, uri)
-        for event in events:
-            made.apply(event)
+        copy_all(made, events)
     run = children(spec, uri)["t0001"]
     assert history(uri, run, f"data_0.5/{MAP}") == [(1, 0.1), (2, 0.2)]
     assert history(uri, run, MAP) == [(1, 0.15), (2, 0.4)]
@@ -188,8 +196,7 @@ def test_values_that_change_within_a_trial_are_tags(spec: SearchSpec, uri: str) 
         start("t0001", 1),
         report("t0001", 2, 0.2),
     ]
-    for event in story:
-        made.apply(event)
+    copy_all(made, story)
     run = children(spec, uri)["t0001"]
     assert run.data.params[lr] == "0.001"
     assert run.data.tags[f"now.{lr}"] == "0.002"
@@ -207,8 +214,7 @@ def test_the_epochs_of_a_trial_whose_batch_grows_are_all_copied(spec: SearchSpec
     ]
     for events in (story[:4], story):
         made = mirror(spec, uri)
-        for event in events:
-            made.apply(event)
+        copy_all(made, events)
     run = children(spec, uri)["t0001"]
     assert history(uri, run, MAP) == [(1, 0.1), (2, 0.2), (3, 0.3)]
 
@@ -219,8 +225,7 @@ def test_a_run_that_an_earlier_version_copied_gets_nothing_twice(
     story = STORY[:4]
     for events in (story, story):
         made = mirror(spec, uri)
-        for event in events:
-            made.apply(event)
+        copy_all(made, events)
         run = children(spec, uri)["t0001"]
         MlflowClient(uri).delete_tag(run.info.run_id, REPORTS_TAG)
     assert history(uri, run, MAP) == [(1, 0.1)]
@@ -241,8 +246,8 @@ def test_a_search_without_a_result_has_failed(
     winner: str | None, status: str, spec: SearchSpec, uri: str
 ) -> None:
     made = mirror(spec, uri)
-    made.apply(ResultDecided(winner=winner, confirmed=False, text=""))
-    made.apply(Closed(reason="all trials are done"))
+    decided = ResultDecided(winner=winner, confirmed=False, text="")
+    copy_all(made, [decided, Closed(reason="all trials are done")])
     assert children(spec, uri)["parent"].info.status == status
 
 
@@ -258,8 +263,7 @@ def test_the_pack_and_the_mode_of_a_trial_are_tags(spec: SearchSpec, uri: str) -
     ]
     for _ in range(2):  # also when it is copied again
         made = mirror(spec, uri)
-        for event in [STORY[0], *events]:
-            made.apply(event)
+        copy_all(made, [STORY[0], *events])
     tags = children(spec, uri)["t0001"].data.tags
     assert tags["tid_tune.pack"] == "p0007"
     assert tags["tid_tune.mode.teacher"] == "bfloat16 then default"

@@ -144,7 +144,7 @@ class Mirror:
                 return
 
     def apply(self, event: Event) -> None:
-        """Bring MLflow up to date with one event; events already there are skipped."""
+        """Take in one event, which is in MLflow after `flush`; those already there are skipped."""
         match event:
             case Opened():
                 self._parent_status, self._failed = "KILLED", False
@@ -264,6 +264,10 @@ class Mirror:
             return
         self.writer.end(run, status, _milliseconds(event))
         self._ended.add(trial)
+
+    def flush(self) -> None:
+        """Bring MLflow up to date with the events so far."""
+        self.writer.flush()
 
     def interrupt(self) -> None:
         """Mark the parent run as one that is not running, unless the search is over."""

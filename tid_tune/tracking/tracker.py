@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
+PAUSE_SECONDS = 1.0
+"""Between two copies: what has happened meanwhile takes fewer calls."""
 STOP_SECONDS = 5.0
 """How long a search that ends with an error waits for the thread."""
 SHOWN = 3
@@ -78,6 +80,7 @@ class Tracker:
         self._mirror: Mirror | None = None
         self._news = threading.Event()
         self._stopping = threading.Event()
+        self._urgent = threading.Event()
         self._interrupted = False
         self._marked = threading.Event()
         self._complained = False
@@ -97,7 +100,7 @@ class Tracker:
         What is still to be written takes seconds, after which the driver may be killed.
         """
         self._interrupted = True
-        self._news.set()
+        self._wake()
 
     def stop(self) -> None:
         """End the thread, unless `finish` has done so: the search has ended with an error."""
@@ -108,8 +111,12 @@ class Tracker:
 
     def _end(self, timeout: float) -> None:
         self._stopping.set()
-        self._news.set()
+        self._wake()
         self._thread.join(timeout)
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._urgent.set()
 
     def finish(
         self, metrics: Mapping[str, float], artifacts: Iterable[str], timeout: float = 60
@@ -147,6 +154,7 @@ class Tracker:
                     self._marked.set()
                 else:
                     self._catch_up()
+                    self._urgent.wait(PAUSE_SECONDS)
             except Exception as error:
                 # Whatever a tracking server or its client raises must not reach the search.
                 if not self._complained:
@@ -177,6 +185,7 @@ class Tracker:
             self._mirror = connect(self._spec, self._run_id, self._address)
         for event in self._tail.new_events():
             self._mirror.apply(event)
+        self._mirror.flush()
         if then is not None:
             then(self._mirror)
 

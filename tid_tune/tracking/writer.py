@@ -1,8 +1,13 @@
-"""Writes to runs of MLflow: what one run cannot take is left out, everything else arrives."""
+"""Writes to runs of MLflow: what one run cannot take is left out, everything else arrives.
+
+Each call to MLflow costs milliseconds, whatever is in it. So values are kept until `flush`, which
+makes one call of all that a run gets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mlflow import MlflowClient
@@ -13,9 +18,26 @@ from tid_tune.tracking.names import Names
 
 Item = TypeVar("Item", Metric, Param, RunTag)
 BATCH = 100
-"""Items of a call; MLflow takes 100 parameters, 100 tags and 1000 metrics."""
+"""Items of one kind in a call; MLflow takes 100 parameters and 100 tags."""
+CALL = 1000
+"""Items of all kinds in a call; MLflow takes no more."""
 VALUE_LENGTH = 6000
 """MLflow's limit on the length of a parameter's value."""
+
+
+@dataclass
+class _Waiting:
+    """What a run gets with the next call."""
+
+    metrics: list[Metric] = field(default_factory=list)
+    params: dict[str, Param] = field(default_factory=dict)
+    tags: dict[str, RunTag] = field(default_factory=dict)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits into one call."""
+        few = len(self.params) <= BATCH and len(self.tags) <= BATCH
+        return few and len(self.metrics) + len(self.params) + len(self.tags) <= CALL
 
 
 class Writer:
@@ -27,6 +49,7 @@ class Writer:
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
+        self._waiting: dict[str, _Waiting] = {}
         self._metric_names = Names()
         self._key_names = Names()
         self.refused: dict[str, str] = {}
@@ -42,26 +65,57 @@ class Writer:
             self._metric_names(name)
 
     def metrics(self, run: str, values: Mapping[str, float], at: int, step: int) -> None:
-        """Write values of one step at the time `at`, in milliseconds."""
-        items = [Metric(self._metric_names(k), v, at, step) for k, v in values.items()]
-        self._write("metric", items, lambda some: self._client.log_batch(run, metrics=some))
+        """Add values of one step at the time `at`, in milliseconds."""
+        items = (Metric(self._metric_names(k), v, at, step) for k, v in values.items())
+        self._of(run).metrics.extend(items)
 
     def params(self, run: str, values: Mapping[str, object]) -> None:
-        """Write parameters; MLflow keeps the first value of each."""
-        items = [Param(self._key_names(k), str(v)[:VALUE_LENGTH]) for k, v in values.items()]
-        self._write("parameter", items, lambda some: self._client.log_batch(run, params=some))
+        """Add parameters; MLflow keeps the first value of each."""
+        for item in (Param(self._key_names(k), str(v)[:VALUE_LENGTH]) for k, v in values.items()):
+            self._of(run).params.setdefault(item.key, item)
 
     def tags(self, run: str, values: Mapping[str, object]) -> None:
-        """Write tags."""
-        items = [RunTag(self._key_names(k), str(v)[:VALUE_LENGTH]) for k, v in values.items()]
-        self._write("tag", items, lambda some: self._client.log_batch(run, tags=some))
+        """Add tags."""
+        for item in (RunTag(self._key_names(k), str(v)[:VALUE_LENGTH]) for k, v in values.items()):
+            self._of(run).tags[item.key] = item
+
+    def _of(self, run: str) -> _Waiting:
+        """Return what waits for a run, with room for more."""
+        if run in self._waiting and not self._waiting[run].fits:
+            self.flush([run])
+        return self._waiting.setdefault(run, _Waiting())
+
+    def flush(self, runs: Iterable[str] | None = None) -> None:
+        """Write what has been added, of these runs or of all."""
+        for run in list(self._waiting) if runs is None else runs:
+            waiting = self._waiting.pop(run, None)
+            if waiting is not None:
+                self._send(run, waiting)
+
+    def _send(self, run: str, waiting: _Waiting) -> None:
+        """Write what a run gets; if some of it is refused, or too much, kind by kind."""
+        metrics, log = waiting.metrics, self._client.log_batch
+        params, tags = list(waiting.params.values()), list(waiting.tags.values())
+        if waiting.fits:
+            try:
+                log(run, metrics=metrics, params=params, tags=tags)
+            except Exception as error:
+                if not is_of_an_item(error):
+                    raise
+            else:
+                return
+        self._write("metric", metrics, lambda some: log(run, metrics=some))
+        self._write("parameter", params, lambda some: log(run, params=some))
+        self._write("tag", tags, lambda some: log(run, tags=some))
 
     def status(self, run: str, status: str) -> None:
         """Set the status of a run that goes on."""
+        self.flush([run])
         self._once(run, "status", lambda: self._client.update_run(run, status=status))
 
     def end(self, run: str, status: str, at: int | None = None) -> None:
-        """Set the status of a run that is over."""
+        """Set the status of a run that is over, which has everything by then."""
+        self.flush([run])
         self._once(run, "end", lambda: self._client.set_terminated(run, status, end_time=at))
 
     def files(self, run: str, what: str, write: Callable[[], None]) -> None:
