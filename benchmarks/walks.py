@@ -34,7 +34,6 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -254,8 +253,8 @@ def trace(folder: Path) -> dict[str, Any]:
     with (
         patch.object(tuner, "tune", lambda spec, to, *_: run_here(spec, to, value)),
         patch.object(COCOeval_faster, "accumulate", known_precision),
-        patch.object(driver, "ray_session", nullcontext),
-        patch.object(driver, "check_resources"),
+        patch.object(driver.RaySession, "begin"),
+        patch.object(driver.RaySession, "connect"),
         patch.object(driver, "check_nodes"),
         patch.object(driver, "Capacity", lambda *_: lambda: 1),
     ):

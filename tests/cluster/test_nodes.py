@@ -65,7 +65,7 @@ def test_a_search_ends_before_its_first_trial_where_the_data_is_missing(
     (tmp_path / "t.pth").touch()
     spec, run = make_spec(trial=tmp_path / "config.py"), RunFolder(tmp_path / "run")
     with pytest.raises(UsageError) as caught:
-        asking.check_nodes(spec, run, tmp_path, "local")
+        asking.check_nodes(spec, run, tmp_path, local=True)
     train, val = caught.value.messages
     assert "train.json" in train
     assert "val.json" in val

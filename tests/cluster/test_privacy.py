@@ -8,7 +8,7 @@ import pytest
 from ray._private import services
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE, _ActorClassCache
 
-from tid_tune.cluster.privacy import on_loopback, without_credentials
+from tid_tune.cluster.privacy import on_loopback, pass_on_variables
 
 
 class Trainable:
@@ -22,11 +22,18 @@ def test_tune_gives_workers_no_credentials_by_their_runtime_environment(
     assert names
     for name in (*names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "1")
-    without_credentials()
-    actor = _ActorClassCache().get(Trainable)
-    given = actor._default_options["runtime_env"]["env_vars"]
+    pass_on_variables(local=True)
+    assert not given_variables(), "then Ray uses the processes that it has started"
+    pass_on_variables(local=False)
+    given = given_variables()
     assert set(names) <= set(given), "what Tune itself needs"
     assert not [name for name in given if name.startswith("AWS_")]
+
+
+def given_variables() -> dict[str, str]:
+    actor = _ActorClassCache().get(Trainable)
+    given: dict[str, str] = actor._default_options["runtime_env"].get("env_vars", {})
+    return given
 
 
 @pytest.mark.parametrize("before", [None, "1"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tid_tune.cluster.draining import Draining
 from tid_tune.cluster.head import HeadLostError
 from tid_tune.cluster.jobs.place import in_package, require_lasting
 from tid_tune.cluster.nodes import check_nodes
-from tid_tune.cluster.session import Capacity, check_resources, is_local, ray_session
+from tid_tune.cluster.session import Capacity, RaySession
 from tid_tune.console import say, shown_path
 from tid_tune.distill.equal_edits import effective_edits
 from tid_tune.errors import ConfigError
@@ -40,6 +40,8 @@ MLFLOW_SECONDS = 60.0
 """How long a search that is over waits for a tracking server."""
 INTERRUPTED_SECONDS = 10.0
 """The same for one that was interrupted: a user waits, or a job's stop kills it after a while."""
+
+PRELOAD = "tid_tune.trial.preload"
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ def run_search(
     run = RunFolder((runs / spec.name).resolve())
     require_lasting(run.path)
     new = fresh or not run.exists
-    if new:  # before there is a run folder
-        _require_resources(spec, address)
-        require(Plan.of_search(spec))
-    if fresh and (aside := run.move_aside()) is not None:
-        say(f"the earlier run is kept in {shown_path(aside)}")
-    with Ledger.open(run.ledger) as ledger:
+    with ExitStack() as stack:
+        session = stack.enter_context(_session(spec, address))
+        if new:  # before there is a run folder
+            _check(spec, session)
+        if fresh and (aside := run.move_aside()) is not None:
+            say(f"the earlier run is kept in {shown_path(aside)}")
+        ledger = stack.enter_context(Ledger.open(run.ledger))
         search = Search.open(spec, ledger, _effective(spec))
         if observer is not None:
             search.observe(observer)
@@ -92,7 +95,7 @@ def run_search(
         lost: HeadLostError | None = None
         with _tracking(spec, search, run, root) as tracker:
             try:
-                finished = _work(spec, search, run, root, address, checked=new)
+                finished = _work(spec, search, run, root, session, checked=new)
             except HeadLostError as error:
                 finished, lost = False, error
             if tracker is not None and not finished:
@@ -116,7 +119,7 @@ def _work(
     search: Search,
     run: RunFolder,
     root: Path,
-    address: str | None,
+    session: RaySession,
     *,
     checked: bool,
 ) -> bool:
@@ -128,24 +131,47 @@ def _work(
         say(_nothing_left(spec, search.state.closed or ""))
         return True
     if not checked:
-        if is_local(address):
-            require_here(spec.resources)
-        require(Plan.of_search(spec))
+        _check(spec, session)
     from tid_tune.cluster.parcel_files import parcel_for
     from tid_tune.cluster.tuner import tune
 
     progress = Progress(search, sum(stage.trainings for stage in stages(spec)))
     try:
-        with ray_session(address):
-            check_resources(spec.resources)
-            check_nodes(spec, run, root, address)
-            parcel = None if is_local(address) else parcel_for(spec)
-            _announce(spec, run, capacity())
-            with View(progress, capacity) as view:
-                search.observe(view)
-                return tune(spec, dispatcher, run, parcel)
+        session.connect()
+        check_nodes(spec, run, root, local=session.local)
+        parcel = None if session.local else parcel_for(spec)
+        _announce(spec, run, capacity())
+        with View(progress, capacity) as view:
+            search.observe(view)
+            return tune(spec, dispatcher, run, parcel)
     finally:
         dispatcher.interrupt_all()
+        session.leave()
+
+
+def _check(spec: SearchSpec, session: RaySession) -> None:
+    """Check what a search is made of, while Ray starts.
+
+    Raises:
+        UsageError: the cluster does not answer, or no node has what a worker asks for.
+        ConfigError: lists what would end a training.
+    """
+    if session.local:
+        require_here(spec.resources)
+        session.begin()
+    else:
+        session.connect()
+    require(Plan.of_search(spec))
+
+
+def _session(spec: SearchSpec, address: str | None) -> RaySession:
+    """Return the Ray of a search, whose workers import what trials of ours need."""
+    students = spec.resources.students
+    trainings = sum(stage.trainings for stage in stages(spec))
+    workers = -(-trainings // students) if isinstance(students, int) else trainings
+    modules = [PRELOAD] if spec.trainable == DEFAULT_TRAINABLE else []
+    limit = spec.resources.concurrent or workers
+    return RaySession(address, spec.resources, min(workers, limit), modules)
 
 
 def _nothing_left(spec: SearchSpec, closed: str) -> str:
@@ -165,15 +191,6 @@ def _effective(spec: SearchSpec) -> Effective:
     except ConfigError:  # it is reported where the config is needed
         return same_edits
     return effective_edits(model.get("distillation") or {})
-
-
-def _require_resources(spec: SearchSpec, address: str | None) -> None:
-    """Check that a trial fits on this machine, or on a node of the cluster that is named."""
-    if is_local(address):
-        require_here(spec.resources)
-        return
-    with ray_session(address):
-        check_resources(spec.resources)
 
 
 def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:

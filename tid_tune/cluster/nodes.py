@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune import console
-from tid_tune.cluster.session import is_local
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.files import write_text
 from tid_tune.nodes.faults import node_findings
@@ -31,7 +30,7 @@ _SILENT = (
 )
 
 
-def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, address: str | None) -> None:
+def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, *, local: bool) -> None:
     """Print what the nodes have, in one table, and end the command where they do not fit together.
 
     Ray must be connected. A Ray that was started for this search has one node, this machine: it is
@@ -41,7 +40,7 @@ def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, address: str | Non
         UsageError: lists the errors of all nodes.
     """
     with _questions(spec, run, root) as questions:
-        if is_local(address):
+        if local:
             nodes = [survey(questions, "this machine")]
         else:
             nodes = [_checked(one, questions) for one in _ask(questions, spec.resources)]

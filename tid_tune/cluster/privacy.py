@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 
 from ray._private import ray_constants
-from ray.tune.execution import class_cache
 
 _ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray binds to loopback on the systems on which it knows no clusters; by this variable, on any."""
@@ -39,9 +39,25 @@ def on_loopback() -> Iterator[None]:
             os.environ[_ON_LOOPBACK] = variable
 
 
-def without_credentials() -> None:
-    """Keep Tune from copying AWS credentials into runtime environments, which Ray logs.
+def pass_on_variables(*, local: bool) -> None:
+    """Say which variables of its environment a driver gives to its workers.
 
-    Workers have the environment of the Ray on their node instead.
+    Those that Tune names, except AWS credentials: Tune would copy them into runtime environments,
+    which Ray logs. Workers of a cluster have those of the Ray on their node. Workers of a Ray that
+    was started here inherit all variables. They get none by a runtime environment: Ray would start
+    a new process for it, in place of one that has imported what a trial needs.
     """
-    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(_CREDENTIALS)
+    # Here, not above: it imports Tune, which takes seconds.
+    from ray.tune.execution import class_cache
+
+    always, named = _of_tune()
+    class_cache.DEFAULT_ENV_VARS = {} if local else always
+    class_cache.ENV_VARS_TO_PROPAGATE = set() if local else named.difference(_CREDENTIALS)
+
+
+@functools.cache
+def _of_tune() -> tuple[dict[str, str], set[str]]:
+    """Return what Tune sets in all workers, and the variables that it copies from the driver."""
+    from ray.tune.execution import class_cache
+
+    return class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE

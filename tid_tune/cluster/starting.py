@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tid_tune.cluster.head import require_answer
+from tid_tune.cluster.privacy import on_loopback
 from tid_tune.console import say
 from tid_tune.errors import TidTuneError, UsageError
 
@@ -31,7 +32,6 @@ def start(address: str, options: Mapping[str, Any], *, local: bool) -> None:
     """
     import ray
 
-    from tid_tune.cluster.privacy import on_loopback
     from tid_tune.cluster.token import naming_the_token, use_token
 
     if not local:

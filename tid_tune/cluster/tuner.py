@@ -54,9 +54,7 @@ def tune(
 
     from tid_tune.cluster.actors import tolerant_actors
     from tid_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher
-    from tid_tune.cluster.privacy import without_credentials
 
-    without_credentials()
     trainable = load_trainable(spec.trainable)
     if spec.resources.packs and not trainable.trains_packs:
         raise UsageError(

@@ -56,7 +56,7 @@ COMMENTS = {
     "`concurrent` limits how many workers run at once.",
     "cache": "Keeps what the teacher makes of each image on disk, up to `gib`, for the trials that "
     "follow: {{gib: 50, dir: DIR}}.",
-    "failures": "What is tried again: `retries` after a lost worker or node; a worker that shows no "
+    "failures": "What is tried again: `retries` after a lost worker or node; a worker without "
     "progress for `stall_minutes` counts as lost; smaller_parts tries out of memory once more.",
     "tracking": "The MLflow experiment; `mlflow ui`, started in the same folder, shows it.",
     "seed": "Seeds the training of every trial.",
