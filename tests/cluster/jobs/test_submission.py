@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ray.job_submission import JobStatus
 
-from tid_tune.cluster.jobs import client, following
+from tid_tune.cluster.jobs import client, following, submission
 from tid_tune.cluster.jobs.submission import (
     Request,
     present_job,
@@ -37,6 +37,7 @@ class Server:
     def __init__(self, *jobs: Job) -> None:
         self.jobs = list(jobs)
         self.submitted: dict[str, Any] = {}
+        self.refusals: list[str] = []
         self.connections: list[Any] = [
             ["one\n", "tw"],
             ["one\ntwo\n"],
@@ -47,6 +48,8 @@ class Server:
         return self.jobs
 
     def submit_job(self, **fields: Any) -> str:
+        if self.refusals:
+            raise RuntimeError(self.refusals.pop(0))
         self.submitted = fields
         return str(fields["submission_id"])
 
@@ -123,3 +126,21 @@ def test_output_is_printed_once_over_lost_connections(monkeypatch: pytest.Monkey
 def test_an_address_that_is_no_job_servers_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match=r"--address|no Ray job server answers"):
         client.connect(address)
+
+
+def test_a_head_that_is_starting_is_asked_again_and_any_other_refusal_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(submission, "RETRY_SECONDS", 0.0)
+    server: Any = Server()
+    server.refusals = ["status code 500: No available agent to submit job"] * 2
+    assert submit(server, REQUEST, None, None) == f"{REQUEST.prefix}1"
+    assert not server.refusals
+    server.refusals = ["a job of this name is there already", "never asked again"]
+    with pytest.raises(RuntimeError, match="is there already"):
+        submit(server, REQUEST, None, None)
+    assert len(server.refusals) == 1
+    monkeypatch.setattr(submission, "START_SECONDS", 0.0)
+    server.refusals = ["No available agent"] * 9
+    with pytest.raises(RuntimeError, match="No available agent"):
+        submit(server, REQUEST, None, None)

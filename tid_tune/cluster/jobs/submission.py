@@ -10,7 +10,8 @@ import hashlib
 import re
 import shlex
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +25,11 @@ STOP_SECONDS = 120
 """How long a job that is stopped has to record its trials. Ray kills it after 3 s by default."""
 _STOP_VARIABLE = "RAY_JOB_STOP_WAIT_TIME_S"
 _COMMAND = "tid_tune_command"
+START_SECONDS = 90.0
+"""How long a head that has just started may need until it can run a job."""
+RETRY_SECONDS = 2.0
+_STARTING = "No available agent"
+"""What the job server answers until then."""
 _SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?$|ACCESS_KEY|API_KEY|_KEY$")
 
 
@@ -133,8 +139,8 @@ def submit(
             archive = Path(folder, "working_dir.zip")
             package.write(archive)
             runtime_env["working_dir"] = str(archive)
-        return str(
-            client.submit_job(
+        return _accepted(
+            lambda: client.submit_job(
                 entrypoint=request.command,
                 submission_id=f"{request.prefix}{number}",
                 runtime_env=runtime_env,
@@ -143,6 +149,18 @@ def submit(
                 entrypoint_memory=request.memory,
             )
         )
+
+
+def _accepted(ask: Callable[[], str]) -> str:
+    """Return the job's name; ask again while the head is starting."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return str(ask())
+        except RuntimeError as error:
+            if _STARTING not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def _number(job: JobDetails, request: Request) -> int | None:
