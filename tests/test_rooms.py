@@ -24,6 +24,8 @@ DOORS = {
     "mmcv": "tid_tune/openmmlab",
     "ray": "tid_tune/cluster",
     "mlflow": "tid_tune/tracking",
+    "pyarrow": "tid_tune/storage",
+    "fsspec": "tid_tune/storage",
 }
 """The one folder that imports each of these packages."""
 
@@ -46,7 +48,7 @@ LAYERS = (
     ("data", "openmmlab"),
     ("space",),
     ("detectors", "ledger"),
-    ("distill",),
+    ("distill", "storage"),
     ("searchfile",),
     ("results",),
     ("search", "tracking", "trial"),

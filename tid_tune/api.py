@@ -22,6 +22,7 @@ from tid_tune.models import problems
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile import SearchSpec, load
 from tid_tune.space import Value
+from tid_tune.storage.places import Place, parent, place_of
 
 if TYPE_CHECKING:
     from tid_tune.search.journal import Follower
@@ -34,7 +35,7 @@ def run(
     search: SearchSpec | Path | str,
     *,
     overrides: Overrides = (),
-    runs: Path | str = "runs",
+    runs: Place = "runs",
     root: Path | str | None = None,
     address: str | None = None,
     fresh: bool = False,
@@ -48,7 +49,7 @@ def run(
     Args:
         search: a search-space file, or what `load` returned.
         overrides: values to change in the file; not with a loaded search.
-        runs: the folder that holds the run folders.
+        runs: the folder that holds the run folders, or its URI, such as `s3://bucket/runs`.
         root: where relative paths of the mmdet config start; None: the current folder.
         address: a Ray cluster; None: `RAY_ADDRESS`, else Ray is started on this machine.
         fresh: move an earlier run of this name aside first.
@@ -67,15 +68,15 @@ def run(
     where = Path.cwd() if root is None else Path(root)
     with console.silenced(quiet):
         outcome = run_search(
-            spec, runs=Path(runs), root=where, address=address, fresh=fresh, observer=callback
+            spec, runs=place_of(runs), root=where, address=address, fresh=fresh, observer=callback
         )
     if outcome.failed:
         raise TidTuneError(outcome.failed)
-    return RunFolder(outcome.run.path).read()
+    return RunFolder(outcome.run.place).read()
 
 
 def resume(
-    folder: RunFolder | Path | str,
+    folder: RunFolder | Place,
     *,
     root: Path | str | None = None,
     address: str | None = None,
@@ -86,7 +87,7 @@ def resume(
     """Resume the search of a run folder with the spec it was last run with.
 
     Args:
-        folder: the run folder.
+        folder: the run folder, or its place.
         root: where relative paths of the mmdet config start; None: the current folder.
         address: a Ray cluster; None: `RAY_ADDRESS`, else Ray is started on this machine.
         callback: as of `run`.
@@ -98,17 +99,22 @@ def resume(
         TidTuneError: no trial of the search reached its full length.
     """
     # Read again: a RunFolder that the caller holds may be older than the search's latest spec.
-    path = folder.path if isinstance(folder, RunFolder) else Path(folder)
-    opened = RunFolder.open(path.resolve())
+    place = folder.place if isinstance(folder, RunFolder) else place_of(folder)
+    opened = RunFolder.open(place.resolve() if isinstance(place, Path) else place)
     fields = opened.spec.model_dump(mode="json") | changes
     try:
         spec = SearchSpec.model_validate(fields | {"name": opened.name})
     except ValidationError as error:
         raise UsageError(
-            f"{opened.path} cannot be resumed with these changes: {problems(error)}"
+            f"{opened.place} cannot be resumed with these changes: {problems(error)}"
         ) from None
     return run(
-        spec, runs=opened.path.parent, root=root, address=address, callback=callback, quiet=quiet
+        spec,
+        runs=parent(opened.place),
+        root=root,
+        address=address,
+        callback=callback,
+        quiet=quiet,
     )
 
 

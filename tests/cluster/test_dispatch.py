@@ -62,10 +62,18 @@ class Desk:
         return Dispatcher(self.spec, self.search, run, self.folder, capacity)
 
     def pack_order(self, ray_id: str) -> PackOrder:
-        """What a worker is sent."""
+        """What a worker is sent, as it reads it."""
         answer = self.dispatcher.order(ray_id)
         assert isinstance(answer, dict), answer
-        return PackOrder.model_validate_json(answer[ORDER])
+        sent = PackOrder.model_validate_json(answer[ORDER])
+        return sent.model_copy(update={"members": tuple(map(self.located, sent.members))})
+
+    def located(self, order: WorkOrder) -> WorkOrder:
+        """An order with the paths of this machine."""
+        run = Path(order.run)
+        assert run == self.folder / "run"
+        place = order.checkpoint and run / order.checkpoint
+        return order.model_copy(update={"work_dir": run / order.work_dir, "checkpoint": place})
 
     def order(self, ray_id: str) -> WorkOrder:
         """What a worker of one trial is sent."""
@@ -87,7 +95,7 @@ class Desk:
             "metrics": {OBJECTIVE: 0.5},
             "images": 8,
             "seconds": 2.0,
-            "checkpoint": checkpoint,
+            "checkpoint": str(checkpoint.relative_to(self.folder / "run")),
             "done": step >= order.epochs,
         }
         return IntervalDone(**{**fields, **changes})
@@ -389,7 +397,7 @@ def test_a_trial_that_waits_at_the_same_epoch_takes_the_place_of_one_that_has_le
     changes = packed.answers("ray-b", answers)
     assert changes is not None
     assert changes.leave == (other[0].trial,)
-    (joined,) = changes.join
+    (joined,) = map(packed.located, changes.join)
     assert joined.trial == lost[0].trial
     assert joined.checkpoint == lost[0].work_dir / "step_1.pth"
     assert packed.trial(joined).node == "10.0.0.8"

@@ -52,10 +52,10 @@ def test_only_live_nodes_that_can_hold_a_worker_are_asked() -> None:
 
 
 def test_a_node_whose_file_the_driver_does_not_see_writes_elsewhere(tmp_path: Path) -> None:
-    asked = Questions(tmp_path, tmp_path, "token")
-    assert asking._checked(NodeFacts("n1"), asked).storage
-    (tmp_path / "n1").write_text("token")
-    assert not asking._checked(NodeFacts("n1"), asked).storage
+    run, asked = RunFolder(tmp_path), Questions(tmp_path, str(tmp_path), "probe", "token")
+    assert asking._checked(NodeFacts("n1"), run, asked).storage
+    run.files.write("probe/n1", "token")
+    assert not asking._checked(NodeFacts("n1"), run, asked).storage
 
 
 def test_a_search_ends_before_its_first_trial_where_the_data_is_missing(

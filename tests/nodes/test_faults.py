@@ -12,7 +12,8 @@ from tid_tune.report.nodes import node_table
 
 ASKED = Questions(
     root=Path("/project"),
-    probe=Path("/project/runs/s/.nodes-1"),
+    run="/project/runs/s",
+    probe=".nodes-1",
     token="t",
     datasets=(Dataset("train", Path("data/train.json"), (Path("data/images"),)),),
     teacher=Path("teacher.pth"),

@@ -30,13 +30,15 @@ def questions(tmp_path: Path) -> Questions:
     (tmp_path / "train.json").write_text(json.dumps(document))
     (tmp_path / "teacher.pth").write_bytes(b"weights")
     dataset = Dataset("train", Path("train.json"), (Path("images"),))
-    return Questions(tmp_path, tmp_path / "probe", "token", (dataset,), Path("teacher.pth"))
+    return Questions(
+        tmp_path, str(tmp_path), "probe", "token", (dataset,), Path("teacher.pth")
+    )
 
 
 def test_a_node_writes_and_reads_the_storage_and_counts_its_data(questions: Questions) -> None:
     facts = survey(questions, "n1")
     assert (facts.storage, facts.fault) == ("", "")
-    assert (questions.probe / "n1").read_text() == "token"
+    assert (questions.root / questions.probe / "n1").read_text() == "token"
     assert facts.free is not None
     assert facts.free > 0
     (data,) = facts.data
@@ -83,13 +85,13 @@ def test_a_folder_without_any_of_the_images_is_missing_them(questions: Questions
 
 
 def test_a_folder_of_the_same_name_that_is_not_shared_is_seen(questions: Questions) -> None:
-    (questions.probe / DRIVER).write_text("an earlier one")
+    (questions.root / questions.probe / DRIVER).write_text("an earlier one")
     assert "not the driver's folder" in survey(questions, "n1").storage
-    (questions.probe / DRIVER).unlink()
+    (questions.root / questions.probe / DRIVER).unlink()
     facts = survey(questions, "n1")
     assert "not the driver's folder" in facts.storage
     assert facts.free is None
-    assert not (questions.probe / "n1").exists()
+    assert not (questions.root / questions.probe / "n1").exists()
 
 
 def test_a_folder_that_refuses_to_be_written_is_reported_and_not_raised(
@@ -98,7 +100,7 @@ def test_a_folder_that_refuses_to_be_written_is_reported_and_not_raised(
     def refuse(path: Path, text: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(surveys, "write_text", refuse)
+    monkeypatch.setattr("tid_tune.storage.files.write_text", refuse)
     assert survey(questions, "n1").storage == "cannot be written: Permission denied"
 
 

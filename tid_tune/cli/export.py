@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from tid_tune.cli.runs import RUN_HELP
 from tid_tune.errors import UsageError
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder, for example runs/NAME.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     trial: Annotated[
         str, typer.Option(help="Trial whose student is exported: best, or an id such as t0007.")

@@ -14,13 +14,14 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file; repeatable."),
 ]
-Runs = Annotated[Path, typer.Option(help="The folder that holds the run folders.")]
+RUNS_HELP = "The folder that holds the run folders, or its URI, such as s3://bucket/runs."
+Runs = Annotated[str, typer.Option(metavar="FOLDER", help=RUNS_HELP)]
 
 
 def run(
     space: SpaceFile,
     overrides: Overrides = None,
-    runs: Runs = Path("runs"),
+    runs: Runs = "runs",
     address: Annotated[
         str | None,
         typer.Option(help="A Ray cluster to use; default: RAY_ADDRESS, else this machine."),
@@ -31,13 +32,15 @@ def run(
 ) -> None:
     """Run a search, or resume it: the same command resumes after any kind of end."""
     from tid_tune.searchfile import load
+    from tid_tune.storage.places import place_of
 
+    place = place_of(runs)
     loaded = load(space, overrides or ())
     # After the spec: a wrong one is reported before Ray is imported.
     from tid_tune.cluster.driver import run_search
 
     try:
-        outcome = run_search(loaded, runs=runs, root=Path.cwd(), address=address, fresh=fresh)
+        outcome = run_search(loaded, runs=place, root=Path.cwd(), address=address, fresh=fresh)
     except KeyboardInterrupt:
         _end_at_once()
     if not outcome.complete:

@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune import console
+from tid_tune.cli.run import Runs
 from tid_tune.errors import UsageError
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
     from tid_tune.results.run_folder import RunFolder
 
-RunDir = Annotated[
-    Path | None, typer.Argument(metavar="RUN", help="A run folder, such as runs/NAME.")
-]
+RUN_HELP = "A run folder, such as runs/NAME or s3://bucket/runs/NAME."
+RunDir = Annotated[str | None, typer.Argument(metavar="RUN", help=RUN_HELP)]
 _TRIAL = re.compile(r"best|t\d{4,}")
 
 
 def list_runs(
-    runs: Annotated[Path, typer.Option(help="The folder that holds the run folders.")] = Path(
-        "runs"
-    ),
+    runs: Runs = "runs",
 ) -> None:
     """List the runs: the state of each, its trials, its best value."""
     from tid_tune.report.overview import run_row
@@ -120,17 +118,17 @@ def stop(run: RunDir = None) -> None:
     import signal
 
     folder = _opened(run)
-    run, holder = folder.path, folder.holder()
+    shown, holder = folder.shown(), folder.holder()
     if holder is None:
-        console.say(f"{run} is not running")
+        console.say(f"{shown} is not running")
         return
     if not holder.is_here:
         raise UsageError(
-            f"{run} is driven by {holder}; run this command on {holder.host}, or end its Ray job "
+            f"{shown} is driven by {holder}; run this command on {holder.host}, or end its Ray job "
             "with `tid-tune submit --stop` or `ray job stop`."
         )
     os.kill(holder.pid, signal.SIGTERM)
-    console.say(f"asked process {holder.pid} to end {run}; running trials keep their progress")
+    console.say(f"asked process {holder.pid} to end {shown}; running trials keep their progress")
 
 
 def clean(
@@ -144,7 +142,7 @@ def clean(
     folder = _opened(run)
     found = delete_leftovers(folder) if yes else leftovers(folder)
     for one in found.spare:
-        console.say(f"{one.path.relative_to(folder.path)}  {size_text(one.size)}  {one.what}")
+        console.say(f"{one.name}  {size_text(one.size)}  {one.what}")
     if found.needed:
         kept = counted(found.needed, "checkpoint")
         console.say(f"{kept} of trials that go on if the search is extended: not deleted")
@@ -153,7 +151,7 @@ def clean(
 
 
 def table(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/NAME.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     out: Annotated[Path, typer.Argument(help="FILE.csv, or FILE.db for optuna-dashboard.")],
 ) -> None:
     """Write the trials for other tools: a CSV table, or an Optuna study in sqlite."""
@@ -172,7 +170,7 @@ def table(
     console.say(f"wrote {out}")
 
 
-def _opened(run: Path | None) -> RunFolder:
+def _opened(run: str | None) -> RunFolder:
     """Return the run folder that a command names.
 
     Raises:
@@ -184,7 +182,7 @@ def _opened(run: Path | None) -> RunFolder:
         raise UsageError(
             "no run is named; write its folder, such as runs/NAME. `tid-tune list` shows the runs"
         )
-    if not run.exists() and _TRIAL.fullmatch(run.as_posix()):
+    if _TRIAL.fullmatch(run) and not Path(run).exists():
         raise UsageError(
             f"{run} is a trial and not a run; name the run first: `tid-tune show RUN {run}`. "
             "`tid-tune list` shows the runs"

@@ -9,6 +9,7 @@ import typer
 
 from tid_tune.cli.run import Overrides, SpaceFile
 from tid_tune.errors import TidTuneError, UsageError
+from tid_tune.storage.places import place_of
 
 if TYPE_CHECKING:
     from tid_tune.cluster.jobs.client import JobDetails, JobSubmissionClient
@@ -28,10 +29,11 @@ NoUpload = Annotated[
     typer.Option("--no-upload", help="All nodes see the project at this path; upload nothing."),
 ]
 Runs = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="The folder that holds the run folders, at the same absolute path on all nodes. "
-        "Default with --no-upload: runs in the project."
+        metavar="FOLDER",
+        help="The folder that holds the run folders: a URI such as s3://bucket/runs, or a path "
+        "that is the same on all nodes. Default with --no-upload: runs in the project.",
     ),
 ]
 Env = Annotated[
@@ -102,15 +104,17 @@ def submit(
         _follow(client, job)
 
 
-def _runs(runs: Path | None, folder: Path, no_upload: bool) -> PurePosixPath:
+def _runs(runs: str | None, folder: Path, no_upload: bool) -> str:
     if runs is None and no_upload:
-        runs = folder / "runs"
-    if runs is None or not runs.is_absolute():
+        runs = str(folder / "runs")
+    place = None if runs is None else place_of(runs)
+    if place is None or (isinstance(place, Path) and not place.is_absolute()):
         raise UsageError(
             f"--runs {runs or 'is missing'}: name the absolute path of a folder that all nodes "
-            "share; what a job writes to its uploaded working folder is lost with the job"
+            "share, or a URI such as s3://bucket/runs; what a job writes to its uploaded working "
+            "folder is lost with the job"
         )
-    return PurePosixPath(runs.as_posix())
+    return str(place)
 
 
 def _bytes(text: str | None) -> int | None:
@@ -158,7 +162,7 @@ def _attach_or_submit(
     what = (
         "submitted" if last is None else f"resumed after {last.submission_id}, which {_end(last)}"
     )
-    say(f"{request.name} is {what}: job {job}; run folder {request.runs / request.name}")
+    say(f"{request.name} is {what}: job {job}; run folder {request.runs}/{request.name}")
     return job
 
 

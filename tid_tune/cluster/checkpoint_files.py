@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
+from tid_tune.cluster.saving import CHECKPOINTS
 from tid_tune.console import say
 from tid_tune.results.disk import size_text
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.retention import Retention
 
-CHECKPOINTS = "*epoch_*_step_*.pth"
-"""Matches the names that workers give to checkpoints, and to their unfinished files."""
 GIB = 2**30
 
 
@@ -33,10 +34,9 @@ class CheckpointFiles:
         self._full = False
         self.tidy()
         kept = retention.kept()
-        known = {run.path / checkpoint for checkpoint in kept}
-        for path in run.trials.glob(f"*/{CHECKPOINTS}"):
-            if path not in known:
-                path.unlink(missing_ok=True)
+        for name in run.files.sizes("trials"):
+            if name not in kept and PurePosixPath(name).match(f"trials/*/{CHECKPOINTS}"):
+                run.files.delete(name)
         for checkpoint in kept:
             self.written(checkpoint)
         self.tidy()
@@ -45,10 +45,8 @@ class CheckpointFiles:
         """Count a file that a worker has written, if there is a quota."""
         if self._limit is None:
             return
-        try:
-            size = (self._run.path / checkpoint).stat().st_size
-        except OSError:  # a trial whose checkpoint is gone says so itself
-            size = 0
+        # A trial whose checkpoint is gone says so itself.
+        size = self._run.files.size(checkpoint) or 0
         self._total += size - self._sizes.get(checkpoint, 0)
         self._sizes[checkpoint] = size
 
@@ -64,7 +62,7 @@ class CheckpointFiles:
             self._delete(spare)
 
     def _delete(self, checkpoint: str) -> None:
-        (self._run.path / checkpoint).unlink(missing_ok=True)
+        self._run.files.delete(checkpoint)
         self._total -= self._sizes.pop(checkpoint, 0)
 
     def _warn(self, limit: float) -> None:

@@ -27,7 +27,7 @@ from tid_tune.cluster.messages import (
 from tid_tune.distill.cache.settings import cache_edits
 from tid_tune.errors import TidTuneError
 from tid_tune.ledger.decisions import Cause
-from tid_tune.results.run_folder import RunFolder
+from tid_tune.results.run_folder import TRIALS, RunFolder
 from tid_tune.search.decision import WAIT, Assignment, Continue, Pack, Signal
 from tid_tune.search.engine import Search
 from tid_tune.search.retention import Retention
@@ -143,9 +143,10 @@ class Dispatcher:
             epochs=assignment.epochs,
             fraction=assignment.fraction,
             report_every=self._spec.reports,
-            work_dir=self._folder(assignment.trial),
+            run=self._run.files.sent,
+            work_dir=Path(TRIALS, assignment.trial),
             root=self._root,
-            checkpoint=self._run.path / assignment.checkpoint if assignment.checkpoint else None,
+            checkpoint=Path(assignment.checkpoint) if assignment.checkpoint else None,
             digest=assignment.digest,
             parts=PARTS if self._search.state.trials[assignment.trial].in_parts else 1,
             measure_teacher=measure_teacher,
@@ -205,9 +206,7 @@ class Dispatcher:
         if answer.effective is not None:
             self._search.proved(trial, answer.effective, answer.mode)
         self._fits = answer.fits or self._fits
-        # Relative, so that a run folder can be moved and renamed.
-        checkpoint = str(answer.checkpoint.relative_to(self._run.path))
-        self._checkpoints.written(checkpoint)
+        self._checkpoints.written(answer.checkpoint)
         decision = self._search.report(
             trial,
             step=answer.step,
@@ -215,7 +214,7 @@ class Dispatcher:
             metrics=answer.metrics,
             seconds=answer.seconds,
             images=answer.images,
-            checkpoint=checkpoint,
+            checkpoint=answer.checkpoint,
             digest=answer.digest,
         )
         if answer.done:
@@ -242,7 +241,8 @@ class Dispatcher:
         worker = self._workers.pop(ray_id, None)
         if worker is None:
             return
-        loss = loss_of(error, worker.last_words, self._spec.failures.stall_seconds)
+        elsewhere = "" if self._run.files.shared else worker.node
+        loss = loss_of(error, worker.last_words, self._spec.failures.stall_seconds, elsewhere)
         loss.write(map(self._folder, worker.members))
         worker.last_words.unlink(missing_ok=True)
         crowded = loss.cause is Cause.OOM and len(worker.members) > 1

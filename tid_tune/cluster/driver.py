@@ -14,7 +14,7 @@ from tid_tune.cluster.head import HeadLostError
 from tid_tune.cluster.jobs.place import in_package, require_lasting
 from tid_tune.cluster.nodes import check_nodes
 from tid_tune.cluster.session import Capacity, RaySession
-from tid_tune.console import say, shown_path
+from tid_tune.console import say
 from tid_tune.distill.equal_edits import effective_edits
 from tid_tune.errors import ConfigError
 from tid_tune.ledger.file import Ledger
@@ -32,6 +32,7 @@ from tid_tune.search.stages.plan import stages
 from tid_tune.search.suggestions import Effective, same_edits
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
+from tid_tune.storage.places import Place, child, shown
 from tid_tune.tracking.address import address_of
 from tid_tune.tracking.tracker import Tracker
 from tid_tune.words import counted
@@ -56,7 +57,7 @@ class Outcome:
 def run_search(
     spec: SearchSpec,
     *,
-    runs: Path,
+    runs: Place,
     root: Path,
     address: str | None = None,
     fresh: bool = False,
@@ -66,7 +67,7 @@ def run_search(
 
     Args:
         spec: the search.
-        runs: the folder that holds the run folders.
+        runs: the folder that holds the run folders, or its URI.
         root: where relative paths of the mmdet config start; workers run there too.
         address: a Ray cluster; None: `RAY_ADDRESS`, else Ray is started on this machine.
         fresh: move an earlier run of this name aside first.
@@ -77,7 +78,7 @@ def run_search(
         TidTuneError: Ray did not start, its head was lost, or the search cannot be recorded.
     """
     started = time.monotonic()
-    run = RunFolder((runs / spec.name).resolve())
+    run = RunFolder.driven(child(runs, spec.name))
     require_lasting(run.path)
     new = fresh or not run.exists
     with ExitStack() as stack:
@@ -85,8 +86,9 @@ def run_search(
         if new:  # before there is a run folder
             _check(spec, session)
         if fresh and (aside := run.move_aside()) is not None:
-            say(f"the earlier run is kept in {shown_path(aside)}")
-        ledger = stack.enter_context(Ledger.open(run.ledger))
+            say(f"the earlier run is kept in {shown(aside)}")
+        written = stack.enter_context(run.files.writing())
+        ledger = stack.enter_context(Ledger.open(run.ledger, written=written))
         search = Search.open(spec, ledger, _effective(spec))
         if observer is not None:
             search.observe(observer)
@@ -109,7 +111,7 @@ def run_search(
         if lost is not None:
             raise lost
         if not finished:
-            say(f"interrupted; the same command resumes. Ledger: {run.ledger}")
+            say(f"interrupted; the same command resumes. Run folder: {run.shown()}")
         failed = result.failed or search.state.no_room
         return Outcome(run, finished, failed if finished else "")
 
@@ -201,7 +203,7 @@ def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:
     affordable = BudgetGuard(spec, 0).room(Cost(), wall_seconds=0.0, workers=concurrent)
     most = counted(min(epochs, affordable), "epoch")
     most += "" if epochs <= affordable else " (the budget)"
-    place = shown_path(run.path)
+    place = run.shown()
     trainings = counted(sum(stage.trainings for stage in plan), "training")
     say(f"{spec.name}: {trainings} ({counts}), at most {most}, {concurrent} at a time")
     say(f"  in {place}; from another shell: tid-tune status {place}. Ctrl-C ends it cleanly.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tid_tune.ledger.decisions import Cause
@@ -37,15 +37,20 @@ class Loss:
                 continue
 
 
-def loss_of(error: BaseException | None, words: Path, stall_seconds: float) -> Loss:
+def loss_of(
+    error: BaseException | None, words: Path, stall_seconds: float, elsewhere: str = ""
+) -> Loss:
     """Return what is known of a worker's end.
 
     Args:
         error: what Ray answered in its place.
         words: the file that it may have written to.
         stall_seconds: that it was allowed to make no progress.
+        elsewhere: the node that has this file, where that may be another machine.
     """
     stack = _read(words)
+    if elsewhere and not words.is_file():
+        return _without_words(_of_ray(error) if error else Loss(Cause.LOST, UNKNOWN), elsewhere)
     if _STALLED.match(stack):
         reason = (
             f"no progress for {_minutes(stall_seconds)} (failures.stall_minutes): the worker was "
@@ -59,6 +64,12 @@ def loss_of(error: BaseException | None, words: Path, stall_seconds: float) -> L
     if error is None:
         return Loss(Cause.LOST, UNKNOWN)
     return _of_ray(error)
+
+
+def _without_words(loss: Loss, node: str) -> Loss:
+    """Add where a lost worker's own account is: a store gets what a worker that lives brings."""
+    where = f"; what it may have written itself, {LAST_WORDS}, is on {node} alone"
+    return replace(loss, reason=loss.reason + where) if loss.cause is Cause.LOST else loss
 
 
 def _of_ray(error: BaseException) -> Loss:

@@ -41,12 +41,16 @@ class WorkOrder(_Message):
     seed: int
     epochs: int
     report_every: Interval
+    run: str = ""
+    """The run folder, as `worker_files` takes it."""
     work_dir: Path
+    """The trial's folder: a name in the run folder, until a worker makes it a path of its own."""
     root: Path
     """The folder `tid-tune run` was started in: relative data paths of the config start here."""
     fraction: float = 1.0
     """Of the training images to use."""
     checkpoint: Path | None = None
+    """To go on from; named as `work_dir`."""
     digest: str = ""
     """Of the checkpoint's content; empty: unknown."""
     parts: int = 1
@@ -75,9 +79,9 @@ class PackOrder(_Message):
     """The worker ends itself when it has made no progress for so long. 0: never."""
 
     @property
-    def work_dir(self) -> Path:
-        """Of the worker's first trial; there it leaves its last words."""
-        return self.members[0].work_dir
+    def first(self) -> WorkOrder:
+        """Of the worker's first trial; in its folder the worker leaves its last words."""
+        return self.members[0]
 
 
 class Changes(_Message):
@@ -99,7 +103,8 @@ class IntervalDone(_Message):
     images: int
     seconds: float
     """The trial's share of the step's wall time: the budget pays for building and saving too."""
-    checkpoint: Path
+    checkpoint: str
+    """Its name in the run folder."""
     digest: str = ""
     done: bool
     """Whether the trial has reached its full length."""

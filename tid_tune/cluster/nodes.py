@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 from tid_tune import console
 from tid_tune.errors import ConfigError, UsageError
-from tid_tune.files import write_text
 from tid_tune.nodes.faults import node_findings
 from tid_tune.nodes.survey import DRIVER, Dataset, NodeFacts, Questions, survey
 from tid_tune.openmmlab.configs import load_config
@@ -43,7 +41,7 @@ def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, *, local: bool) ->
         if local:
             nodes = [survey(questions, "this machine")]
         else:
-            nodes = [_checked(one, questions) for one in _ask(questions, spec.resources)]
+            nodes = [_checked(one, run, questions) for one in _ask(questions, spec.resources)]
     console.show(node_table(nodes, questions))
     findings = list(node_findings(nodes, questions))
     for finding in findings:
@@ -58,13 +56,13 @@ def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, *, local: bool) ->
 def _questions(spec: SearchSpec, run: RunFolder, root: Path) -> Iterator[Questions]:
     """Yield what to ask; the folder into which nodes write is there for as long."""
     token = secrets.token_hex(8)
-    probe = run.path / f".nodes-{token}"
+    probe = f".nodes-{token}"
     datasets, teacher = _named_files(spec)
     try:
-        write_text(probe / DRIVER, token)
-        yield Questions(root, probe, token, datasets, teacher)
+        run.files.write(f"{probe}/{DRIVER}", token)
+        yield Questions(root, run.files.sent, probe, token, datasets, teacher)
     finally:
-        shutil.rmtree(probe, ignore_errors=True)
+        run.files.delete_folder(probe)
 
 
 def _named_files(spec: SearchSpec) -> tuple[tuple[Dataset, ...], Path | None]:
@@ -149,11 +147,11 @@ def _answer(reference: Any, name: str) -> NodeFacts:
     return found
 
 
-def _checked(facts: NodeFacts, questions: Questions) -> NodeFacts:
+def _checked(facts: NodeFacts, run: RunFolder, questions: Questions) -> NodeFacts:
     """Return what a node reported, with whether the driver sees what it has written."""
     if facts.fault or facts.storage:
         return facts
     with contextlib.suppress(OSError):
-        if (questions.probe / facts.node).read_text(encoding="utf-8") == questions.token:
+        if run.files.read(f"{questions.probe}/{facts.node}") == questions.token:
             return facts
     return replace(facts, storage="not the driver's folder: what the node writes is not seen here")

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tid_tune.cluster.messages import WorkOrder
+from tid_tune.cluster.saving import located
 from tid_tune.errors import TidTuneError
 from tid_tune.files import replacing
 
@@ -58,13 +59,14 @@ class Parcel:
 def begin(order: WorkOrder, parcel: Parcel | None) -> WorkOrder:
     """Go to the folder of an order, make the trial's, and return the order as it is read here.
 
+    A checkpoint to go on from is there, unless it is lost.
+
     Where this machine does not have the folder that the command was started in, the current folder
     is that of the parcel.
     """
     config = order.config if parcel is None else parcel.unpack()
     os.chdir(order.root if parcel is None or order.root.is_dir() else config.parent)
-    order.work_dir.mkdir(parents=True, exist_ok=True)
-    return order.model_copy(update={"config": config})
+    return located(order).model_copy(update={"config": config})
 
 
 def _own_folder() -> Path:

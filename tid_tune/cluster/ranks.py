@@ -17,6 +17,7 @@ import ray
 
 from tid_tune.cluster.messages import IntervalFailed, PackOrder, WorkOrder
 from tid_tune.cluster.parcel import begin
+from tid_tune.cluster.saving import free
 from tid_tune.cluster.stepping import Interval, TrialPack
 from tid_tune.errors import TidTuneError
 
@@ -60,6 +61,7 @@ class RankWorker:
         # Not through Tune: this is a part of one of its workers.
         self._trainable = trainable.__new__(trainable)
         self._pack: TrialPack | None = None
+        self._order: WorkOrder | None = None
 
     def address(self) -> str:
         """Return the address of this rank's node."""
@@ -72,8 +74,8 @@ class RankWorker:
     def _build(self, order: str, meeting: Any, rank: int) -> None:
         from tid_tune.trial.rendezvous import join
 
-        (member,) = PackOrder.model_validate_json(order).members
-        member = begin(member, self._trainable.parcel)
+        (self._order,) = PackOrder.model_validate_json(order).members
+        member = begin(self._order, self._trainable.parcel)
         join(meeting, rank, own_address=self.address())
         self._pack = self._trainable.open_pack()
         self._pack.add(member.trial, partial(self._trainable.build, member))
@@ -93,9 +95,12 @@ class RankWorker:
         from tid_tune.trial.rendezvous import leave
 
         pack, self._pack = self._pack, None
+        order, self._order = self._order, None
         leave()
         if pack is not None:
             pack.close()
+        if order is not None:
+            free(order)
 
     def _outcome(self, action: Callable[[], None]) -> Outcome:
         from tid_tune.cluster.trainable import describe

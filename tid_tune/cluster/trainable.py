@@ -35,7 +35,7 @@ from tid_tune.cluster.messages import (
 )
 from tid_tune.cluster.parcel import Parcel, begin
 from tid_tune.cluster.ranks import RankedPack, RankFailed, RankLost, Team
-from tid_tune.cluster.saving import check, no_room, save
+from tid_tune.cluster.saving import bring, check, no_room, save, take_leave
 from tid_tune.cluster.stepping import (
     Alone,
     HasMode,
@@ -49,6 +49,7 @@ from tid_tune.errors import TidTuneError, TrialError, printable
 from tid_tune.files import is_full
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.records import reached
+from tid_tune.storage.stored import worker_files
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
 """How torch says that the host has no memory."""
@@ -89,8 +90,9 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
             self._team = self._team or Team(type(self), order)
             self._pack = RankedPack(self._pack, self._team, self._orders.__getitem__)
         if order.stall_seconds:
-            order.work_dir.mkdir(parents=True, exist_ok=True)
-            stalls.watch(order.work_dir / LAST_WORDS, order.stall_seconds)
+            folder = worker_files(order.first.run).local / order.first.work_dir
+            folder.mkdir(parents=True, exist_ok=True)
+            stalls.watch(folder / LAST_WORDS, order.stall_seconds)
 
     def node(self) -> tuple[str, str]:
         """Return the address and the id of the node that this worker runs on."""
@@ -100,8 +102,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         """Take in the driver's Changes, as JSON; it calls this between two steps."""
         decided = Changes.model_validate_json(changes)
         for name in decided.leave:
-            self._pack.remove(name)
-            self._orders.pop(name, None)
+            self._leave(name)
         self._joining += decided.join
         self._quits = decided.quit
 
@@ -146,9 +147,9 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
     def _build(self, order: WorkOrder) -> _Built:
         """Build a trial; return what its first report adds."""
         started = time.monotonic()
+        self._orders[order.trial] = order
         order = begin(order, self.parcel)
         check(order)
-        self._orders[order.trial] = order
         self._pack.add(order.trial, partial(self.build, order))
         effective, mode = self._pack.run(order.trial, _proof)
         return _Built(time.monotonic() - started, effective, mode)
@@ -157,10 +158,12 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         """Save a trial that has trained an interval, and return its answer."""
         started = time.monotonic()
         order, report = self._orders[name], interval.report
-        checkpoint = order.work_dir / checkpoint_name(report)
+        checkpoint = f"{order.work_dir}/{checkpoint_name(report)}"
+        path = worker_files(order.run).local / checkpoint
         # Old ones are deleted by the driver: it knows what is recorded and who needs them.
         last = _at_full_length(order, report)
-        digest = self._pack.run(name, partial(save, checkpoint, last=last))
+        digest = self._pack.run(name, partial(save, path, last=last))
+        bring(order, checkpoint)
         fits = self._pack.run(name, self._fitting) if self._order.measure else None
         seconds = interval.seconds + time.monotonic() - started
         return IntervalDone(
@@ -188,20 +191,27 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
 
     def _leave(self, name: str) -> None:
         self._pack.remove(name)
-        self._orders.pop(name, None)
+        order = self._orders.pop(name, None)
+        if order is not None:
+            take_leave(order)
 
     def reset_config(self, new_config: dict[str, object]) -> bool:
         """Take over the next trials in this worker."""
-        self._pack.close()
+        self._clear()
         self.setup(new_config)
         return True
 
     def cleanup(self) -> None:
         """Free the trials; Tune calls this when it gives the worker back."""
-        self._pack.close()
+        self._clear()
         if self._team is not None:
             self._team.kill()
         stalls.stop()
+
+    def _clear(self) -> None:
+        for name in list(self._orders):
+            self._leave(name)
+        self._pack.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: the trials' own checkpoints are written before each report."""

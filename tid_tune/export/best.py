@@ -7,12 +7,12 @@ import zipfile
 from pathlib import Path
 
 from tid_tune.errors import ConfigError
-from tid_tune.export.origin import is_written, origin_of
+from tid_tune.export.origin import README, Origin, is_written, origin_of
 from tid_tune.files import replacing
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.openmmlab.configs import Config, load_config
-from tid_tune.results.run_folder import RunFolder
+from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 
@@ -25,10 +25,19 @@ def write_best(state: RunState, spec: SearchSpec, run: RunFolder, winner: Trial)
     Raises:
         ConfigError: the config or the checkpoint cannot be used.
         OSError: a file cannot be written.
+        StoreError: the store of the run folder does not answer.
     """
     source, origin = run.checkpoint(winner), origin_of(state, spec, winner)
-    if source is None or is_written(run.best, origin):
+    if source is None or is_written(run, origin):
         return
+    _write(source, origin, spec, run, winner)
+    # The README comes last: with it, the rest is there.
+    names = sorted(path.name for path in run.best.iterdir() if path.name != README)
+    for name in (*names, README):
+        run.files.keep(f"{BEST}/{name}")
+
+
+def _write(source: Path, origin: Origin, spec: SearchSpec, run: RunFolder, winner: Trial) -> None:
     config = load_config(spec.trial, winner.edits, imports=False)
     own = spec.trainable != DEFAULT_TRAINABLE
     if own and not zipfile.is_zipfile(source):  # the form of torch.save

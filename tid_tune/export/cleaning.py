@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from tid_tune.errors import UsageError
 from tid_tune.export.origin import is_written, origin_of
-from tid_tune.ledger.lock import FileLock, lock_path
-from tid_tune.results.run_folder import RunFolder
+from tid_tune.results.disk import checkpoint_sizes
+from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 
 
@@ -18,7 +18,8 @@ class Spare:
 
     trial: str
     what: str
-    path: Path
+    name: str
+    """Of the file, in the run folder."""
     size: int
 
 
@@ -44,7 +45,7 @@ def leftovers(run: RunFolder) -> Leftovers:
     """
     holder = run.holder()
     if holder is not None:
-        raise UsageError(f"{run.path} is driven by {holder}; wait for its end, or stop it first")
+        raise UsageError(f"{run.place} is driven by {holder}; wait for its end, or stop it first")
     return _found(run)
 
 
@@ -55,43 +56,42 @@ def delete_leftovers(run: RunFolder) -> Leftovers:
         UsageError: as `leftovers`.
     """
     leftovers(run)
-    lock = FileLock(lock_path(run.ledger))
-    try:
+    with run.files.locked():
         # Read again: a driver may have begun and ended since.
-        found = _found(RunFolder(run.path))
+        found = _found(RunFolder(run.place))
         for one in found.spare:
-            one.path.unlink(missing_ok=True)
-    finally:
-        lock.release()
+            run.files.delete(one.name)
     return found
 
 
 def _found(run: RunFolder) -> Leftovers:
     if run.state.closed is None:
         raise UsageError(
-            f"{run.path} is not finished: its trials need their checkpoints to go on. Finish it "
+            f"{run.place} is not finished: its trials need their checkpoints to go on. Finish it "
             "with `tid-tune run`, or delete the folder"
         )
     _require_best(run)
     spare, needed = [], 0
-    for path in sorted(run.trials.glob("*/*.pth")):
-        trial = run.state.trials.get(path.parent.name)
+    for name, size in sorted(checkpoint_sizes(run).items()):
+        owner = PurePosixPath(name).parent.name
+        trial = run.state.trials.get(owner)
         if trial is not None and not trial.status.final:
             needed += 1
             continue
         what = "" if trial is None else f"{trial.stage} {trial.label or trial.origin}".strip()
-        spare.append(Spare(path.parent.name, what, path, path.stat().st_size))
+        spare.append(Spare(owner, what, name, size))
     return Leftovers(tuple(spare), needed)
 
 
 def _require_best(run: RunFolder) -> None:
     winner = run.winner
-    if winner is None or is_written(run.best, origin_of(run.state, run.spec, winner)):
+    if winner is None or is_written(run, origin_of(run.state, run.spec, winner)):
         return
     own = run.spec.trainable != DEFAULT_TRAINABLE
-    if own and (run.best / "checkpoint.pth").is_file():  # copied as it was: nothing names its trial
+    # What such a one has saved is copied as it was: nothing names its trial.
+    if own and run.files.size(f"{BEST}/checkpoint.pth") is not None:
         return
     raise UsageError(
-        f"{run.best} does not hold the student of {winner.id}, whose weights would be lost. The "
-        "`tid-tune run` command of the search writes it when it is run again"
+        f"{run.shown(BEST)} does not hold the student of {winner.id}, whose weights would be lost. "
+        "The `tid-tune run` command of the search writes it when it is run again"
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import gain_over_baseline, undistilled, winning_trial
+from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.search.stages.verdict import judge
 from tid_tune.searchfile.dump import yaml_text
 from tid_tune.searchfile.model import SearchSpec
@@ -105,12 +105,12 @@ def origin_of(state: RunState, spec: SearchSpec, trial: Trial) -> Origin:
     )
 
 
-def is_written(folder: Path, origin: Origin) -> bool:
-    """Return whether `folder` holds the student of `origin`: its README is written last."""
-    readme, files = folder / README, ("config.py", "checkpoint.pth", README)
-    if not all((folder / name).is_file() for name in files):
+def is_written(run: RunFolder, origin: Origin) -> bool:
+    """Return whether best/ holds the student of `origin`: its README is written last."""
+    there = run.files.sizes(BEST)
+    if not all(f"{BEST}/{name}" in there for name in ("config.py", "checkpoint.pth", README)):
         return False
-    return origin.card() in readme.read_text(encoding="utf-8")
+    return origin.card() in run.files.read(f"{BEST}/{README}")
 
 
 def _confirmed(state: RunState, spec: SearchSpec, trial: Trial) -> str:

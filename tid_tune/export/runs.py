@@ -19,6 +19,8 @@ class Found:
     config: Config
     checkpoint: Path
     origin: Origin
+    run: RunFolder
+    """A file that was fetched from a store is there as long as this is."""
 
 
 def find_student(run: RunFolder, trial: str = BEST) -> Found:
@@ -32,12 +34,14 @@ def find_student(run: RunFolder, trial: str = BEST) -> Found:
     origin = origin_of(run.state, run.spec, chosen)
     # best/ is written at the end of a command: a search that was killed, or still runs, may have a
     # better trial since.
-    if trial == BEST and is_written(run.best, origin):
-        return Found(load_config(run.best / "config.py"), run.best / "checkpoint.pth", origin)
+    if trial == BEST and is_written(run, origin):
+        for name in ("config.py", "checkpoint.pth"):
+            run.files.fetch(f"{BEST}/{name}")
+        return Found(load_config(run.best / "config.py"), run.best / "checkpoint.pth", origin, run)
     own = run.checkpoint(chosen)
     if own is None:
-        raise UsageError(f"{run.path} has no weights of trial {chosen.id}: {_why_none(chosen)}")
-    return Found(load_config(run.spec.trial, chosen.edits), own, origin)
+        raise UsageError(f"{run.place} has no weights of trial {chosen.id}: {_why_none(chosen)}")
+    return Found(load_config(run.spec.trial, chosen.edits), own, origin, run)
 
 
 def _why_none(trial: Trial) -> str:

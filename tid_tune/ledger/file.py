@@ -36,11 +36,17 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path | None, *, sync: bool = True, clock: Callable[[], float] = time.time
+        self,
+        path: Path | None,
+        *,
+        sync: bool = True,
+        clock: Callable[[], float] = time.time,
+        written: Callable[[], None] | None = None,
     ) -> None:
         self.path = path
         self.clock = clock
         self._sync = sync
+        self._written = written
         self._memory: list[bytes] = []
         self._file: BinaryIO | None = None
         self._lock: FileLock | None = None
@@ -61,7 +67,12 @@ class Ledger:
 
     @classmethod
     def open(
-        cls, path: Path | str, *, sync: bool = True, clock: Callable[[], float] = time.time
+        cls,
+        path: Path | str,
+        *,
+        sync: bool = True,
+        clock: Callable[[], float] = time.time,
+        written: Callable[[], None] | None = None,
     ) -> Ledger:
         """Open or create the ledger at `path`, cut off a torn last line, lock out other writers.
 
@@ -69,11 +80,13 @@ class Ledger:
             path: the file; its folder is made if needed.
             sync: also survive a power failure (fsync); False survives only a killed process.
             clock: gives the time stamped on events.
+            written: called when events are on disk, before `append` or `batch` returns; what it
+                raises is theirs.
 
         Raises:
             UsageError: another driver is writing it, or it cannot be written.
         """
-        return cls(Path(path), sync=sync, clock=clock)
+        return cls(Path(path), sync=sync, clock=clock, written=written)
 
     @classmethod
     def in_memory(cls, *, clock: Callable[[], float] = time.time) -> Ledger:
@@ -108,7 +121,7 @@ class Ledger:
         finally:
             self._batching -= 1
             if self._batching == 0 and self._file is not None:
-                self._fsync(self._file)
+                self._secure(self._file)
 
     def events(self) -> Iterator[Event]:
         """Stream all events from the first one on."""
@@ -144,15 +157,17 @@ class Ledger:
                 file.truncate(start)
             raise self._unwritable(error) from error
         if not self._batching:
-            self._fsync(file)
+            self._secure(file)
 
-    def _fsync(self, file: BinaryIO) -> None:
+    def _secure(self, file: BinaryIO) -> None:
         try:
             if self._sync:
                 os.fsync(file.fileno())
         except OSError as error:
             if error.errno not in _NO_SYNC:
                 raise self._unwritable(error) from error
+        if self._written is not None:
+            self._written()
 
     def _unwritable(self, error: OSError) -> TidTuneError:
         return TidTuneError(

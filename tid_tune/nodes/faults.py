@@ -31,17 +31,20 @@ def node_findings(nodes: Sequence[NodeFacts], questions: Questions) -> Iterator[
 
 
 def _storage(nodes: Sequence[NodeFacts], questions: Questions) -> Iterator[Finding]:
-    run = questions.probe.parent
+    run = questions.run
+    fix = (
+        "give the node its credentials and a way to the store's endpoint"
+        if "://" in run
+        else "mount the folder of the runs at the same path on all nodes, writable, or name a "
+        "shared folder, or the URI of a store, with --runs"
+    )
     for reason, group in _grouped((one.storage, one) for one in nodes if one.storage):
-        yield error(
-            f"storage: {_names(group)}: {run} is {reason}; mount the folder of the runs at the "
-            "same path on all nodes, writable, or name a shared folder with --runs"
-        )
+        yield error(f"storage: {_names(group)}: {run} is {reason}; {fix}")
     low = [one for one in nodes if one.free is not None and one.free < LOW_BYTES]
     if low:
         yield warning(
-            f"storage: {_names(low)}: less than {LOW_BYTES / 1e9:g} GB are free in {run}; free "
-            "space, or keep fewer checkpoints (`keep` in the search space)"
+            f"storage: {_names(low)}: less than {LOW_BYTES / 1e9:g} GB are free for {run}; "
+            "free space, or keep fewer checkpoints (`keep` in the search space)"
         )
 
 

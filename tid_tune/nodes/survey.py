@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune import __version__
-from tid_tune.errors import ConfigError
-from tid_tune.files import write_text
+from tid_tune.errors import ConfigError, TidTuneError
 from tid_tune.searchfile.checks.data import first_images
+from tid_tune.storage.stored import worker_files
 from tid_tune.variables import resolved
 
 DRIVER = "driver"
@@ -52,7 +52,9 @@ class Questions:
 
     root: Path
     """The folder `tid-tune run` was started in."""
-    probe: Path
+    run: str
+    """The run folder, as `worker_files` takes it."""
+    probe: str
     """A folder inside the run folder, with the driver's file."""
     token: str
     """The content of that file, new for each survey."""
@@ -90,7 +92,7 @@ class NodeFacts:
     storage: str = ""
     """What is wrong with the run folder as the node sees it; empty if nothing is."""
     free: int | None = None
-    """Bytes that can still be written there."""
+    """Bytes that can still be written there; before a store, in the node's own folder."""
     data: tuple[DataFacts, ...] = ()
     teacher: str = ""
     """The digest of the checkpoint, or `missing`; empty where there is none to read."""
@@ -123,22 +125,22 @@ def survey(questions: Questions, node: str) -> NodeFacts:
 
 def _probe(questions: Questions, node: str) -> tuple[str, int | None]:
     """Return what is wrong with the run folder, and the bytes that are free in it."""
-    folder = questions.probe
+    folder, token = questions.probe, questions.token
     try:
-        if _text(folder / DRIVER) != questions.token:
+        files = worker_files(questions.run)
+        if files.read(f"{folder}/{DRIVER}") != token:
             return "not the driver's folder", None
-        write_text(folder / node, questions.token)
-        if _text(folder / node) != questions.token:
+        files.write(f"{folder}/{node}", token)
+        if files.read(f"{folder}/{node}") != token:
             return "reads something else than was written", None
-        return "", shutil.disk_usage(folder).free
+        files.local.mkdir(parents=True, exist_ok=True)
+        return "", shutil.disk_usage(files.local).free
     except FileNotFoundError:
         return "not the driver's folder", None
     except OSError as error:
         return f"cannot be written: {error.strerror}", None
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    except TidTuneError as error:
+        return f"cannot be used: {error}", None
 
 
 def _look_at(dataset: Dataset, root: Path) -> DataFacts:

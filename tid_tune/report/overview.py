@@ -31,7 +31,7 @@ def run_row(run: RunFolder) -> RunRow:
     try:
         return _readable_row(run)
     except UsageError as error:
-        return RunRow(str(run.path), f"unreadable: {error}", 0, 0.0, None, None, None, "")
+        return RunRow(run.shown(), f"unreadable: {error}", 0, 0.0, None, None, None, "")
 
 
 def _readable_row(run: RunFolder) -> RunRow:
@@ -39,7 +39,7 @@ def _readable_row(run: RunFolder) -> RunRow:
     cost = run_cost(state)
     best, value, gain, confirmed = _best(run)
     return RunRow(
-        str(run.path), run.standing(), cost.trials, cost.epochs, best, value, gain, confirmed
+        run.shown(), run.standing(), cost.trials, cost.epochs, best, value, gain, confirmed
     )
 
 

@@ -30,10 +30,11 @@ from tid_tune.results.costs import (
     worker_time,
 )
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
-from tid_tune.results.run_folder import RunFolder
+from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.verdict import Group, Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.storage.objects import StoreError
 from tid_tune.tracking.address import address_of
 from tid_tune.words import counted
 
@@ -121,8 +122,9 @@ class Result:
         if nothing_learned(self.rows, self.spec):
             console.say(f"  {NOTHING_LEARNED.format(objective=self.spec.first_objective)}")
         self._show_student()
-        if self.run.picture.is_file():
-            console.say(f"  picture      {console.shown_path(self.run.picture)}")
+        picture = self.run.picture.name
+        if self.run.files.size(picture) is not None:
+            console.say(f"  picture      {self.run.shown(picture)}")
         if self.spec.tracking.enabled:
             address = address_of(self.spec, Path.cwd())
             here = "mlflow ui   (in this folder, then open the address it prints)"
@@ -130,14 +132,15 @@ class Result:
 
     def _show_student(self) -> None:
         """Print where the best student is, and what else can be had of it."""
-        run, best = console.shown_path(self.run.path), console.shown_path(self.run.best)
+        run, best = self.run.shown(), self.run.shown(BEST)
         if self.unwritten:
             console.say(f"  warning: the student is not in {best}: {self.unwritten}")
             return
-        if not self.run.best.is_dir():
+        there = self.run.files.sizes(BEST)
+        if not there:
             console.say(f"  student      tid-tune export {run} --out DIR")
             return
-        if not (self.run.best / README).is_file():  # what a trainable of the user's own has saved
+        if f"{BEST}/{README}" not in there:  # what a trainable of the user's own has saved
             console.say(f"  student      {best}/checkpoint.pth with {best}/config.py")
             return
         console.say(f"  student      {best}: plain mmdet config and weights; see its {README}")
@@ -146,15 +149,15 @@ class Result:
 
 
 def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
-    """Write the tables, the picture and best/ into the run folder, as far as there is room."""
+    """Write the tables, the picture and best/ into the run folder, as far as that is possible."""
     winner = winning_trial(state, spec)
     unwritten = "" if winner is None else _keep_best(state, spec, run, winner)
     result = result_of(state, spec, run, unwritten)
     try:
         _write_tables(result, state)
-    except OSError as error:
-        place = console.shown_path(run.path)
-        console.say(f"warning: {place} lacks tables or pictures of the result ({error.strerror})")
+    except (OSError, StoreError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        console.say(f"warning: {run.shown()} lacks tables or pictures of the result ({reason})")
     return result
 
 
@@ -166,6 +169,8 @@ def _write_tables(result: Result, state: RunState) -> None:
         text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
         run.confirmation_text.write_text(text, encoding="utf-8")
     _draw(result, state)
+    for path in (run.leaderboard_text, run.confirmation_text, run.picture):
+        run.files.keep(path.name)
 
 
 def result_of(state: RunState, spec: SearchSpec, run: RunFolder, unwritten: str = "") -> Result:
@@ -259,8 +264,10 @@ def _keep_best(state: RunState, spec: SearchSpec, run: RunFolder, winner: Trial)
         write_best(state, spec, run, winner)
     except Exception as error:
         kind = "" if isinstance(error, TidTuneError) else f"{type(error).__name__}: "
-        source = run.checkpoint(winner)
-        kept = "" if source is None else f" The weights are kept in {console.shown_path(source)}."
+        last = winner.last
+        name = None if last is None else last.checkpoint
+        there = name is not None and run.files.size(name) is not None
+        kept = f" The weights are kept in {run.shown(name)}." if name and there else ""
         return f"{kind}{error}{kept} The same command tries again."
     return ""
 

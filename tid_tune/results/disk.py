@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from tid_tune.results.run_folder import RunFolder
+from tid_tune.results.run_folder import BEST, RunFolder
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -22,8 +22,15 @@ class Sizes:
 
 def disk_sizes(run: RunFolder) -> Sizes:
     """Return the sizes of the folder, of its trials' checkpoints and of best/."""
-    checkpoints = [_size(path) for path in run.trials.glob("*/*.pth")]
-    return Sizes(_total(run.path), sum(checkpoints), len(checkpoints), _total(run.best))
+    files = run.files.sizes()
+    checkpoints = _checkpoints(files)
+    best = sum(size for name, size in files.items() if name.startswith(f"{BEST}/"))
+    return Sizes(sum(files.values()), sum(checkpoints.values()), len(checkpoints), best)
+
+
+def checkpoint_sizes(run: RunFolder) -> dict[str, int]:
+    """Return the sizes of the trials' checkpoints in bytes, by their names in the run folder."""
+    return _checkpoints(run.files.sizes("trials"))
 
 
 def size_text(count: int) -> str:
@@ -34,13 +41,5 @@ def size_text(count: int) -> str:
     return f"{value:.3g} {_UNITS[unit]}"
 
 
-def _total(folder: Path) -> int:
-    return sum(_size(path) for path in folder.rglob("*"))
-
-
-def _size(path: Path) -> int:
-    """Return a file's size; 0 for a folder, and for a file that a running search has deleted."""
-    try:
-        return path.lstat().st_size if path.is_file() else 0
-    except OSError:
-        return 0
+def _checkpoints(files: dict[str, int]) -> dict[str, int]:
+    return {n: size for n, size in files.items() if PurePosixPath(n).match("trials/*/*.pth")}

@@ -7,32 +7,41 @@ from pathlib import Path
 
 from tid_tune.errors import UsageError, nearest
 from tid_tune.ledger.file import LEDGER_NAME
-from tid_tune.ledger.lock import FileLock, Holder, holder_of, lock_path
+from tid_tune.ledger.lock import Holder
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.moved import moved_file
 from tid_tune.results.ranking import Row, leaderboard, winning_trial
 from tid_tune.results.table import TrialRow, trial_rows
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.storage.files import RunFiles
+from tid_tune.storage.places import Place, child, name_of, parent, place_of, shown
+from tid_tune.storage.stored import driver_files, folders_in, read_files
 
 BEST = "best"
 """Names the winning trial where a trial is asked for, and its folder."""
+TRIALS = "trials"
+"""Of the folder of the trials' folders."""
 
 
 class RunFolder:
-    """A run folder: `runs/NAME`.
+    """A run folder: `runs/NAME`, or `s3://bucket/runs/NAME`.
 
     `state` and `spec` are read from the ledger when they are first asked for; make a new RunFolder
-    to read again.
+    to read again. Of a folder in a store, `path` is a copy on this machine: it has the ledger, and
+    what `files` has fetched.
 
     Args:
-        path: the folder; it need not exist yet.
+        place: the folder, as a path or a URI; it need not exist yet.
+        files: of the folder; None: for reading.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, place: Place, files: RunFiles | None = None) -> None:
+        self.files = files or read_files(place_of(place))
+        self.place = self.files.place
+        self.path = self.files.local
         self.ledger = self.path / LEDGER_NAME
-        self.trials = self.path / "trials"
+        self.trials = self.path / TRIALS
         """One folder a trial, with its checkpoints."""
         self.best = self.path / BEST
         """The winner's student: `config.py`, `checkpoint.pth`, `README.md`, `values.yaml`."""
@@ -43,40 +52,50 @@ class RunFolder:
         """Tune's own files while a search runs."""
 
     @classmethod
-    def open(cls, path: Path | str) -> RunFolder:
-        """Return the run folder at `path`, which may be running.
+    def driven(cls, place: Place) -> RunFolder:
+        """Return a run folder for the driver of its search; its `path` lasts."""
+        return cls(place, driver_files(place_of(place)))
+
+    @classmethod
+    def open(cls, place: Place) -> RunFolder:
+        """Return the run folder at `place`, which may be running.
 
         Raises:
             UsageError: there is no ledger in it; the message names the nearest run folder.
         """
-        folder = cls(path)
+        folder = cls(place)
         if not folder.exists:
-            raise UsageError(f"{path} is no run folder: it has no {LEDGER_NAME}{folder._hint()}")
+            raise UsageError(f"{place} is no run folder: it has no {LEDGER_NAME}{folder._hint()}")
         return folder
 
     def read(self) -> RunFolder:
         """Return the folder as it is now: what is run in it later does not change its `state`."""
-        read = RunFolder(self.path)
+        read = RunFolder(self.place)
         _ = read.state
         return read
 
     @classmethod
-    def all_in(cls, runs: Path | str) -> list[RunFolder]:
+    def all_in(cls, runs: Place) -> list[RunFolder]:
         """Return the run folders below `runs`, by name."""
-        return [cls(ledger.parent) for ledger in sorted(Path(runs).glob(f"*/{LEDGER_NAME}"))]
+        found = map(cls, folders_in(place_of(runs)))
+        return [folder for folder in found if folder.exists]
 
     def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r})"
+        return f"RunFolder({str(self.place)!r})"
 
     @property
     def exists(self) -> bool:
         """Whether there is a ledger."""
-        return self.ledger.is_file()
+        return self.files.has_ledger()
 
     @property
     def name(self) -> str:
         """The folder's name, which is the search's unless it was renamed."""
-        return self.path.name
+        return name_of(self.place)
+
+    def shown(self, name: str = "") -> str:
+        """Return the folder, or a file in it, as a user types it."""
+        return shown(child(self.place, name) if name else self.place)
 
     @cached_property
     def state(self) -> RunState:
@@ -97,8 +116,8 @@ class RunFolder:
         """
         if not self.state.sessions:
             raise UsageError(
-                f"{self.ledger} has no complete event: the search ended before it began. Run it "
-                f"again, or delete {self.path}"
+                f"{self.place} has no complete event: the search ended before it began. Run it "
+                "again, or delete the folder"
             )
         spec = SearchSpec.recorded(self.state.spec)
         trial = moved_file(spec.trial, self.path, self.state.config_hash)
@@ -106,7 +125,7 @@ class RunFolder:
 
     def holder(self) -> Holder | None:
         """Return the driver that runs the search now, or None."""
-        return holder_of(self.ledger)
+        return self.files.holder()
 
     def standing(self) -> str:
         """Return `running (...)`, `finished: REASON`, `failed: REASON` or `interrupted`."""
@@ -131,7 +150,7 @@ class RunFolder:
             known = list(self.state.trials)
             shown = ", ".join(known if len(known) < 8 else [*known[:3], "...", known[-1]])
             what = "no trial of full length yet" if name == BEST else f"no trial {name}"
-            raise UsageError(f"{self.path} has {what}; its trials: {shown or 'none'}")
+            raise UsageError(f"{self.place} has {what}; its trials: {shown or 'none'}")
         return found
 
     @property
@@ -144,8 +163,8 @@ class RunFolder:
         last = trial.last
         if last is None or last.checkpoint is None:
             return None
-        path = self.path / last.checkpoint
-        return path if path.is_file() else None
+        there = self.files.fetch(last.checkpoint, last.digest)
+        return self.path / last.checkpoint if there else None
 
     def leaderboard(self) -> list[Row]:
         """Return baseline and search trials, best first; see `results.ranking.leaderboard`."""
@@ -155,28 +174,27 @@ class RunFolder:
         """Return one dictionary a trial, for `pandas.DataFrame(run.rows())`."""
         return trial_rows(self.state, self.spec)
 
-    def move_aside(self) -> Path | None:
-        """Rename the folder to NAME.1, NAME.2, ... and return the new path; None if there is none.
+    def move_aside(self) -> Place | None:
+        """Rename the folder to NAME.1, NAME.2, ... and return its new place; None if there is none.
 
         Raises:
             UsageError: a driver is running the search.
         """
-        if not self.path.exists():
+        taken, number = self.files.siblings(), 1
+        if self.name not in taken:
             return None
-        lock = FileLock(lock_path(self.ledger))
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
+        while (aside := f"{self.name}.{number}") in taken:
             number += 1
-        self.path.rename(aside)
-        lock.release()
-        return aside
+        self.files.rename(aside)
+        return child(parent(self.place), aside)
 
     def _hint(self) -> str:
-        inside = RunFolder(Path("runs") / self.path)
-        if inside.exists:
-            return f"; did you mean {inside.path}?"
-        siblings = [run.path.name for run in RunFolder.all_in(self.path.parent)]
-        near = nearest(self.path.name, siblings)
+        above = parent(self.place)
+        if isinstance(self.place, Path):
+            inside = RunFolder(Path("runs") / self.place)
+            if inside.exists:
+                return f"; did you mean {inside.path}?"
+        near = nearest(self.name, map(name_of, folders_in(above)))
         if near is not None:
-            return f"; did you mean {self.path.parent / near}?"
+            return f"; did you mean {child(above, near)}?"
         return "; `tid-tune list` shows the runs"

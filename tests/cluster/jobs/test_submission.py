@@ -20,7 +20,7 @@ from tid_tune.cluster.jobs.submission import (
 )
 from tid_tune.errors import UsageError
 
-REQUEST = Request("toy", PurePosixPath("a b.yaml"), PurePosixPath("/shared/runs"))
+REQUEST = Request("toy", PurePosixPath("a b.yaml"), "/shared/runs")
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Server:
 
 
 def test_the_jobs_of_a_search_are_numbered_and_others_are_not_its_own() -> None:
-    other = replace(REQUEST, runs=PurePosixPath("/shared/others"))
+    other = replace(REQUEST, runs="/shared/others")
     jobs = [Job(None), Job("raysubmit_x"), Job(f"{other.prefix}7"), Job(f"{REQUEST.prefix}2")]
     jobs += [Job(f"{REQUEST.prefix}10", JobStatus.STOPPED), Job(f"{REQUEST.prefix}x")]
     server: Any = Server(*jobs)

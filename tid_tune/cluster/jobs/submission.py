@@ -41,8 +41,8 @@ class Request:
     """Of the search."""
     space: PurePosixPath
     """The search-space file, as seen from the job's working folder."""
-    runs: PurePosixPath
-    """The folder that holds the run folders: absolute, on the cluster."""
+    runs: str
+    """The folder that holds the run folders: a URI, or an absolute path on the cluster."""
     folder: PurePosixPath | None = None
     """The working folder on the cluster; None: a package is uploaded."""
     overrides: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Request:
     @property
     def command(self) -> str:
         """The shell command of the job."""
-        words = ["python", "-m", "tid_tune", "run", str(self.space), "--runs", str(self.runs)]
+        words = ["python", "-m", "tid_tune", "run", str(self.space), "--runs", self.runs]
         words += [word for setting in self.overrides for word in ("--set", setting)]
         words += ["--fresh"] if self.fresh else []
         command = shlex.join(words)
