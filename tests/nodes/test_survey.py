@@ -30,9 +30,7 @@ def questions(tmp_path: Path) -> Questions:
     (tmp_path / "train.json").write_text(json.dumps(document))
     (tmp_path / "teacher.pth").write_bytes(b"weights")
     dataset = Dataset("train", Path("train.json"), (Path("images"),))
-    return Questions(
-        tmp_path, str(tmp_path), "probe", "token", (dataset,), Path("teacher.pth")
-    )
+    return Questions(tmp_path, str(tmp_path), "probe", "token", (dataset,), Path("teacher.pth"))
 
 
 def test_a_node_writes_and_reads_the_storage_and_counts_its_data(questions: Questions) -> None:

@@ -127,7 +127,7 @@ def _probe(questions: Questions, node: str) -> tuple[str, int | None]:
     """Return what is wrong with the run folder, and the bytes that are free in it."""
     folder, token = questions.probe, questions.token
     try:
-        files = worker_files(questions.run)
+        files = worker_files(questions.run, patience=0.0)
         if files.read(f"{folder}/{DRIVER}") != token:
             return "not the driver's folder", None
         files.write(f"{folder}/{node}", token)

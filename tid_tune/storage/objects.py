@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from tid_tune import stalls
 from tid_tune.console import say
 from tid_tune.errors import TrialError, UsageError
-from tid_tune.files import replacing
+from tid_tune.files import is_full, replacing
 from tid_tune.ledger.decisions import Cause
 from tid_tune.storage.places import Uri
 from tid_tune.words import shortened
@@ -42,6 +42,8 @@ class StoreError(TrialError):
 
 class Objects:
     """Files of a store. A missing file is a `FileNotFoundError`, all else a `StoreError`.
+
+    Only a disk of this machine that is full is the `OSError` it is anywhere.
 
     Args:
         uri: of the folder.
@@ -204,6 +206,8 @@ class Objects:
             except FileNotFoundError:
                 raise
             except OSError as error:
+                if is_full(error):  # of this machine
+                    raise
                 reason = shortened(str(error), 300)
             else:
                 if deadline is not None:

@@ -198,11 +198,11 @@ def driver_files(place: Place) -> RunFiles:
 
 
 @lru_cache(maxsize=8)
-def worker_files(sent: str) -> RunFiles:
+def worker_files(sent: str, patience: float = PATIENCE) -> RunFiles:
     """Return the files of a run folder on the machine of a worker; `sent` is the driver's."""
     if "://" not in sent:
         return FolderFiles(Path(sent))
-    return StoredFiles(sent, copy_folder(Uri.parse(sent)), PATIENCE)
+    return StoredFiles(sent, copy_folder(Uri.parse(sent)), patience)
 
 
 def folders_in(place: Place) -> list[Place]:
