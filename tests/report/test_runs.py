@@ -121,7 +121,7 @@ def test_status_shows_the_best_trial_and_what_to_open_next_again(
 ) -> None:
     run = searched(tmp_path / "run", type="none")
     assert run.winner is not None
-    runs.status(tmp_path / "run")
+    runs.status(str(tmp_path / "run"))
     shown = capsys.readouterr().out
     assert f"best: {run.winner.id} with map " in shown
     assert f"tid-tune export {tmp_path / 'run'}" in shown
@@ -140,7 +140,7 @@ def test_a_trial_in_the_place_of_its_run_is_called_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=f"tid-tune show RUN {name}"):
-        runs.show(Path(name))
+        runs.show(name)
 
 
 def test_each_of_several_errors_is_called_one(

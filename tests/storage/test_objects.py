@@ -95,10 +95,10 @@ def test_a_store_that_stays_down_is_given_up_with_the_way_out(folder: str, outag
     with pytest.raises(StoreError, match=r"the network is gone.*same command") as caught:
         files.write("file", b"1")
     assert caught.value.kind is Cause.STORAGE
-    assert 250 < outage.slept < 300
+    assert 250 < (waited := outage.slept) <= 300
     with pytest.raises(StoreError):
         files.hasty().write("file", b"1")
-    assert outage.slept < 300, "nobody waits"
+    assert outage.slept == waited, "nobody waits"
 
 
 def test_a_bucket_that_is_not_there_is_an_error_and_no_missing_file(s3: str) -> None:
@@ -108,7 +108,6 @@ def test_a_bucket_that_is_not_there_is_an_error_and_no_missing_file(s3: str) -> 
         files.write("file", b"1")
 
 
-@pytest.mark.parametrize("text", ["nothing://bucket/runs", "file://host/runs"])
-def test_what_nothing_here_can_write_to_is_refused(text: str) -> None:
+def test_what_nothing_here_can_write_to_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing here writes to"):
-        Objects(Uri.parse(text))
+        Objects(Uri.parse("nothing://bucket/runs"))

@@ -58,6 +58,7 @@ class Machines:
             space={"optim_wrapper.optimizer.lr": LogUniform(low=1e-4, high=1e-1)},
             scheduler=scheduler_of("none"),
             tracking={"enabled": False},
+            failures={"stall_minutes": 0},
         )
 
     def at(self, machine: str) -> None:
@@ -173,6 +174,7 @@ def test_the_commands_read_the_store_from_anywhere(machines: Machines) -> None:
         driver.train("node", 3)
         driver.search.next()  # the search is closed
         write_result(driver.search.state, machines.spec, driver.run)
+        machines.patch.setattr(lock, "STALE", 60.0)
         assert f"process {driver.run.holder().pid}" in call("status", machines.place)
     machines.at("laptop")
     place = machines.place

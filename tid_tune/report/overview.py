@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tid_tune.errors import UsageError
 from tid_tune.results.costs import run_cost
@@ -31,7 +32,7 @@ def run_row(run: RunFolder) -> RunRow:
     try:
         return _readable_row(run)
     except UsageError as error:
-        return RunRow(run.shown(), f"unreadable: {error}", 0, 0.0, None, None, None, "")
+        return RunRow(_called(run), f"unreadable: {error}", 0, 0.0, None, None, None, "")
 
 
 def _readable_row(run: RunFolder) -> RunRow:
@@ -39,8 +40,13 @@ def _readable_row(run: RunFolder) -> RunRow:
     cost = run_cost(state)
     best, value, gain, confirmed = _best(run)
     return RunRow(
-        run.shown(), run.standing(), cost.trials, cost.epochs, best, value, gain, confirmed
+        _called(run), run.standing(), cost.trials, cost.epochs, best, value, gain, confirmed
     )
+
+
+def _called(run: RunFolder) -> str:
+    """Return what stands for a run in a list; a URI would take the whole line."""
+    return run.shown() if isinstance(run.place, Path) else run.name
 
 
 def _best(run: RunFolder) -> tuple[str | None, float | None, float | None, str]:

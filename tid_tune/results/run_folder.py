@@ -180,9 +180,9 @@ class RunFolder:
         Raises:
             UsageError: a driver is running the search.
         """
-        taken, number = self.files.siblings(), 1
-        if self.name not in taken:
+        if not self.files.sizes():
             return None
+        taken, number = self.files.siblings(), 1
         while (aside := f"{self.name}.{number}") in taken:
             number += 1
         self.files.rename(aside)

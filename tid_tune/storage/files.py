@@ -110,7 +110,7 @@ class RunFiles(abc.ABC):
 
     @abc.abstractmethod
     def siblings(self) -> list[str]:
-        """Return the names of the folders beside the run folder, and its own if it is there."""
+        """Return the names of the folders beside the run folder."""
 
     @abc.abstractmethod
     def rename(self, name: str) -> None:

@@ -245,8 +245,11 @@ def _file_system(uri: Uri) -> tuple[FileSystem, str]:
     """Return what reads and writes a URI, and its path there: of pyarrow's own, else of fsspec."""
     from pyarrow import fs
 
+    found = uri.anywhere()
+    if uri.scheme == "s3":  # one request, and not three, for a small file
+        found = found.asking("allow_delayed_open=true")
     try:
-        system, root = fs.FileSystem.from_uri(str(uri.anywhere()))
+        system, root = fs.FileSystem.from_uri(str(found))
     except (ValueError, NotImplementedError) as error:
         try:
             import fsspec

@@ -79,8 +79,11 @@ class Uri:
                 f"{' or '.join(_ENDPOINTS)} of the environment is no endpoint: expected an address "
                 "such as http://host:9000, without a password"
             )
-        endpoint = f"endpoint_override={parts.netloc}&scheme={parts.scheme}"
-        return replace(self, query="&".join(filter(None, [self.query, endpoint])))
+        return self.asking(f"endpoint_override={parts.netloc}&scheme={parts.scheme}")
+
+    def asking(self, query: str) -> Uri:
+        """Return the URI with more in its query."""
+        return replace(self, query="&".join(filter(None, [self.query, query])))
 
 
 def place_of(named: Place) -> Place:
