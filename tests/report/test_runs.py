@@ -180,12 +180,12 @@ def test_a_trial_of_several_ranks_shows_its_batch_and_what_becomes_of_the_learni
             simulate(spec, lambda work, epoch: {"map": 1.0}, ledger=ledger)
     assert run.trial("t0001").reports
     assert run.spec.resources.ranks == 1
-    runs.show(run.path, "t0001")
+    runs.show(str(run.path), "t0001")
     shown = " ".join(capsys.readouterr().out.split())
     assert f"3 ranks, each with its own {BATCH}: 3 x 3 = 9 images a step; the learning" in shown
     assert "multiplied by images a step / 16 (auto_scale_lr)" in shown
     config.write_text(config.read_text() + scale.format(False))
-    runs.show(run.path, "t0001")
+    runs.show(str(run.path), "t0001")
     assert "stays as it is (auto_scale_lr is off)" in " ".join(capsys.readouterr().out.split())
 
 
