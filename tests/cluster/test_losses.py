@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
-from tid_tune.cluster.losses import LAST_WORDS, Loss, loss_of
+from tid_tune.cluster.losses import Loss, forget, last_words, loss_of, of_ray
+from tid_tune.cluster.ranks import RankLost
 from tid_tune.ledger.decisions import Cause
 from tid_tune.trial.report import LOG_FILE
 
@@ -34,6 +35,7 @@ MEMORY = (
         (RayActorError(error_msg=KILLED), Cause.LOST, "killed without a word"),
         (RayActorError(error_msg=NODE), Cause.LOST, "node 10.0.0.7 died"),
         (RayActorError(error_msg=NODE, preempted=True), Cause.PREEMPTED, "announced"),
+        (ActorUnavailableError("RpcError: Socket closed", b"x" * 16), Cause.LOST, "its node has"),
         (OutOfMemoryError(MEMORY), Cause.OOM, "memory of 10.0.0.7 was full: 22.10GB / 23.00GB"),
         (RuntimeError("a line\nits last words\n"), Cause.LOST, "its last words"),
         (RuntimeError(""), Cause.LOST, "the worker died"),
@@ -43,28 +45,40 @@ MEMORY = (
 def test_ray_is_quoted_in_short(
     error: Exception | None, cause: Cause, said: str, tmp_path: Path
 ) -> None:
-    loss = loss_of(error, tmp_path / LAST_WORDS, 1800)
+    loss = loss_of(error, tmp_path, 1800)
     assert loss.cause is cause
     assert said in loss.reason
     assert "\n" not in loss.reason
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("rank", "words", "said"),
     [
-        ("Timeout (0:31:30)!\nThread 0x1:\n  File x", "no progress for 30 min"),
-        ("Fatal Python error: Segmentation fault\n\nThread 0x1", "crashed: Segmentation fault"),
+        (0, "Timeout (0:31:30)!\nThread 0x1:\n  File x", "no progress for 30 min"),
+        (2, "Timeout (0:31:30)!\nThread 0x1:\n  File x", "rank 2 was ended"),
+        (0, "Fatal Python error: Segmentation fault\n\nThread 0x1", "crashed: Segmentation fault"),
     ],
 )
 def test_the_last_words_of_a_worker_count_more_and_reach_the_logs(
-    words: str, said: str, tmp_path: Path
+    rank: int, words: str, said: str, tmp_path: Path
 ) -> None:
-    (tmp_path / LAST_WORDS).write_text(words)
-    loss = loss_of(RayActorError(error_msg=KILLED), tmp_path / LAST_WORDS, 1800)
+    last_words(tmp_path, 1 - min(rank, 1)).touch()  # of one that was killed
+    last_words(tmp_path, rank).write_text(words)
+    loss = loss_of(RayActorError(error_msg=KILLED), tmp_path, 1800)
     assert loss.cause is Cause.LOST
     assert said in loss.reason
     loss.write([tmp_path, tmp_path / "not there"])
     assert words in (tmp_path / LOG_FILE).read_text()
+    forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [LOG_FILE]
+
+
+def test_a_worker_says_itself_why_a_rank_is_lost() -> None:
+    for cause in (Cause.LOST, Cause.OOM):
+        told = RankLost("rank 1 on 10.0.0.7: its node died", cause)
+        error = RayTaskError("step", "a traceback", told, ip="10.0.0.7").as_instanceof_cause()
+        assert (loss := of_ray(error)).cause is cause
+        assert loss.reason == "rank 1 on 10.0.0.7: its node died"
 
 
 def test_a_log_that_cannot_be_written_harms_nothing(tmp_path: Path) -> None:

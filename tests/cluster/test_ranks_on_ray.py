@@ -8,6 +8,8 @@ import pytest
 from support.toy import OBJECTIVE
 from support.workplace import Workplace
 
+from tid_tune.ledger.events import Ended
+from tid_tune.ledger.file import read_events
 from tid_tune.ledger.records import Status
 
 TRAINABLE = Path(__file__).parents[1] / "support" / "toy_ranks.py"
@@ -37,6 +39,9 @@ def test_a_rank_that_dies_is_retried_from_the_checkpoint_and_one_that_fails_is_n
         assert trial.status is Status.COMPLETED
         values = [report.metrics[OBJECTIVE] for report in trial.reports]
         assert values == pytest.approx([0.02, 0.04, 0.06])
+    ended = [e for e in read_events(workplace.ledger) if isinstance(e, Ended)]
+    (first, _) = [e.reason for e in ended if e.trial == trials[0.5].id]
+    assert first.startswith("rank 1 on ")
     folder = workplace.root / "runs" / "toy" / "trials" / trials[0.5].id
     # Nothing of the first epoch is repeated: the checkpoint after it was gone on from.
     assert (folder / "rank1.txt").read_text().split() == ["1", "2", "3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
@@ -9,9 +10,11 @@ import ray
 from ray.exceptions import AuthenticationError
 
 from tid_tune.cluster import session, token
-from tid_tune.cluster.session import RaySession
+from tid_tune.cluster.session import Capacity, RaySession
 from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.searchfile.model import Resources
+
+NODE = {"CPU": 3.0}
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,20 @@ def test_a_head_that_refuses_the_token_is_not_tried_for_minutes(
     monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("it would wait"))
     with pytest.raises(UsageError, match="RAY_AUTH_TOKEN"):
         connect("10.0.0.1:6379")
+
+
+def test_what_listens_but_is_no_head_is_not_tried_for_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent = threading.Event()
+    monkeypatch.setattr(token, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(token, "GcsClient", lambda address: silent.wait(20))
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("it would wait"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(UsageError, match=f"no Ray cluster answers at {address}.*ray start"):
+            connect(address)
+    silent.set()
 
 
 def test_a_ray_that_starts_too_slowly_is_one_message_that_says_what_to_do(
@@ -107,3 +124,14 @@ def test_ray_starts_while_the_search_is_checked_and_ends_where_that_fails(
     with pytest.raises(UsageError, match="no such file"):
         check()
     assert done == ["left"]
+
+
+def test_what_is_shown_is_never_asked_of_a_ray_that_may_be_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "NodeID": "a", "Resources": NODE}])
+    capacity = Capacity(Resources(cpus=1))
+    assert capacity.latest is None
+    assert capacity() == 3
+    monkeypatch.setattr(ray, "nodes", lambda: pytest.fail("its head is gone: it would wait"))
+    assert capacity.latest == 3

@@ -15,25 +15,25 @@ from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
 from tid_tune.stalls import progress
 
 FAULT = "fault_{trial}.json"
-"""`{"kind": ..., "epoch": ...}`: removed by the trial that it has happened to."""
+"""`{"kind": ..., "epoch": ...}`: removed by the trial that it happens to, unless it is to happen
+again and again."""
 HAPPENED = "happened.jsonl"
 """A line for each fault, with its time."""
 
 
 class FaultyTrial:
-    """Counts its epochs; the file `pace` says how many seconds one takes."""
+    """Counts its epochs; the file `pace` says how many seconds one takes now."""
 
     def __init__(self, order: WorkOrder) -> None:
         self.order = order
         self.epoch = 0
-        self.seconds = float((order.root / "pace").read_text())
         if order.checkpoint is not None:
             self.epoch = json.loads(order.checkpoint.read_text())["epoch"]
         self.kind = ""
 
     def step(self) -> Any:
         for _ in range(4):
-            time.sleep(self.seconds / 4)
+            time.sleep(float((self.order.root / "pace").read_text()) / 4)
             progress()
         self.epoch += 1
         self.kind = self._asked()
@@ -58,8 +58,9 @@ class FaultyTrial:
             return ""
         if fault["epoch"] > self.epoch:
             return ""
-        path.unlink()
         kind = str(fault["kind"])
+        if kind != "killed always":
+            path.unlink()
         line = {"kind": kind, "trial": self.order.trial, "time": time.time()}
         with (self.order.root / HAPPENED).open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -110,6 +111,7 @@ def fill_memory(trial: FaultyTrial) -> None:
 
 FAULTS: dict[str, Any] = {
     "killed": FaultyTrial.kill,
+    "killed always": FaultyTrial.kill,
     "crashed": lambda trial: ctypes.string_at(0),
     "hangs": lambda trial: time.sleep(600),
     "torn checkpoint": lambda trial: trial.spoil(lambda content: content[:100]),

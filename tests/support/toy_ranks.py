@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
 from tid_tune.errors import TrialError
 
 OBJECTIVE = "coco/bbox_mAP"
+ONCE = {0.5: "rank leaves", 0.7: "rank killed", 0.8: "rank hangs"}
+"""What rank 1 does at its second epoch, once, by the learning rate."""
 
 
 @dataclass
@@ -38,18 +42,29 @@ class RankTrial:
             self.epoch = json.loads(order.checkpoint.read_text())["step"]
 
     def step(self) -> Report:
-        wrong = self.order.edits.get("optim_wrapper.optimizer.lr")
         self.epoch += 1
         if ranks.rank() == 1 and self.epoch == 2:
-            if wrong == 0.5 and self.order.segment == 0:
-                os._exit(1)
-            if wrong == 0.6:
-                raise TrialError("rank 1 diverged", kind="nan")
+            self._fail(self.order.edits["optim_wrapper.optimizer.lr"])
         value = float(ranks.total(torch.tensor(self.epoch / 100)))
         with (self.order.work_dir / f"rank{ranks.rank()}.txt").open("a") as stream:
             stream.write(f"{self.epoch}\n")
         done = self.epoch >= self.order.epochs
         return Report(self.epoch, float(self.epoch), {OBJECTIVE: value}, 0.01, 8, done)
+
+    def _fail(self, how: float) -> None:
+        """Fail for good, or once, in the way that the learning rate says."""
+        if how == 0.6:
+            raise TrialError("rank 1 diverged", kind="nan")
+        if how not in ONCE or self.order.segment > 0:
+            return
+        line = {"kind": ONCE[how], "trial": self.order.trial, "time": time.time()}
+        with (self.order.root / "happened.jsonl").open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+        if how == 0.5:
+            os._exit(1)
+        if how == 0.7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
 
     def effective(self) -> dict[str, Any]:
         return dict(self.order.edits)

@@ -45,15 +45,16 @@ class Workplace:
 
     def command(self, *arguments: str) -> subprocess.Popen[str]:
         """Start tid-tune here, in its own process group."""
-        return self._start("-m", "tid_tune", *arguments)
+        return self.start("-m", "tid_tune", *arguments)
 
     def python(self, *arguments: str) -> tuple[int, str]:
         """Run Python here to its end; its exit code and output."""
-        process = self._start(*arguments)
+        process = self.start(*arguments)
         output, _ = process.communicate(timeout=180)
         return process.returncode, output
 
-    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Python here, in its own process group."""
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.root,

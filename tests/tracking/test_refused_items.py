@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from sqlalchemy.exc import OperationalError
 from support.mlflow_story import (
     MAP,
     STORY,
@@ -30,6 +32,7 @@ from tid_tune.ledger.events import (
 )
 from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import SearchSpec, Tracking
+from tid_tune.tracking.failures import is_passing
 
 ODD = {MAP: 0.5, "coco/AR@100": 0.6, "coco/salt & pepper_precision": 0.7, "coco/a//b": 0.8}
 
@@ -125,3 +128,11 @@ def test_a_database_in_a_folder_that_is_missing_is_said_to_be(
     (line,) = track(spec, tmp_path / "ledger.jsonl", STORY, uri).lines()
     assert f"no folder {tmp_path}/missing" in line
     assert "does not pass by itself" in line
+
+
+def test_a_database_that_is_locked_is_a_passing_error() -> None:
+    """While a connection begins, MLflow hands on such an error as it is."""
+    locked = sqlite3.OperationalError("database is locked")
+    assert is_passing(OperationalError("PRAGMA main.table_info", {}, locked))
+    missing = sqlite3.OperationalError("no such column: experiments.x")
+    assert not is_passing(OperationalError("SELECT", {}, missing))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tid_tune.cluster.checkpoint_files import CheckpointFiles
-from tid_tune.cluster.losses import LAST_WORDS, loss_of
+from tid_tune.cluster.losses import forget, loss_of
 from tid_tune.cluster.messages import (
     ORDER,
     Changes,
@@ -45,7 +45,8 @@ class _Worker:
 
     pack: str
     members: dict[str, Assignment]
-    last_words: Path
+    folder: Path
+    """Of its first trial, where it leaves its last words."""
     node: str = ""
     node_id: str = ""
 
@@ -115,8 +116,8 @@ class Dispatcher:
         if isinstance(answer, Signal):
             return answer
         members = {assignment.trial: assignment for assignment in answer.members}
-        last_words = self._folder(answer.members[0].trial) / LAST_WORDS
-        self._workers[ray_id] = _Worker(answer.id, members, last_words)
+        folder = self._folder(answer.members[0].trial)
+        self._workers[ray_id] = _Worker(answer.id, members, folder)
         resources = self._spec.resources
         order = PackOrder(
             members=tuple(map(self._work_order, answer.members)),
@@ -242,9 +243,9 @@ class Dispatcher:
         if worker is None:
             return
         elsewhere = "" if self._run.files.shared else worker.node
-        loss = loss_of(error, worker.last_words, self._spec.failures.stall_seconds, elsewhere)
+        loss = loss_of(error, worker.folder, self._spec.failures.stall_seconds, elsewhere)
         loss.write(map(self._folder, worker.members))
-        worker.last_words.unlink(missing_ok=True)
+        forget(worker.folder)
         crowded = loss.cause is Cause.OOM and len(worker.members) > 1
         with self._recording():
             for trial in worker.members:

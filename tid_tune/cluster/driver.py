@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -143,12 +144,14 @@ def _work(
         check_nodes(spec, run, root, local=session.local)
         parcel = None if session.local else parcel_for(spec)
         _announce(spec, run, capacity())
-        with View(progress, capacity) as view:
+        with View(progress, lambda: capacity.latest or 1) as view:
             search.observe(view)
             return tune(spec, dispatcher, run, parcel)
     finally:
         dispatcher.interrupt_all()
-        session.leave()
+        # Leaving a head that is lost takes long, and Ray ends the process soon: the result first.
+        if not isinstance(sys.exception(), HeadLostError):
+            session.leave()
 
 
 def _check(spec: SearchSpec, session: RaySession) -> None:

@@ -7,12 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tid_tune import stalls
+from tid_tune.cluster.messages import PackOrder
+from tid_tune.errors import TrialError
 from tid_tune.ledger.decisions import Cause
+from tid_tune.storage.stored import worker_files
 from tid_tune.trial.report import LOG_FILE
 
-LAST_WORDS = "last_words.txt"
-"""In the folder of a worker's first trial: its stacks, if it was ended or has crashed."""
+LAST_WORDS = "last_words*.txt"
+"""In the folder of a worker's first trial: the stacks of a rank that was ended or has crashed."""
 UNKNOWN = "the worker died"
+UNREACHABLE = "it cannot be reached any more: its node has died, or the network to it has failed"
 _STALLED = re.compile(r"\ATimeout \((?P<time>[\d:.]+)\)!")
 _CRASHED = re.compile(r"\AFatal Python error: (?P<what>.*)")
 
@@ -37,33 +42,48 @@ class Loss:
                 continue
 
 
+def last_words(folder: Path, rank: int = 0) -> Path:
+    """Return the file for the last words of a rank; rank 0 is the worker itself."""
+    return folder / LAST_WORDS.replace("*", f"_of_rank_{rank}" if rank else "")
+
+
+def watch(order: PackOrder, rank: int = 0) -> None:
+    """Watch this process, as `stalls.watch` does: a rank of the worker that has this order."""
+    if order.stall_seconds:
+        folder = worker_files(order.first.run).local / order.first.work_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        stalls.watch(last_words(folder, rank), order.stall_seconds)
+
+
+def forget(folder: Path) -> None:
+    """Delete the last words of a worker's ranks."""
+    for path in folder.glob(LAST_WORDS):
+        path.unlink(missing_ok=True)
+
+
 def loss_of(
-    error: BaseException | None, words: Path, stall_seconds: float, elsewhere: str = ""
+    error: BaseException | None, folder: Path, stall_seconds: float, elsewhere: str = ""
 ) -> Loss:
     """Return what is known of a worker's end.
 
     Args:
         error: what Ray answered in its place.
-        words: the file that it may have written to.
+        folder: of its first trial, where its ranks may have left their last words.
         stall_seconds: that it was allowed to make no progress.
         elsewhere: the node that has this file, where that may be another machine.
     """
-    stack = _read(words)
-    if elsewhere and not words.is_file():
-        return _without_words(_of_ray(error) if error else Loss(Cause.LOST, UNKNOWN), elsewhere)
-    if _STALLED.match(stack):
-        reason = (
-            f"no progress for {_minutes(stall_seconds)} (failures.stall_minutes): the worker was "
-            f"ended. {LOG_FILE} has its stacks"
-        )
-        return Loss(Cause.LOST, reason, stack)
-    crash = _CRASHED.match(stack)
-    if crash is not None:
-        reason = f"the worker crashed: {crash['what'].strip()}. {LOG_FILE} has its stack"
-        return Loss(Cause.LOST, reason, stack)
+    words = list(folder.glob(LAST_WORDS))
+    if elsewhere and not words:
+        return _without_words(of_ray(error) if error else Loss(Cause.LOST, UNKNOWN), elsewhere)
+    stacks = {path: stack for path in words if (stack := _read(path))}
+    for path in sorted(stacks):
+        rank = re.search(r"_of_rank_(\d+)", path.name)
+        reason = _in_words(stacks[path], f"rank {rank[1]}" if rank else "the worker", stall_seconds)
+        if reason:
+            return Loss(Cause.LOST, reason, "\n".join(stacks.values()))
     if error is None:
         return Loss(Cause.LOST, UNKNOWN)
-    return _of_ray(error)
+    return of_ray(error)
 
 
 def _without_words(loss: Loss, node: str) -> Loss:
@@ -72,13 +92,34 @@ def _without_words(loss: Loss, node: str) -> Loss:
     return replace(loss, reason=loss.reason + where) if loss.cause is Cause.LOST else loss
 
 
-def _of_ray(error: BaseException) -> Loss:
-    from ray.exceptions import OutOfMemoryError, RayActorError
+def _in_words(stack: str, who: str, stall_seconds: float) -> str:
+    """Return why a process has written its stacks; empty: it has not ended."""
+    if _STALLED.match(stack):
+        return (
+            f"no progress for {_minutes(stall_seconds)} (failures.stall_minutes): {who} was "
+            f"ended. {LOG_FILE} has its stacks"
+        )
+    crash = _CRASHED.match(stack)
+    return f"{who} crashed: {crash['what'].strip()}. {LOG_FILE} has its stack" if crash else ""
 
+
+def of_ray(error: BaseException) -> Loss:
+    """Return what Ray says of the end of a process, in short."""
+    from ray.exceptions import (
+        ActorUnavailableError,
+        OutOfMemoryError,
+        RayActorError,
+        RayTaskError,
+    )
+
+    if isinstance(error, RayTaskError) and isinstance(error.cause, TrialError):
+        return Loss(Cause.of_failure(error.cause.kind), str(error.cause))
     if isinstance(error, OutOfMemoryError):
         return Loss(Cause.OOM, _memory(str(error)))
     if isinstance(error, RayActorError) and error.preempted:
         return Loss(Cause.PREEMPTED, "its node was announced to go away, and is gone")
+    if isinstance(error, ActorUnavailableError):
+        return Loss(Cause.LOST, UNREACHABLE)
     return Loss(Cause.LOST, _reason(str(error)))
 
 

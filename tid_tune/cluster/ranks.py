@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
 
+from tid_tune import stalls
+from tid_tune.cluster.losses import of_ray
 from tid_tune.cluster.messages import IntervalFailed, PackOrder, WorkOrder
-from tid_tune.cluster.parcel import begin
-from tid_tune.cluster.saving import free
+from tid_tune.cluster.rank_worker import Outcome, RankWorker
 from tid_tune.cluster.stepping import Interval, TrialPack
-from tid_tune.errors import TidTuneError
+from tid_tune.errors import TidTuneError, TrialError
+from tid_tune.ledger.decisions import Cause
 
 if TYPE_CHECKING:
     from tid_tune.cluster.trainable import TrialTrainable
@@ -27,14 +27,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GRACE = 30.0
 """Seconds in which the other ranks have to notice that one has failed."""
-PATIENCE = 600.0
-"""Seconds in which the other ranks have to end a step that this one has ended."""
 START = 300.0
 """Seconds in which the processes of all ranks have to start."""
+WAITING = 0.9
+"""Of `failures.stall_minutes`: so long ranks wait for each other. One that makes no progress ends
+itself a little later, so that its own stacks are the ones that are written."""
+STALLED = 1.2
+"""Of `failures.stall_minutes`: by then, a rank that makes no progress has ended itself."""
 
 
-class RankLost(TidTuneError):
+class RankLost(TrialError):
     """A rank died or did not answer: the worker cannot go on, and its trial is not to blame."""
+
+    def __init__(self, message: str, kind: str = Cause.LOST) -> None:
+        super().__init__(message, kind)
 
 
 class RankFailed(TidTuneError):
@@ -45,81 +51,13 @@ class RankFailed(TidTuneError):
         self.failure = failure
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a rank's part of a step ended."""
-
-    failure: IntervalFailed | None = None
-    about_others: bool = False
-    """Whether the failure is only that another rank has failed."""
-
-
-class RankWorker:
-    """One of the further ranks, in an actor of its own."""
-
-    def __init__(self, trainable: type[TrialTrainable]) -> None:
-        # Not through Tune: this is a part of one of its workers.
-        self._trainable = trainable.__new__(trainable)
-        self._pack: TrialPack | None = None
-        self._order: WorkOrder | None = None
-
-    def address(self) -> str:
-        """Return the address of this rank's node."""
-        return str(ray.util.get_node_ip_address())
-
-    def build(self, order: str, meeting: Any, rank: int) -> Outcome:
-        """Meet the other ranks and build the trial of a PackOrder with one member."""
-        return self._outcome(partial(self._build, order, meeting, rank))
-
-    def _build(self, order: str, meeting: Any, rank: int) -> None:
-        from tid_tune.trial.rendezvous import join
-
-        (self._order,) = PackOrder.model_validate_json(order).members
-        member = begin(self._order, self._trainable.parcel)
-        join(meeting, rank, own_address=self.address())
-        self._pack = self._trainable.open_pack()
-        self._pack.add(member.trial, partial(self._trainable.build, member))
-
-    def step(self) -> Outcome:
-        """Do this rank's part of a report interval."""
-        return self._outcome(self._step)
-
-    def _step(self) -> None:
-        assert self._pack is not None
-        for outcome in self._pack.step().values():
-            if isinstance(outcome, Exception):
-                raise outcome
-
-    def close(self) -> None:
-        """Free the trial, and leave the other ranks."""
-        from tid_tune.trial.rendezvous import leave
-
-        pack, self._pack = self._pack, None
-        order, self._order = self._order, None
-        leave()
-        if pack is not None:
-            pack.close()
-        if order is not None:
-            free(order)
-
-    def _outcome(self, action: Callable[[], None]) -> Outcome:
-        from tid_tune.cluster.trainable import describe
-        from tid_tune.trial.rendezvous import is_about_others
-
-        try:
-            action()
-        except Exception as error:
-            self.close()
-            return Outcome(describe(error), is_about_others(error))
-        return Outcome()
-
-
 class Team:
     """The actors of all ranks but the first; they are started when first needed, and kept."""
 
     def __init__(self, trainable: type[TrialTrainable], order: PackOrder) -> None:
         self._trainable = trainable
         self._ranks, self._cpus, self._gpus = order.ranks, order.cpus, order.gpus
+        self._stall_seconds = order.stall_seconds
         self._workers: list[Any] = []
         self._addresses: list[str] = []
 
@@ -130,14 +68,16 @@ class Team:
             RankLost: a rank died.
             RankFailed: a rank other than this one failed.
         """
-        from tid_tune.trial.rendezvous import LOOPBACK, Meeting, join, listen
+        from tid_tune.trial.rendezvous import LOOPBACK, NEVER, Meeting, join, listen
 
         self._start()
         own = str(ray.util.get_node_ip_address())
         host = LOOPBACK if set(self._addresses) == {own} else own
         listener = listen(host)
-        meeting = Meeting(host, listener.getsockname()[1], self._ranks)
-        text = PackOrder(members=(order,), ranks=self._ranks).model_dump_json()
+        patience = WAITING * self._stall_seconds or NEVER
+        meeting = Meeting(host, listener.getsockname()[1], self._ranks, patience)
+        work = PackOrder(members=(order,), ranks=self._ranks, stall_seconds=self._stall_seconds)
+        text = work.model_dump_json()
 
         def join_and_build() -> None:
             join(meeting, 0, own_address=own, listener=listener)
@@ -159,30 +99,33 @@ class Team:
         from tid_tune.trial.rendezvous import is_about_others, leave
 
         asked = [ask(worker, rank) for rank, worker in enumerate(self._workers, start=1)]
-        watch = _Watch(asked)
+        others = _Watch(asked)
         try:
             found = action()
         except Exception as error:
             leave()
             try:
-                self._blame(asked, GRACE)
+                self._blame(asked)
                 if is_about_others(error):
                     raise RankLost(f"the ranks of a trial lost each other: {error}") from error
                 raise
             finally:
                 self.kill()
         finally:
-            watch.end()
+            others.end()
         try:
-            self._blame(asked, PATIENCE)
+            self._blame(asked)
         except TidTuneError:
             self.kill()
             raise
         return found
 
-    def _blame(self, asked: list[Any], seconds: float) -> None:
+    def _blame(self, asked: list[Any]) -> None:
         """Raise why the other ranks failed, if they did: the first one with a reason of its own."""
+        seconds = GRACE + STALLED * self._stall_seconds if self._stall_seconds else None
+        stalls.rest()  # they end themselves
         done, late = ray.wait(asked, num_returns=len(asked), timeout=seconds)
+        stalls.progress()
         only_about_others = None
         for rank, reference in enumerate(asked, start=1):
             if reference not in done:
@@ -190,9 +133,9 @@ class Team:
             try:
                 outcome: Outcome = ray.get(reference)
             except ray.exceptions.RayError as error:
+                loss = of_ray(error)
                 where = self._addresses[rank - 1]
-                reason = str(error).strip().splitlines()[0]
-                raise RankLost(f"rank {rank} on {where} died: {reason}") from error
+                raise RankLost(f"rank {rank} on {where}: {loss.reason}", loss.cause) from error
             if outcome.failure is not None and not outcome.about_others:
                 raise RankFailed(outcome.failure)
             only_about_others = outcome.failure or only_about_others
@@ -216,11 +159,16 @@ class Team:
             started = actor.options(scheduling_strategy=place, **options).remote(self._trainable)
             self._workers.append(started)
         asked = [worker.address.remote() for worker in self._workers]
+        stalls.rest()  # Ray starts them
         try:
             self._addresses = ray.get(asked, timeout=START)
+            stalls.progress()
         except (ray.exceptions.RayError, TimeoutError) as error:
             self.kill()
-            raise RankLost(f"the ranks of a trial did not start: {error}") from error
+            loss = of_ray(error)
+            raise RankLost(
+                f"the ranks of a trial did not start: {loss.reason}", loss.cause
+            ) from error
 
     def close(self) -> None:
         """Let all ranks free the trial and leave each other; they are kept for the next one."""

@@ -29,3 +29,8 @@ class Recent(Generic[T]):
             self._answer = self._ask()
             self._until = time.monotonic() + self._seconds
         return self._answer
+
+    @property
+    def latest(self) -> T | None:
+        """The last answer, however old: for those who may not wait, as for a head that is lost."""
+        return self._answer

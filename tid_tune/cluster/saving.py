@@ -11,6 +11,7 @@ import contextlib
 import time
 from pathlib import Path
 
+from tid_tune import stalls
 from tid_tune.cluster.messages import WorkOrder
 from tid_tune.cluster.stepping import SavesWeights, SteppedTrial
 from tid_tune.errors import TrialError
@@ -93,7 +94,9 @@ def save(path: Path, trial: SteppedTrial, *, last: bool) -> str:
         except OSError as error:
             if not is_full(error):
                 raise
+            stalls.rest()
             time.sleep(ROOM_SECONDS)
+            stalls.progress()
             write(path)
         return digest(path)
     except OSError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from tid_tune.cluster.head import require_answer
@@ -39,7 +40,7 @@ def start(address: str, options: Mapping[str, Any], *, local: bool) -> None:
         require_answer(address)
     for attempt in range(1, STARTS + 1):
         try:
-            with on_loopback() if local else naming_the_token(address):
+            with _no_messages(), on_loopback() if local else naming_the_token(address):
                 ray.init(address, **options)
         except UsageError:
             raise
@@ -61,6 +62,23 @@ def start(address: str, options: Mapping[str, Any], *, local: bool) -> None:
             say(f"Ray did not start ({first}); trying again, {attempt + 1} of {STARTS}")
         else:
             return
+
+
+@contextmanager
+def _no_messages() -> Iterator[None]:
+    """Let Ray start no thread that prints a page for each worker that dies: the ledger says why.
+
+    Ray's `log_to_driver` is about what workers print.
+    """
+    from ray._private import worker
+
+    name = "listen_error_messages"
+    before = getattr(worker, name, None)
+    setattr(worker, name, lambda *arguments: None)
+    try:
+        yield
+    finally:
+        setattr(worker, name, before)
 
 
 def end_processes(error: BaseException) -> None:

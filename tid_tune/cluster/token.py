@@ -15,7 +15,8 @@ from ray.exceptions import AuthenticationError
 
 from tid_tune.errors import UsageError
 
-PROBE_SECONDS = 10.0
+PROBE_SECONDS = 20.0
+"""A head answers within milliseconds, on a busy machine within seconds."""
 _HINT = (
     "the cluster demands its token. Set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN, in a "
     "file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token; on the head node, "
@@ -38,6 +39,7 @@ def naming_the_token(address: str) -> Iterator[None]:
 
     Raises:
         UsageError: the cluster at `address` refuses.
+        ConnectionError: what listens at `address` is no head, or hangs.
     """
     try:
         _require_access(address)
@@ -53,6 +55,7 @@ def _require_access(address: str) -> None:
 
     Raises:
         AuthenticationError: it refuses the token.
+        ConnectionError: it does not answer.
     """
     if "://" in address or ":" not in address:
         return
@@ -63,7 +66,7 @@ def _require_access(address: str) -> None:
             GcsClient(address=address)
         except AuthenticationError as error:
             refusals.append(error)
-        except Exception:  # of a head node that does not answer: that is reported by others
+        except Exception:  # Ray's start has the same, and says it
             return
 
     # It does not end where nothing answers.
@@ -72,6 +75,10 @@ def _require_access(address: str) -> None:
     thread.join(PROBE_SECONDS)
     if refusals:
         raise refusals[0]
+    if thread.is_alive():
+        raise ConnectionError(
+            f"what listens there has not answered as a Ray head does, within {PROBE_SECONDS:g} s"
+        )
 
 
 def _is_refusal(error: BaseException | None) -> bool:

@@ -21,7 +21,7 @@ import ray
 from ray import tune
 
 from tid_tune import stalls
-from tid_tune.cluster.losses import LAST_WORDS
+from tid_tune.cluster.losses import watch
 from tid_tune.cluster.messages import (
     ANSWER,
     ORDER,
@@ -89,10 +89,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         if order.ranks > 1:
             self._team = self._team or Team(type(self), order)
             self._pack = RankedPack(self._pack, self._team, self._orders.__getitem__)
-        if order.stall_seconds:
-            folder = worker_files(order.first.run).local / order.first.work_dir
-            folder.mkdir(parents=True, exist_ok=True)
-            stalls.watch(folder / LAST_WORDS, order.stall_seconds)
+        watch(order)
 
     def node(self) -> tuple[str, str]:
         """Return the address and the id of the node that this worker runs on."""

@@ -19,6 +19,8 @@ _PASSING = {
 _OF_ALL = {"CUSTOMER_UNAUTHORIZED", "ENDPOINT_NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 _LASTING_WORDS = ("out-of-date database schema", "unable to open database", "readonly database")
 """In the texts of errors whose code is that of passing ones."""
+_BUSY_WORDS = "database is locked"
+"""In the texts of errors of sqlite's, which come as they are while a connection begins."""
 _DELETED_WORDS = "must be in the 'active' state"
 """In the texts of errors whose code is that of a refused item."""
 
@@ -31,6 +33,8 @@ def is_passing(error: Exception) -> bool:
     """Return whether the same call may succeed later by itself: no answer, busy, overloaded."""
     if any(words in str(error) for words in _LASTING_WORDS):
         return False
+    if _BUSY_WORDS in str(error):
+        return True
     if isinstance(error, MlflowException):
         return error.error_code in _PASSING
     lasting = FileNotFoundError | NotADirectoryError | PermissionError

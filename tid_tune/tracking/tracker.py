@@ -207,6 +207,8 @@ def is_deleted(error: Exception) -> bool:
 def connect(spec: SearchSpec, run_id: str, address: Address) -> Mirror:
     """Return a connected Mirror. The first call makes the database, and takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow's own seven tries take four minutes, in which nobody learns that the server is gone.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     from tid_tune.tracking.database import make_database
     from tid_tune.tracking.mlflow_sync import Mirror
 

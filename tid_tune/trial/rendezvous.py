@@ -13,9 +13,10 @@ import torch
 import torch.distributed as dist
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 600.0
-"""Seconds that a rank waits for the others, at most. The first rank computes the metrics of all
-detections while they wait."""
+MEETING_SECONDS = 600.0
+"""Seconds in which all ranks have to come to the meeting, at most."""
+NEVER = 7 * 24 * 3600.0
+"""Seconds after which nobody waits any more: torch wants a number."""
 _SIOCGIFADDR = 0x8915
 _VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
@@ -28,7 +29,9 @@ class Meeting:
     """The address of the first rank's node."""
     port: int
     ranks: int
-    patience: float = PATIENCE
+    patience: float
+    """Seconds that a rank waits for the others. The first rank computes the metrics of all
+    detections while they wait."""
 
     @property
     def is_local(self) -> bool:
@@ -61,7 +64,7 @@ def join(
         meeting.port,
         meeting.ranks,
         is_master=listener is not None,
-        timeout=patience,
+        timeout=min(patience, timedelta(seconds=MEETING_SECONDS)),
         wait_for_workers=False,
         # Torch's own socket would listen at all addresses of the node.
         master_listen_fd=None if listener is None else listener.detach(),
