@@ -15,8 +15,9 @@ from tid_tune.nodes.survey import DRIVER, MISSING, Dataset, Questions, survey
 
 
 @pytest.fixture
-def questions(tmp_path: Path) -> Questions:
+def questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Questions:
     """A folder with three images, two objects, a teacher, and a probed run folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "probe").mkdir()
     (tmp_path / "probe" / DRIVER).write_text("token")
     (tmp_path / "images").mkdir()
@@ -47,6 +48,14 @@ def test_a_node_writes_and_reads_the_storage_and_counts_its_data(questions: Ques
     versions = dict(facts.versions)
     assert versions["tid-tune"] == __version__
     assert versions["ray"][0].isdigit()
+
+
+def test_a_node_writes_and_reads_a_store(questions: Questions) -> None:
+    store = replace(questions, run=f"file://{questions.root}")
+    assert survey(store, "n1").storage == ""
+    assert (questions.root / questions.probe / "n1").read_text() == "token"
+    unknown = replace(questions, run="nothing://bucket/run")
+    assert "nothing here writes to" in survey(unknown, "n1").storage
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 12, 13, 64])

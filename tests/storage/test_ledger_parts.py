@@ -79,6 +79,12 @@ def test_another_machine_goes_on_with_what_the_store_has(both: Both) -> None:
     assert both.copy().read_text() == "1\n2\n3\n"
 
 
+def test_an_unfinished_file_of_a_killed_driver_is_no_part(both: Both) -> None:
+    both.append(both.parts(), "1")
+    both.objects.write("ledger/.f00d.00000.jsonl", b"2 to")
+    assert both.there() == "1\n"
+
+
 def test_half_a_line_of_a_killed_driver_is_no_event(both: Both) -> None:
     both.append(both.parts(), "1")
     with both.copy().open("a") as file:

@@ -109,6 +109,20 @@ def test_a_driver_that_slept_asks_before_it_goes_on(
     mine._ended.set()
 
 
+def test_a_driver_waits_for_a_store_that_is_down_before_it_goes_on(
+    objects: Objects, monkeypatch: pytest.MonkeyPatch, outage: Outage
+) -> None:
+    monkeypatch.setattr(lock, "BEAT", 1000.0)
+    mine = StoreLock(objects)
+    objects.patience = 300.0
+    mine._seen -= lock.STALE
+    outage.left = 6
+    mine.require()
+    assert outage.left == 0
+    assert outage.slept > 30
+    mine.release()
+
+
 def test_missed_beats_are_made_up_for(objects: Objects, outage: Outage) -> None:
     mine = StoreLock(objects)
     outage.left = -1

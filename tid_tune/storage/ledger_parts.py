@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tid_tune.console import say
 from tid_tune.errors import UsageError
@@ -33,11 +33,16 @@ class LedgerParts:
         self._sent = 0
         """Bytes of it that the store has."""
 
+    def names(self) -> list[str]:
+        """Return the names of the parts that the store has, in order; not of unfinished files."""
+        found = self._objects.sizes(FOLDER)
+        return sorted(name for name in found if PurePosixPath(name).match("[0-9]*.jsonl"))
+
     def fetch(self) -> bytes:
         """Return the ledger as the store has it; empty: there is none."""
         parts = []
         self._number = self._start = self._sent = 0
-        for name in sorted(self._objects.sizes(FOLDER)):
+        for name in self.names():
             parts.append(self._objects.read(name))
             self._sent = len(parts[-1])
             self._close_part()

@@ -52,7 +52,7 @@ class StoreLock:
     """The lock of a run folder in a store, held until `release()`.
 
     Args:
-        objects: of the run folder; a beat is not waited for.
+        objects: of the run folder; `require` has their patience.
 
     Raises:
         UsageError: another driver holds it.
@@ -61,6 +61,7 @@ class StoreLock:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._hasty = objects.hasty()
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         self._holder = Holder(os.getpid(), socket.gethostname(), since)
         self._token = secrets.token_hex(8)
@@ -68,9 +69,9 @@ class StoreLock:
         self._taken_by: Holder | None = None
         self._ended = threading.Event()
         self._await_end()
-        self._write()
+        self._write(objects)
         time.sleep(_SETTLE)
-        self._look()
+        self._look(objects)
         self.require()
         self._thread = threading.Thread(target=self._beat_on, name="store lock", daemon=True)
         self._thread.start()
@@ -83,7 +84,7 @@ class StoreLock:
             StoreError: the store does not answer.
         """
         if self._taken_by is None and time.monotonic() - self._seen > STALE / 2:
-            self._look()
+            self._look(self._objects)
         if self._taken_by is not None:
             raise self._busy(self._taken_by)
 
@@ -92,9 +93,9 @@ class StoreLock:
         self._ended.set()
         self._thread.join(BEAT)
         try:
-            record = _read(self._objects)
+            record = _read(self._hasty)
             if record is not None and record.token == self._token:
-                self._objects.delete(NAME)
+                self._hasty.delete(NAME)
         except TidTuneError:
             return
 
@@ -126,24 +127,24 @@ class StoreLock:
     def _beat_on(self) -> None:
         while not self._ended.wait(BEAT):
             try:
-                self._look()
+                self._look(self._hasty)
             except StoreError:
                 continue
             if self._taken_by is not None:
                 return
 
-    def _look(self) -> None:
+    def _look(self, objects: Objects) -> None:
         """Beat, unless somebody else has the lock."""
-        record = _read(self._objects)
+        record = _read(objects)
         if record is not None and record.token != self._token:
             self._taken_by = record.holder
         elif not self._ended.is_set():
-            self._write()
+            self._write(objects)
 
-    def _write(self) -> None:
+    def _write(self, objects: Objects) -> None:
         self._beat += 1
         record = _Record(self._holder, self._token, self._beat, time.time())
-        self._objects.write(NAME, json.dumps(asdict(record)).encode())
+        objects.write(NAME, json.dumps(asdict(record)).encode())
         self._seen = time.monotonic()
 
 

@@ -18,7 +18,7 @@ from tid_tune.files import replacing
 from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.ledger.lock import Holder
 from tid_tune.storage.files import FolderFiles, RunFiles
-from tid_tune.storage.ledger_parts import FOLDER, LedgerParts
+from tid_tune.storage.ledger_parts import LedgerParts
 from tid_tune.storage.lock import NAME as LOCK_NAME
 from tid_tune.storage.lock import StoreLock, holder_in
 from tid_tune.storage.objects import PATIENCE, Objects
@@ -55,7 +55,7 @@ class StoredFiles(RunFiles):
 
     def has_ledger(self) -> bool:
         """Return whether the store has a part of a ledger."""
-        return bool(self._objects.sizes(FOLDER))
+        return bool(self._parts.names())
 
     def fetch(self, name: str, digest: str = "") -> bool:
         """Download the file, unless it is here with that digest."""
@@ -125,7 +125,7 @@ class StoredFiles(RunFiles):
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock in the store."""
-        lock = StoreLock(self._hasty)
+        lock = StoreLock(self._objects)
         try:
             yield
         finally:
@@ -134,7 +134,7 @@ class StoredFiles(RunFiles):
     @contextlib.contextmanager
     def writing(self) -> Iterator[Callable[[], None]]:
         """Hold the lock in the store, bring the copy up to date, upload what is appended to it."""
-        lock = StoreLock(self._hasty)
+        lock = StoreLock(self._objects)
         try:
             self._parts.reconcile()
             self._objects.patience = PATIENCE
