@@ -108,6 +108,11 @@ def test_a_bucket_that_is_not_there_is_an_error_and_no_missing_file(s3: str) -> 
         files.write("file", b"1")
 
 
+def test_an_option_that_a_uri_of_s3_does_not_have_is_named() -> None:
+    with pytest.raises(UsageError, match=r"'endpoint'.*did you mean 'endpoint_override'"):
+        Objects(Uri.parse("s3://bucket/runs?endpoint=host:9000"))
+
+
 def test_what_nothing_here_can_write_to_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing here writes to"):
         Objects(Uri.parse("nothing://bucket/runs"))

@@ -35,6 +35,7 @@ def write_best(state: RunState, spec: SearchSpec, run: RunFolder, winner: Trial)
     names = sorted(path.name for path in run.best.iterdir() if path.name != README)
     for name in (*names, README):
         run.files.keep(f"{BEST}/{name}")
+    run.files.forget(source.parent.relative_to(run.path).as_posix(), source.name)
 
 
 def _write(source: Path, origin: Origin, spec: SearchSpec, run: RunFolder, winner: Trial) -> None:

@@ -9,18 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from tid_tune import stalls
 from tid_tune.console import say
-from tid_tune.errors import TrialError, UsageError
+from tid_tune.errors import TrialError
 from tid_tune.files import is_full, replacing
 from tid_tune.ledger.decisions import Cause
 from tid_tune.storage.places import Uri
+from tid_tune.storage.systems import file_system
 from tid_tune.words import shortened
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
 
 T = TypeVar("T")
 PATIENCE = 300.0
@@ -51,12 +49,16 @@ class Objects:
 
     Raises:
         UsageError: nothing here can write to such a URI.
+        StoreError: the store does not answer.
     """
 
     def __init__(self, uri: Uri, patience: float = 0.0) -> None:
         self.uri = uri
         self.patience = patience
-        self._system, self._root = _file_system(uri)
+        try:
+            self._system, self._root = file_system(uri)
+        except OSError as error:
+            raise StoreError(f"{uri} cannot be used: {shortened(str(error), 300)}") from None
 
     def hasty(self) -> Objects:
         """Return the same store for requests that nobody can wait for."""
@@ -223,9 +225,10 @@ class Objects:
                 break
             stalls.progress()
             time.sleep(pause)
+        again = ", then run the same command again: nothing that was reported is lost"
         raise StoreError(
             f"{self.uri} cannot be used: {reason}. Check the address, the endpoint and the "
-            "credentials, then run the same command again: nothing that was reported is lost"
+            f"credentials{again if self.patience else ''}"
         )
 
 
@@ -239,28 +242,3 @@ def _copy(source: Any, target: Any) -> None:
     while chunk := source.read(_CHUNK):
         target.write(chunk)
         stalls.progress()
-
-
-def _file_system(uri: Uri) -> tuple[FileSystem, str]:
-    """Return what reads and writes a URI, and its path there: of pyarrow's own, else of fsspec."""
-    from pyarrow import fs
-
-    found = uri.anywhere()
-    if uri.scheme == "s3":  # one request, and not three, for a small file
-        found = found.asking("allow_delayed_open=true")
-    try:
-        system, root = fs.FileSystem.from_uri(str(found))
-    except (ValueError, NotImplementedError) as error:
-        try:
-            import fsspec
-
-            inner, root = fsspec.core.url_to_fs(f"{uri.scheme}://{uri.path}")
-        except (ValueError, ImportError) as other:
-            raise UsageError(
-                f"{uri}: nothing here writes to such an address: {shortened(str(error), 200)}; "
-                f"{shortened(str(other), 200)}"
-            ) from None
-        system = fs.PyFileSystem(fs.FSSpecHandler(inner))
-    except OSError as error:
-        raise StoreError(f"{uri} cannot be used: {shortened(str(error), 300)}") from None
-    return system, str(root).rstrip("/")
