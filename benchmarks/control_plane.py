@@ -1,15 +1,19 @@
 """What it costs to keep many trials running on Ray: trials that train nothing, through the driver.
 
     python benchmarks/control_plane.py --out benchmarks/results/control_plane.json
-    python benchmarks/control_plane.py --part yardstick --trials 10000 --slots 64
+    python benchmarks/control_plane.py --part yardstick --trials 10000 --slots 16
 
 Two parts. `search`: a search of four parameters with TPE and ASHA and up to nine reports a trial,
 each after a short sleep, with MLflow on SQLite. `yardstick`: trials of one report after one second,
-as in Ray's own release test of many short trials; `wall_over_ideal` is the time from the first
-start to the last report, divided by trials x seconds / slots. The driver's processor time is that
-of this process, with the threads of Ray and MLflow; `growth` is its memory at the end less that at
-a tenth of the reports. Needs no data. All workers run on this machine, beside the driver: where
-they need more than its cores have, the sleep no longer covers it, and the ratio says so.
+as in Ray's own release test of many short trials, which has 16 slots and allows 1.28.
+
+`wall_over_ideal` is the time from the first start to the last report, divided by reports x seconds
+/ slots; `wall_over_ideal_later` begins when a tenth of the reports has come, and all workers have
+started. `overhead` is what `tid-tune status` shows. The driver's processor time is that of this
+process; `by_thread` divides it, and the rest is that of Ray's own threads. `growth` is its memory
+at the end less that at a tenth of the reports. Needs no data. All workers run on this machine,
+beside the driver: where they need more than its cores have, the sleep no longer covers it, and the
+ratios say so.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ import argparse
 import os
 import sys
 import tempfile
+import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +64,24 @@ def spec_fields(part: str, trials: int, slots: int) -> dict[str, Any]:
     }
 
 
+@dataclass
+class Sample:
+    """What the driver has used when so many reports had come."""
+
+    reports: int
+    cpu: float = field(default_factory=time.process_time)
+    mib: float = field(default_factory=lambda: resident())
+    time: float = field(default_factory=time.monotonic)
+    threads: dict[str, float] = field(default_factory=lambda: thread_seconds())
+
+
 class Watch:
     """Follows a search: when reports came, what the driver had used of processor and memory."""
 
     def __init__(self) -> None:
         self.reports = 0
         self.first = self.last = 0.0
-        self.samples: list[tuple[int, float, float]] = []
+        self.samples: list[Sample] = []
 
     def __call__(self, event: Any, trial: Any) -> None:
         """Take in an event of the search."""
@@ -73,26 +90,51 @@ class Watch:
             self.first = time.monotonic()
         if kind == "Reported":
             self.reports, self.last = self.reports + 1, time.monotonic()
-            if self.reports % 100 == 0:
-                self.samples.append((self.reports, time.process_time(), resident()))
+            if self.reports % 10 == 0:
+                self.samples.append(Sample(self.reports))
 
-    def costs(self) -> dict[str, float]:
+    def costs(self, slots: int, seconds: float) -> dict[str, Any]:
         """Return the driver's processor time for a report, early and late, and its memory."""
         early, late = self.samples[len(self.samples) // 10], self.samples[-1]
-        middle = self.samples[len(self.samples) // 2]
+        middle = self.samples[(len(self.samples) // 10 + len(self.samples)) // 2]
+        count = late.reports - early.reports
+        threads = {
+            name: round(1000 * (used - early.threads.get(name, 0.0)) / count, 2)
+            for name, used in late.threads.items()
+        }
         return {
             "reports": self.reports,
-            "driver_cpu_ms_per_report": 1000 * _slope(early, late),
-            "driver_cpu_ms_per_report_first_half": 1000 * _slope(early, middle),
-            "driver_cpu_ms_per_report_second_half": 1000 * _slope(middle, late),
-            "driver_mib": late[2],
-            "growth_mib": late[2] - early[2],
-            "growth_kib_per_report": 1024 * (late[2] - early[2]) / max(1, late[0] - early[0]),
+            "wall_over_ideal_later": (late.time - early.time) * slots / (count * seconds),
+            "driver_cpu_ms_per_report": _cost(early, late),
+            "driver_cpu_ms_per_report_first_half": _cost(early, middle),
+            "driver_cpu_ms_per_report_second_half": _cost(middle, late),
+            "driver_cpu_ms_per_report_by_thread": threads,
+            "driver_mib": late.mib,
+            "growth_mib": late.mib - early.mib,
+            "growth_kib_per_report_first_half": _growth(early, middle),
+            "growth_kib_per_report_second_half": _growth(middle, late),
         }
 
 
-def _slope(a: tuple[int, float, float], b: tuple[int, float, float]) -> float:
-    return (b[1] - a[1]) / max(1, b[0] - a[0])
+def _cost(a: Sample, b: Sample) -> float:
+    return 1000 * (b.cpu - a.cpu) / max(1, b.reports - a.reports)
+
+
+def _growth(a: Sample, b: Sample) -> float:
+    return 1024 * (b.mib - a.mib) / max(1, b.reports - a.reports)
+
+
+def thread_seconds() -> dict[str, float]:
+    """Return the processor time of Python's threads."""
+    found = {}
+    for thread in threading.enumerate():
+        try:
+            stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
+        except OSError:  # it has just ended
+            continue
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        found[thread.name] = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def resident() -> float:
@@ -106,6 +148,7 @@ def run(part: str, trials: int, slots: int, seconds: float) -> dict[str, Any]:
     import yaml
 
     from tid_tune.cluster.driver import run_search
+    from tid_tune.results.costs import worker_time
     from tid_tune.searchfile import load
 
     os.environ[idle_trial.SECONDS] = str(seconds)
@@ -119,6 +162,7 @@ def run(part: str, trials: int, slots: int, seconds: float) -> dict[str, Any]:
         outcome = run_search(load(file), runs=Path("runs"), root=Path.cwd(), observer=watch)
         wall = time.monotonic() - started
         size = outcome.run.ledger.stat().st_size
+        overhead = worker_time(outcome.run.state).overhead
         os.chdir(before)
     busy = watch.last - watch.first
     slept = watch.reports * seconds
@@ -129,9 +173,10 @@ def run(part: str, trials: int, slots: int, seconds: float) -> dict[str, Any]:
         "wall": wall,
         "wall_of_trials": busy,
         "wall_over_ideal": busy * slots / slept,
+        "overhead": overhead,
         "reports_per_second": watch.reports / busy,
         "ledger_bytes_per_report": size / watch.reports,
-        **watch.costs(),
+        **watch.costs(slots, seconds),
     }
 
 
