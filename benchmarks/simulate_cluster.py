@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import multiprocessing
 import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,8 @@ from tid_tune.searchfile.model import Budget
 HOUR = 3600.0
 STAY, PAUSE, NOTICE, STARTING, EPOCH = HOUR, 120.0, 120.0, 20.0, 90.0
 PARTS = 5
+SPAWN = multiprocessing.get_context("spawn")
+"""A process of its own for each search: memory that one gives back would serve the next."""
 
 
 def cluster(count: int, rng: np.random.Generator, hours: float) -> Iterator[Node]:
@@ -192,9 +196,11 @@ def main() -> None:
     options = parser.parse_args()
     result: dict[str, Any] = {"cores": os.cpu_count()}
     for sampler in options.sampler or ["tpe", "random"]:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, SPAWN) as pool:
             path = Path(folder, "ledger.jsonl")
-            result[sampler] = run(options.nodes, options.epochs, sampler, path)
+            result[sampler] = pool.submit(
+                run, options.nodes, options.epochs, sampler, path
+            ).result()
     publish(result, options.out)
 
 
