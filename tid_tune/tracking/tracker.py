@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
-PAUSE_SECONDS = 1.0
-"""Between two copies: what has happened meanwhile takes fewer calls."""
+PAUSES = (1.0, 30.0)
+"""Seconds between two copies, at least and at most: what a run gets meanwhile is one call."""
+PAUSE_SHARE = 9.0
+"""A pause is so many times as long as the copy before it: copying takes a tenth of the time."""
 STOP_SECONDS = 5.0
 """How long a search that ends with an error waits for the thread."""
 SHOWN = 3
@@ -153,8 +156,7 @@ class Tracker:
                     self._catch_up(lambda mirror: mirror.interrupt())
                     self._marked.set()
                 else:
-                    self._catch_up()
-                    self._urgent.wait(PAUSE_SECONDS)
+                    self._urgent.wait(self._timed_catch_up())
             except Exception as error:
                 # Whatever a tracking server or its client raises must not reach the search.
                 if not self._complained:
@@ -165,6 +167,15 @@ class Tracker:
                 self._mirror = None
                 self._news.set()
                 self._stopping.wait(RETRY_SECONDS)
+
+    def _timed_catch_up(self) -> float:
+        """Copy what is new in the ledger; return how long to pause after that."""
+        connected, started = self._mirror is not None, time.monotonic()
+        self._catch_up()
+        shortest, longest = PAUSES
+        if not connected:  # that takes seconds, once
+            return shortest
+        return min(max(PAUSE_SHARE * (time.monotonic() - started), shortest), longest)
 
     def _catch_up(self, then: Callable[[Mirror], None] | None = None) -> None:
         """Copy what is new in the ledger, and do something more."""
