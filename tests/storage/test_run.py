@@ -15,6 +15,7 @@ from support.toy import ToyTrainable, ToyTrial
 from support.workplace import CONFIG
 from typer.testing import CliRunner
 
+from tid_tune import api
 from tid_tune.cli import app
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.messages import ORDER, IntervalDone, IntervalFailed, read_answers
@@ -194,6 +195,20 @@ def test_the_commands_read_the_store_from_anywhere(machines: Machines) -> None:
     assert not list((machines.root / "laptop").rglob("*")), "commands leave no copy"
     with pytest.raises(UsageError, match=r"no run folder.*did you mean .*toy"):
         RunFolder.open(child(runs, "toys"))
+
+
+def test_a_script_resumes_a_search_in_a_store(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = Machines(folder, tmp_path, monkeypatch)
+    with machines.driver("head") as driver:
+        driver.train("node", 1)
+    asked: list[tuple[SearchSpec, object]] = []
+    monkeypatch.setattr(api, "run", lambda spec, runs, **_: asked.append((spec, runs)))
+    api.resume(machines.place, trials=2)
+    api.resume(RunFolder(machines.place))
+    ((extended, runs), (same, _)) = asked
+    assert (extended.name, extended.trials, same.trials, runs) == ("toy", 2, 1, folder)
 
 
 def test_an_earlier_run_is_kept_in_the_store(machines: Machines) -> None:
