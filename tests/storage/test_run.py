@@ -45,8 +45,7 @@ class Machines:
         self.root = root
         self.patch = patch
         patch.setenv("TOY_SECONDS", "0")
-        for name, seconds in (("STALE", 0.3), ("_LOOK", 0.02), ("_SETTLE", 0.0)):
-            patch.setattr(lock, name, seconds)
+        patch.setattr(lock, "_SETTLE", 0.0)
         (root / "config.py").write_text(CONFIG)
         self.spec: SearchSpec = make_spec(
             name="toy",
@@ -175,7 +174,6 @@ def test_the_commands_read_the_store_from_anywhere(machines: Machines) -> None:
         driver.train("node", 3)
         driver.search.next()  # the search is closed
         write_result(driver.search.state, machines.spec, driver.run)
-        machines.patch.setattr(lock, "STALE", 60.0)
         assert f"process {driver.run.holder().pid}" in call("status", machines.place)
     machines.at("laptop")
     place = machines.place
@@ -270,6 +268,8 @@ def test_a_store_that_is_gone_ends_the_search_as_a_full_disk_does(
         with pytest.raises(StoreError, match="same command"):
             driver.search.placed("t0001", "node")
     outage.left = 0
+    for name, seconds in (("STALE", 0.3), ("_LOOK", 0.02)):  # the lock is still there
+        monkeypatch.setattr(lock, name, seconds)
     with machines.driver("head") as driver:
         assert driver.search.state.trials["t0001"].epoch == 1
 

@@ -91,7 +91,9 @@ class StoreLock:
     def release(self) -> None:
         """Give the lock back; what the store says to that does not matter any more."""
         self._ended.set()
-        self._thread.join(BEAT)
+        self._thread.join(_LOOK)
+        if time.monotonic() - self._seen > STALE:  # it does not keep anybody out any more
+            return
         try:
             record = _read(self._hasty)
             if record is not None and record.token == self._token:
@@ -144,8 +146,9 @@ class StoreLock:
     def _write(self, objects: Objects) -> None:
         self._beat += 1
         record = _Record(self._holder, self._token, self._beat, time.time())
+        asked = time.monotonic()
         objects.write(NAME, json.dumps(asdict(record)).encode())
-        self._seen = time.monotonic()
+        self._seen = asked
 
 
 def _read(objects: Objects) -> _Record | None:
