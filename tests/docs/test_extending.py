@@ -101,7 +101,7 @@ def test_a_search_that_names_them_is_valid(installed: Installed) -> None:
 )
 def test_their_options_are_checked_like_ours(line: str, message: str, installed: Installed) -> None:
     Path("wrong.yaml").write_text(f"base: search.yaml\n{line}\n")
-    assert re.search(message, installed.run("-m", "tid_tune", "validate", "wrong.yaml", fails=True))
+    assert re.search(message, installed.run("-m", "tid_tune", "validate", "--quick", "wrong.yaml", fails=True))
 
 
 def test_the_schema_completes_them(installed: Installed) -> None:
@@ -126,7 +126,7 @@ def test_a_search_uses_them(installed: Installed) -> None:
 
 def test_without_the_package_the_parts_are_unknown(installed: Installed) -> None:
     installed.env["PYTHONPATH"] = str(ROOT)
-    text = installed.run("-m", "tid_tune", "validate", "search.yaml", fails=True)
+    text = installed.run("-m", "tid_tune", "validate", "--quick", "search.yaml", fails=True)
     for name in ("cosine", "power_of_two", "nearby", "margin"):
         assert f"'{name}'" in text
 
