@@ -43,6 +43,7 @@ test-all: lint
 # Every fault on a cluster of several nodes on this machine; the figures of docs/cluster.md.
 faults: setup
 	$(BIN)/python -m pytest -m "" tests/faults --table benchmarks/results/faults.json
+	$(BIN)/python tests/faults/table.py
 
 # The documentation as a site, in build/site. A warning is an error.
 docs: setup

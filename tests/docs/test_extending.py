@@ -101,7 +101,9 @@ def test_a_search_that_names_them_is_valid(installed: Installed) -> None:
 )
 def test_their_options_are_checked_like_ours(line: str, message: str, installed: Installed) -> None:
     Path("wrong.yaml").write_text(f"base: search.yaml\n{line}\n")
-    assert re.search(message, installed.run("-m", "tid_tune", "validate", "--quick", "wrong.yaml", fails=True))
+    assert re.search(
+        message, installed.run("-m", "tid_tune", "validate", "--quick", "wrong.yaml", fails=True)
+    )
 
 
 def test_the_schema_completes_them(installed: Installed) -> None:

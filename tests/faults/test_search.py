@@ -117,9 +117,10 @@ def test_a_killed_driver_loses_nothing(nodes: Any, story: Story, rows: list[Row]
     story.scene.mark()
     process.kill()
     story.scene.finish()
-    assert "Training continues; retrying" in story.scene.said
+    if story.gone:
+        assert "Training continues; retrying" in story.scene.said
     assert "(raylet)" not in story.scene.output
-    for node in [story.spare, *nodes.worker_nodes][:2]:
+    for node in list(nodes.worker_nodes)[1:]:
         nodes.remove_node(node)  # one trial at a time is enough from here on
     story.run()
     row = story.scene.row("the driver is killed (SIGKILL)", "", f"nothing; {RESUMES}")

@@ -62,7 +62,7 @@ def test_a_dead_server_is_said_in_a_line_and_never_raised(
     tracker.start()
     tracker.notify(STORY[-1], None)
     (line,) = tracker.finish({}, [], timeout=20).lines()
-    assert "127.0.0.1:9" in line
+    assert "127.0.0.1:9: no answer (Connection refused)" in line
     assert "The same command copies the rest" in line
 
 

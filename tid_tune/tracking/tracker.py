@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -138,8 +139,11 @@ class Tracker:
         return copied
 
     def _explained(self, error: Exception) -> str:
-        text = without_secrets(str(error).strip()) or type(error).__name__
-        return f"MLflow at {self._address.shown}: {text.splitlines()[0].rstrip('.')}"
+        text = (without_secrets(str(error).strip()) or type(error).__name__).splitlines()[0]
+        system = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
+        if system is not None and text.startswith("API request to"):
+            text = f"no answer ({system[1]})"
+        return f"MLflow at {self._address.shown}: {text.rstrip('.')}"
 
     def _remember(self) -> None:
         """Keep what a connection has left out or renamed."""
@@ -220,6 +224,8 @@ def connect(spec: SearchSpec, run_id: str, address: Address) -> Mirror:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # MLflow's own seven tries take four minutes, in which nobody learns that the server is gone.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    # Two lines a trial.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from tid_tune.tracking.database import make_database
     from tid_tune.tracking.mlflow_sync import Mirror
 
