@@ -9,7 +9,7 @@ import typer
 
 from tid_tune.cli.run import Overrides, SpaceFile
 from tid_tune.errors import TidTuneError, UsageError
-from tid_tune.storage.places import place_of
+from tid_tune.storage.places import child, place_of, shown
 
 if TYPE_CHECKING:
     from tid_tune.cluster.jobs.client import JobDetails, JobSubmissionClient
@@ -162,7 +162,8 @@ def _attach_or_submit(
     what = (
         "submitted" if last is None else f"resumed after {last.submission_id}, which {_end(last)}"
     )
-    say(f"{request.name} is {what}: job {job}; run folder {request.runs}/{request.name}")
+    folder = shown(child(place_of(request.runs), request.name))
+    say(f"{request.name} is {what}: job {job}; run folder {folder}")
     return job
 
 
