@@ -26,8 +26,9 @@ from tid_tune.search.decision import FINISHED, WAIT
 class Recorder:
     """Stands where the dispatcher does: answers what it is given and keeps what it is asked."""
 
-    def __init__(self, answer: object = None) -> None:
+    def __init__(self, answer: object = None, then: str | None = None) -> None:
         self.answer = answer
+        self.next = then
         self.calls: list[tuple[object, ...]] = []
 
     def order(self, ray_id: str) -> object:
@@ -36,6 +37,9 @@ class Recorder:
     def result(self, ray_id: str, result: dict[str, Any]) -> object:
         self.calls.append((ray_id, result))
         return self.answer
+
+    def again(self, ray_id: str) -> str | None:
+        return self.next
 
     def lost(self, ray_id: str, error: object) -> None:
         self.calls.append((ray_id, error))
@@ -110,6 +114,15 @@ def test_tunes_scheduler_continues_or_stops_as_the_dispatcher_answers(
     assert scheduler.on_trial_result(None, TuneTrial(), result) == heard
     assert recorder.calls == [("ray-a", result)]
     assert worker.sent == sent
+
+
+def test_a_worker_that_has_nothing_left_to_train_is_sent_the_next_order() -> None:
+    recorder, worker = Recorder(None, then='{"members": []}'), Worker()
+    trial = TuneTrial()
+    trial.temporary_state.ray_actor = SimpleNamespace(renew=worker)
+    scheduler = EngineScheduler(cast("Dispatcher", recorder), Ends())
+    assert scheduler.on_trial_result(None, trial, {"answers": "..."}) == TrialScheduler.CONTINUE
+    assert worker.sent == ['{"members": []}']
 
 
 def test_a_worker_that_died_is_lost_with_what_ray_said_of_it_and_of_no_other() -> None:

@@ -65,8 +65,16 @@ class Desk:
         """What a worker is sent, as it reads it."""
         answer = self.dispatcher.order(ray_id)
         assert isinstance(answer, dict), answer
-        sent = PackOrder.model_validate_json(answer[ORDER])
+        return self.read(answer[ORDER])
+
+    def read(self, order: str) -> PackOrder:
+        sent = PackOrder.model_validate_json(order)
         return sent.model_copy(update={"members": tuple(map(self.located, sent.members))})
+
+    def again(self, ray_id: str) -> WorkOrder | None:
+        """What a worker of one trial is sent that has nothing left to train."""
+        order = self.dispatcher.again(ray_id)
+        return None if order is None else self.read(order).members[0]
 
     def located(self, order: WorkOrder) -> WorkOrder:
         """An order with the paths of this machine."""
@@ -128,6 +136,30 @@ def test_an_order_holds_what_the_engine_assigned(desk: Desk, tmp_path: Path) -> 
     assert order.root == tmp_path
     assert order.report_every == desk.spec.report_every
     assert order.costs == ()
+
+
+def test_a_worker_whose_trial_has_ended_gets_the_next_one_where_it_is(tmp_path: Path) -> None:
+    room = [2]
+    desk = Desk(tmp_path, capacity=lambda: room[0], trials=4)
+    first, second = desk.order("ray-a"), desk.order("ray-b")
+    desk.dispatcher.started("ray-a", "10.0.0.1", "a1")
+    assert desk.again("ray-a") is None, "it has work"
+    assert not desk.report("ray-a", first, 3)
+    third = desk.again("ray-a")
+    assert third is not None
+    trial = desk.trial(third)
+    assert (trial.id, trial.status, trial.node) == ("t0003", Status.RUNNING, "10.0.0.1")
+    assert trial.active_since is not None, "it is paid for"
+    assert desk.again("ray-a") is None, "once"
+    room[0] = 1
+    assert not desk.report("ray-b", second, 3)
+    assert desk.again("ray-b") is None, "there is no room any more"
+    assert not desk.report("ray-a", third, 3)
+    last = desk.again("ray-a")
+    assert last is not None
+    desk.dispatcher.lost("ray-a", None)
+    assert desk.trial(last).status is Status.INTERRUPTED
+    assert desk.again("ray-a") is None
 
 
 def test_an_order_says_where_the_scheduler_compares_trials(tmp_path: Path) -> None:

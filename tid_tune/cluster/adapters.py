@@ -66,14 +66,19 @@ class EngineScheduler(FIFOScheduler):
     def on_trial_result(
         self, tune_controller: object, trial: TuneTrial, result: dict[str, object]
     ) -> str:
-        """Return CONTINUE, or STOP for a worker that has nothing left to train.
+        """Return CONTINUE, or STOP for a worker for which there is no work.
 
-        A Tune trial is a worker's work: one trial or several. A paused trial leaves it, and goes on
-        in another one.
+        A Tune trial is a worker's life: it trains one trial, or several, and then the next ones. A
+        paused trial leaves it, and goes on in another one.
         """
         changes = self._dispatcher.result(trial.trial_id, result)
         if changes is None:
-            return str(TrialScheduler.STOP)
+            order = self._dispatcher.again(trial.trial_id)
+            if order is None:
+                return str(TrialScheduler.STOP)
+            # Ray runs this before the next step: that is sent later, from the same process.
+            trial.temporary_state.ray_actor.renew.remote(order)
+            return str(TrialScheduler.CONTINUE)
         if changes.quit:
             trial.temporary_state.ray_actor.change.remote(changes.model_dump_json())
         elif changes.leave or changes.join:

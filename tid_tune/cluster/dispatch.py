@@ -2,7 +2,8 @@
 
 Tune's searcher and scheduler interfaces are answered here from one engine, so that suggestions,
 early stopping, budget and stages are decided in one place that knows nothing of Ray. To Tune, a
-"trial" is one worker's work: one trial of the search, or several that are trained side by side.
+"trial" is one worker's life: it trains one trial of the search, or several side by side, and then
+the next ones.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Dispatcher:
         self._capacity = capacity
         self._draining = draining
         self._workers: dict[str, _Worker] = {}
+        self._idle: dict[str, _Worker] = {}
         self._ahead: Pack | None = None
         self.broken: TidTuneError | None = None
         """Why the search could not be recorded any more."""
@@ -187,9 +189,23 @@ class Dispatcher:
             joining = self._joining(worker)
         self._checkpoints.tidy()
         if not worker.members:
-            del self._workers[ray_id]
+            self._idle[ray_id] = self._workers.pop(ray_id)
             return None
         return Changes(leave=left, join=joining)
+
+    def again(self, ray_id: str) -> str | None:
+        """Return the next order, as JSON, of a worker that has nothing left to train, or None.
+
+        Tune would make a trial of its own for it: several calls to the worker, and tens of
+        kilobytes that it keeps. And it would let the worker take the place of one that starts, so
+        that where trials are short, no more than two ever start.
+        """
+        idle = self._idle.pop(ray_id, None)
+        order = None if idle is None else self.order(ray_id)
+        if idle is None or not isinstance(order, dict):
+            return None
+        self.started(ray_id, idle.node, idle.node_id)
+        return order[ORDER]
 
     def _moved(self, ray_id: str, worker: _Worker) -> Changes:
         """Take the trials from a worker whose node is about to go; they have just been saved."""

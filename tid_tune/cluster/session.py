@@ -29,6 +29,10 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # Workers that start at a time; Tune's own number for a searcher like ours is 1.
+    "TUNE_MAX_PENDING_TRIALS_PG": "16",
+    # Seconds between Tune's own snapshots of all its trials, which nobody reads.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "PL_DISABLE_FORK": "1",  # Tune sets it in all workers
     "RAY_AIR_NEW_OUTPUT": "0",

@@ -192,6 +192,10 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
         if order is not None:
             take_leave(order)
 
+    def renew(self, order: str) -> None:
+        """Begin another PackOrder, as JSON, in the place of what has been trained."""
+        self.reset_config({ORDER: order})
+
     def reset_config(self, new_config: dict[str, object]) -> bool:
         """Take over the next trials in this worker."""
         self._clear()
