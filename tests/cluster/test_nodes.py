@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from support.search_cases import make_spec
 
 from tid_tune.cluster import nodes as asking
 from tid_tune.errors import UsageError
-from tid_tune.nodes.survey import NodeFacts, Questions
+from tid_tune.nodes.survey import MISSING, NodeFacts, Questions
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile.model import Resources
 from tid_tune.space import Fixed
@@ -71,6 +72,65 @@ def test_a_search_ends_before_its_first_trial_where_the_data_is_missing(
     assert "val.json" in val
     assert "written, read" in capsys.readouterr().out
     assert not list(run.path.iterdir()), "nothing of the probe is left"
+
+
+def test_a_node_that_joins_counts_when_it_has_reported_and_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two join at once: one lacks the teacher. A third one is there from the beginning."""
+
+    def has(teacher: str, name: str) -> NodeFacts:
+        return NodeFacts(name, teacher=teacher, versions=(("ray", "2"),))
+
+    there = ["n1"]
+    facts = {"n1": has("ab", "n1"), "n2": has(MISSING, "n2"), "n3": has("ab", "n3")}
+    rounds: list[list[str]] = []
+
+    def ask(questions: Questions, nodes: list[str]) -> dict[str, NodeFacts]:
+        assert (tmp_path / "run" / questions.probe).is_dir(), "nodes can write into it"
+        rounds.append(nodes)
+        return {name: facts[name] for name in nodes}
+
+    monkeypatch.setattr(asking, "_usable_now", lambda _: [{"NodeID": name} for name in there])
+    monkeypatch.setattr(asking, "_ask", lambda q, _, new, over: ask(q, [n["NodeID"] for n in new]))
+    questions = Questions(tmp_path, "run", ".nodes-1", "token", teacher=Path("t.pth"))
+    asked = asking.Asked(questions, {"n1": facts["n1"]}, frozenset())
+    newcomers = asking.Newcomers(RunFolder(tmp_path / "run"), Resources())
+    assert newcomers.fits("n1"), "as long as no node has been asked"
+    fit = {"n1"}
+    asked = newcomers._look(asked, fit)
+    there += ["n2", "n3"]
+    for _ in range(2):
+        asked = newcomers._look(asked, fit)
+    assert rounds == [["n2", "n3"]], "each is asked once"
+    assert fit == {"n1", "n3"}
+    warning, joined = capsys.readouterr().out.splitlines()
+    assert "n2" in warning
+    assert "t.pth is missing" in warning
+    assert joined == "a node has joined: n3"
+    assert not list((tmp_path / "run").iterdir()), "nothing of the probe is left"
+
+
+def test_the_thread_that_asks_ends_with_the_search_whatever_ray_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+
+    def gone(resources: Resources) -> list[dict[str, object]]:
+        looked.set()
+        raise ConnectionError("Ray is gone")
+
+    monkeypatch.setattr(asking, "_usable_now", gone)
+    monkeypatch.setattr(asking, "LOOK_SECONDS", 0.001)
+    questions = Questions(tmp_path, "run", ".nodes-1", "")
+    asked = asking.Asked(questions, {"n1": NodeFacts("n1")}, frozenset())
+    newcomers = asking.Newcomers(RunFolder(tmp_path), Resources())
+    before = threading.active_count()
+    with newcomers.asked(asked):
+        assert looked.wait(10)
+        assert newcomers.fits("n1")
+        assert not newcomers.fits("n2")
+    assert threading.active_count() == before
 
 
 def test_an_answer_that_failed_is_the_nodes_fault_and_not_the_drivers(

@@ -13,7 +13,7 @@ from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.draining import Draining
 from tid_tune.cluster.head import HeadLostError
 from tid_tune.cluster.jobs.place import in_package, require_lasting
-from tid_tune.cluster.nodes import check_nodes
+from tid_tune.cluster.nodes import Newcomers, check_nodes
 from tid_tune.cluster.session import Capacity, RaySession
 from tid_tune.console import say
 from tid_tune.distill.equal_edits import effective_edits
@@ -128,7 +128,8 @@ def _work(
 ) -> bool:
     """Run what is left; return whether the search came to its end."""
     draining = Draining()
-    capacity = Capacity(spec.resources, draining)
+    newcomers = Newcomers(run, spec.resources)
+    capacity = Capacity(spec.resources, draining, newcomers.fits)
     dispatcher = Dispatcher(spec, search, run, root, capacity, draining)
     if not dispatcher.has_work():
         say(_nothing_left(spec, search.state.closed or ""))
@@ -141,10 +142,10 @@ def _work(
     progress = Progress(search, sum(stage.trainings for stage in stages(spec)))
     try:
         session.connect()
-        check_nodes(spec, run, root, local=session.local)
+        asked = check_nodes(spec, run, root, local=session.local)
         parcel = None if session.local else parcel_for(spec)
         _announce(spec, run, capacity())
-        with View(progress, lambda: capacity.latest or 1) as view:
+        with newcomers.asked(asked), View(progress, lambda: capacity.latest or 1) as view:
             search.observe(view)
             return tune(spec, dispatcher, run, parcel)
     finally:

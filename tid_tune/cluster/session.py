@@ -143,21 +143,31 @@ def check_resources(resources: Resources) -> None:
 
 
 class Capacity(Recent[int]):
-    """How many trials may run at once on the cluster now, at least 1."""
+    """How many trials may run at once on the cluster now, at least 1.
+
+    Args:
+        resources: of a trial.
+        draining: returns the ids of the nodes that are about to go.
+        fits: tells whether a node, by its id, has what trials need.
+    """
 
     def __init__(
-        self, resources: Resources, draining: Callable[[], Collection[str]] = tuple
+        self,
+        resources: Resources,
+        draining: Callable[[], Collection[str]] = tuple,
+        fits: Callable[[str], bool] = lambda node: True,
     ) -> None:
         super().__init__(self._count, CAPACITY_SECONDS)
         self._resources = resources
         self._draining = draining
+        self._fits = fits
 
     def _count(self) -> int:
         import ray
 
         going = self._draining()
-        stay = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] not in going]
-        nodes = [node["Resources"] for node in stay]
+        alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        nodes = [has for name, has in alive.items() if name not in going and self._fits(name)]
         most = fitting(nodes, self._resources)
         limit = self._resources.concurrent
         return max(1, most if limit is None else min(most, limit))
