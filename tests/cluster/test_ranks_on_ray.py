@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.toy import OBJECTIVE
+from support.trial_runs import evaluation, make
 from support.workplace import Workplace
 
 from tid_tune.ledger.events import Ended
@@ -48,3 +50,55 @@ def test_a_rank_that_dies_is_retried_from_the_checkpoint_and_one_that_fails_is_n
     failed = trials[0.6]
     assert failed.status is Status.FAILED
     assert "rank 1 diverged" in output
+
+
+DISTILLER = """
+model = dict(
+    type='Distiller', student=_detector, distillation=dict(method='tid'),
+    teacher=dict(config='{folder}/teacher.py', checkpoint='{folder}/teacher.pth'))
+custom_imports = dict(imports=['tid_tune.distill.distiller'], allow_failed_imports=False)
+"""
+DISTILLS = """
+name: toy
+trial: student.py
+epochs: 2
+trials: 2
+seed: 1
+baseline: false
+space:
+  model.distillation.loss_weight: {choice: [1.0, 3.0]}
+  model.student.backbone.norm_eval: true  # else each rank has its own statistics
+sampler: grid
+scheduler: none
+resources: {cpus: 1, ranks: 2}
+tracking: {enabled: false}
+"""
+
+
+@pytest.mark.slow
+def test_a_search_with_trials_of_two_ranks_finds_what_one_process_finds(
+    workplace: Workplace, shapes_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Real trials: they are distilled, evaluated and saved."""
+    with make(shapes_config(name="teacher.py", width=8), tmp_path, epochs=1) as trial:
+        trial.step()
+        trial.save(tmp_path / "teacher.pth")
+    config = shapes_config(DISTILLER.format(folder=tmp_path), name="student.py", flip=0.5)
+    (tmp_path / "space.yaml").write_text(DISTILLS)
+    code, output = workplace.run()
+    assert code == 0, output
+    found = workplace.state().trials.values()
+    assert len(found) == 2
+    for ours in found:
+        whole = {**ours.edits, "train_dataloader.batch_size": 4}
+        with make(config, tmp_path / ours.id, whole, epochs=2, seed=ours.seed) as alone:
+            for report in ours.reports:
+                theirs = alone.step()
+                assert report.step == theirs.step
+                expected = evaluation(theirs)
+                seen = {name: report.metrics[name] for name in expected}
+                assert seen == pytest.approx(expected, abs=1e-4)
+                loss = "train/loss"
+                assert report.metrics[loss] == pytest.approx(theirs.metrics[loss], rel=1e-3)
+    logs = workplace.root / "runs" / "toy" / "trials"
+    assert len(list(logs.glob("t000?/trial.rank1.log"))) == 2
