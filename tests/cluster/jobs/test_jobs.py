@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from support.doc_pages import ROOT, blocks
 from support.ray_head import TOKEN, Head, ray_head
 from support.workplace import CONFIG, SPEC, TOY
 
 from tid_tune.ledger.file import read_events
 from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
+from tid_tune.results.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 WITH_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
@@ -46,9 +50,13 @@ def project(tmp_path: Path) -> Path:
 
 
 def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+    return launch(project, [sys.executable, "-m", "tid_tune", *words], **environment)
+
+
+def launch(project: Path, words: list[str], **environment: str) -> subprocess.Popen[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "tid_tune", *words],
+        words,
         cwd=project,
         env={**clean, **environment},
         stdout=subprocess.PIPE,
@@ -132,3 +140,49 @@ def test_a_search_is_submitted_attached_to_stopped_and_resumed_after_a_change(
     assert logs
     for path in [ledger, *logs]:
         assert TOKEN.encode() not in path.read_bytes(), path
+
+
+def on_this_machine(text: str, head: Head, project: Path) -> list[str]:
+    """A command of the page as words, for the cluster and the folder of the test."""
+    found = text.replace("http://HEAD:8265", head.jobs).replace("/shared/project", str(project))
+    found = found.replace("/shared/runs", str(project / "runs"))
+    program, *words = shlex.split(found)
+    return [str(Path(sys.executable).with_name(program)), *words]
+
+
+def test_rays_own_command_does_the_same_and_the_retry_of_a_rayjob_resumes(
+    head: Head, project: Path
+) -> None:
+    """The page's commands, word by word; then the entry point of the RayJob, until it is killed."""
+    text = (project / "space.yaml").read_text().replace("trials: 8", "trials: 4")
+    (project / "search.yaml").write_text(f"{text}baseline: false\n")
+    run = RunFolder(project / "runs/toy")
+    page = next(b for b in blocks("bash", "docs/cluster.md") if "ray job submit" in b.text)
+    submit, stop = page.text.replace("\\\n", " ").strip().splitlines()
+    first = launch(project, on_this_machine(submit, head, project), **WITH_TOKEN)
+    wait_for(run.ledger, 10)
+    code, output = finish(launch(project, on_this_machine(stop, head, project), **WITH_TOKEN))
+    assert code == 0, output
+    first.communicate(timeout=120)
+    before = RunState.read(run.ledger)
+    assert any(trial.status is Status.INTERRUPTED for trial in before.trials.values())
+    assert not before.running
+    assert before.closed is None
+
+    job = yaml.safe_load((ROOT / "deploy/kuberay/rayjob.yaml").read_text())["spec"]
+    entry = f"ray job submit --address http://HEAD:8265 -- {job['entrypoint']}"
+    words = on_this_machine(entry, head, project)
+    second = launch(project, words, **WITH_TOKEN)
+    wait_for(run.ledger, run.ledger.read_bytes().count(b"\n") + 4)
+    holder = run.holder()
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    assert finish(second)[0] == 1
+    code, output = finish(launch(project, words, **WITH_TOKEN))
+    assert code == 0, output
+    state = RunState.read(run.ledger)
+    assert state.closed is not None
+    assert len(state.sessions) == 3
+    assert len(state.trials) == 4
+    for trial in state.trials.values():
+        assert trial.repeated_seconds == 0
