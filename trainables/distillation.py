@@ -27,8 +27,10 @@ class DistillationTrainable(TrialTrainable):
         """Build the trial from its config and check that the sampled values are in effect."""
         # Here, not above: the driver imports this module too, and has no use for torch and mmdet.
         from tid_tune.distill.teacher import check_teacher
+        from tid_tune.trial.process import use_assigned_threads
         from tid_tune.trial.trial import Trial
 
+        use_assigned_threads()
         if order.check_teacher:
             check_teacher(order.config)
         trial = Trial(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 from typing import NotRequired, TypedDict
 
@@ -56,6 +57,16 @@ class ProcessState:
         torch.use_deterministic_algorithms(self._deterministic)
         set_random_state(self._random)
         free_memory()
+
+
+def use_assigned_threads() -> None:
+    """Let torch use the threads that `OMP_NUM_THREADS` says, as when it is imported.
+
+    Ray sets it in a worker to the worker's cores, which may be after torch was imported.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    if threads.isdecimal() and int(threads):
+        torch.set_num_threads(int(threads))
 
 
 def free_memory() -> None:
