@@ -133,7 +133,7 @@ def epochs_of(run: Path) -> dict[str, Any]:
 
 
 def run_arm(arm: str, number: int, folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    name = f"{arm}-{number}"
+    name = f"{arm}-{number}".replace(" ", "_")
     arguments = [str(Path(__file__).resolve()), "--glue", str(options.trials)]
     arguments += ["--concurrent", str(options.concurrent)]
     if arm in STUDENTS:
