@@ -146,7 +146,8 @@ def run_arm(arm: str, number: int, folder: Path, options: argparse.Namespace) ->
     if arm in STUDENTS:
         found = epochs_of(folder / "runs" / name)
     else:
-        found = json.loads(log.read_text().strip().splitlines()[-1])
+        lines = [line for line in log.read_text().splitlines() if line.startswith('{"epochs"')]
+        found = json.loads(lines[-1])
     each = {
         "cpu_per_epoch": cost.cpu / found["epochs"],
         "wall_per_epoch": cost.wall / found["epochs"],
