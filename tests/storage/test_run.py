@@ -129,6 +129,12 @@ class Driver:
 
 
 @pytest.fixture
+def on_disk(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machines:
+    """Of a store that needs no server: where it is all the same which one it is."""
+    return Machines(folder, tmp_path, monkeypatch)
+
+
+@pytest.fixture
 def machines(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machines:
     return Machines(store, tmp_path, monkeypatch)
 
@@ -196,15 +202,14 @@ def test_the_commands_read_the_store_from_anywhere(machines: Machines) -> None:
 
 
 def test_a_script_resumes_a_search_in_a_store(
-    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_disk: Machines, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machines = Machines(folder, tmp_path, monkeypatch)
-    with machines.driver("head") as driver:
+    with on_disk.driver("head") as driver:
         driver.train("node", 1)
     asked: list[tuple[SearchSpec, object]] = []
     monkeypatch.setattr(api, "run", lambda spec, runs, **_: asked.append((spec, runs)))
-    api.resume(machines.place, trials=2)
-    api.resume(RunFolder(machines.place))
+    api.resume(on_disk.place, trials=2)
+    api.resume(RunFolder(on_disk.place))
     ((extended, runs), (same, _)) = asked
     assert (extended.name, extended.trials, same.trials, runs) == ("toy", 2, 1, folder)
 
@@ -225,13 +230,12 @@ def test_an_earlier_run_is_kept_in_the_store(machines: Machines) -> None:
 
 
 def test_a_checkpoint_that_was_damaged_in_the_store_is_not_trained_from(
-    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_disk: Machines,
 ) -> None:
-    machines = Machines(folder, tmp_path, monkeypatch)
-    with machines.driver("head") as driver:
+    with on_disk.driver("head") as driver:
         driver.train("node-1", 2)
-    Objects(Uri.parse(machines.place)).write(f"{TRIAL}/epoch_2_step_2.pth", b'{"step": 9}')
-    with machines.driver("head") as driver:
+    Objects(Uri.parse(on_disk.place)).write(f"{TRIAL}/epoch_2_step_2.pth", b'{"step": 9}')
+    with on_disk.driver("head") as driver:
         driver.train("node-2", 1)
         assert driver.last.cause is Cause.DAMAGED
         driver.train("node-2", 5)
@@ -240,9 +244,8 @@ def test_a_checkpoint_that_was_damaged_in_the_store_is_not_trained_from(
 
 
 def test_a_trials_log_goes_on_on_another_node(
-    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_disk: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machines = Machines(folder, tmp_path, monkeypatch)
     step = ToyTrial.step
 
     def logged(trial: ToyTrial) -> Any:
@@ -252,17 +255,16 @@ def test_a_trials_log_goes_on_on_another_node(
 
     monkeypatch.setattr(ToyTrial, "step", logged)
     for node in ("node-1", "node-2", "node-1"):
-        with machines.driver("head") as driver:
+        with on_disk.driver("head") as driver:
             driver.train(node, 1)
-    log = Objects(Uri.parse(machines.place)).read(f"{TRIAL}/{LOG_FILE}").decode()
+    log = Objects(Uri.parse(on_disk.place)).read(f"{TRIAL}/{LOG_FILE}").decode()
     assert log.splitlines() == ["epoch 1", "epoch 2", "epoch 3"]
 
 
 def test_a_store_that_is_gone_ends_the_search_as_a_full_disk_does(
-    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outage: Outage
+    on_disk: Machines, monkeypatch: pytest.MonkeyPatch, outage: Outage
 ) -> None:
-    machines = Machines(folder, tmp_path, monkeypatch)
-    with machines.driver("head") as driver:
+    with on_disk.driver("head") as driver:
         driver.train("node", 1)
         outage.left = -1
         with pytest.raises(StoreError, match="same command"):
@@ -270,22 +272,21 @@ def test_a_store_that_is_gone_ends_the_search_as_a_full_disk_does(
     outage.left = 0
     for name, seconds in (("STALE", 0.3), ("_LOOK", 0.02)):  # the lock is still there
         monkeypatch.setattr(lock, name, seconds)
-    with machines.driver("head") as driver:
+    with on_disk.driver("head") as driver:
         assert driver.search.state.trials["t0001"].epoch == 1
 
 
 def test_a_worker_without_the_store_leaves_its_trial_to_be_resumed(
-    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_disk: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machines = Machines(folder, tmp_path, monkeypatch)
-    with machines.driver("head") as driver:
+    with on_disk.driver("head") as driver:
         driver.train("node", 1)
 
     def refuse(objects: Objects, name: str, source: Path) -> None:
         raise StoreError("the store is gone")
 
     monkeypatch.setattr(Objects, "put", refuse)
-    with machines.driver("head") as driver:
+    with on_disk.driver("head") as driver:
         driver.train("node", 1)
         assert driver.last.cause is Cause.STORAGE
         assert driver.search.state.no_room == "t0001: the store is gone"

@@ -44,6 +44,7 @@ INTERRUPTED_SECONDS = 10.0
 """The same for one that was interrupted: a user waits, or a job's stop kills it after a while."""
 
 PRELOAD = "tid_tune.trial.preload"
+"""Imports what trials of ours need."""
 
 
 @dataclass(frozen=True)

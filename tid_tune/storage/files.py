@@ -11,11 +11,19 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from tid_tune.files import write_text
 from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.ledger.lock import FileLock, Holder, holder_of, lock_path
 from tid_tune.storage.places import Place
+
+
+class Lock(Protocol):
+    """Keeps others out until it is released."""
+
+    def release(self) -> None:
+        """Give it back."""
 
 
 class RunFiles(abc.ABC):
@@ -98,8 +106,17 @@ class RunFiles(abc.ABC):
         """Return the driver that runs the search now, or None."""
 
     @abc.abstractmethod
-    def locked(self) -> contextlib.AbstractContextManager[None]:
+    def lock(self) -> Lock:
+        """Take the lock that a driver holds; raises UsageError if one is there."""
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
         """Keep drivers out inside the block; raises UsageError if one is there."""
+        lock = self.lock()
+        try:
+            yield
+        finally:
+            lock.release()
 
     @abc.abstractmethod
     def writing(self) -> contextlib.AbstractContextManager[Callable[[], None]]:
@@ -187,14 +204,9 @@ class FolderFiles(RunFiles):
         """Return who holds the lock file."""
         return holder_of(self._ledger)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock file."""
-        lock = FileLock(lock_path(self._ledger))
-        try:
-            yield
-        finally:
-            lock.release()
+    def lock(self) -> FileLock:
+        """Take the lock file."""
+        return FileLock(lock_path(self._ledger))
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Callable[[], None]]:

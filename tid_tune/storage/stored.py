@@ -122,19 +122,14 @@ class StoredFiles(RunFiles):
         """Return who holds the lock in the store."""
         return holder_in(self._hasty)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock in the store."""
-        lock = StoreLock(self._objects)
-        try:
-            yield
-        finally:
-            lock.release()
+    def lock(self) -> StoreLock:
+        """Take the lock in the store."""
+        return StoreLock(self._objects)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Callable[[], None]]:
         """Hold the lock in the store, bring the copy up to date, upload what is appended to it."""
-        lock = StoreLock(self._objects)
+        lock = self.lock()
         try:
             self._parts.reconcile()
             self._objects.patience = PATIENCE
