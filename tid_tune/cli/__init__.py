@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from tid_tune import __version__
-from tid_tune.cli import cache, data, eval, export, run, runs, start, submit, train, validate
+from tid_tune.cli import (
+    cache,
+    data,
+    eval,
+    export,
+    report,
+    run,
+    runs,
+    start,
+    submit,
+    train,
+    validate,
+)
 from tid_tune.errors import TidTuneError
 
 app = typer.Typer(
@@ -34,6 +46,7 @@ for command in (
     runs.leaderboard,
     runs.status,
     runs.show,
+    report.report,
     runs.stop,
     runs.table,
     runs.clean,

@@ -43,7 +43,7 @@ def status(run: RunDir = None) -> None:
     from tid_tune.results.costs import cost_rows, overhead_text, worker_time
     from tid_tune.results.disk import disk_sizes, size_text
 
-    folder = _opened(run)
+    folder = opened(run)
     state, spec = folder.state, folder.spec
     console.say(f"{spec.name}: {folder.standing()}")
     if state.running:
@@ -79,7 +79,7 @@ def show(
     )
     from tid_tune.results.one_trial import changes, config_diff, proof_rows, trained_by
 
-    folder = _opened(run)
+    folder = opened(run)
     found = folder.trial(trial)
     reason = f": {found.reason}" if found.reason else ""
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
@@ -107,7 +107,7 @@ def leaderboard(
     """Show the ranked trials of a run, also while it is running."""
     from tid_tune.report.leaderboard import leaderboard_table
 
-    folder = _opened(run)
+    folder = opened(run)
     rows, width = folder.leaderboard(), console.out.width
     console.show(leaderboard_table(rows, folder.spec, width=width, top=top))
 
@@ -117,7 +117,7 @@ def stop(run: RunDir = None) -> None:
     import os
     import signal
 
-    folder = _opened(run)
+    folder = opened(run)
     shown, holder = folder.shown(), folder.holder()
     if holder is None:
         console.say(f"{shown} is not running")
@@ -139,7 +139,7 @@ def clean(
     from tid_tune.export.cleaning import delete_leftovers, leftovers
     from tid_tune.results.disk import size_text
 
-    folder = _opened(run)
+    folder = opened(run)
     found = delete_leftovers(folder) if yes else leftovers(folder)
     for one in found.spare:
         console.say(f"{one.name}  {size_text(one.size)}  {one.what}")
@@ -158,7 +158,7 @@ def table(
     from tid_tune.results.optuna_study import write_optuna
     from tid_tune.results.table import write_csv
 
-    folder = _opened(run)
+    folder = opened(run)
     if not out.parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.parent}; make it, or write elsewhere")
     if out.suffix == ".csv":
@@ -170,7 +170,7 @@ def table(
     console.say(f"wrote {out}")
 
 
-def _opened(run: str | None) -> RunFolder:
+def opened(run: str | None) -> RunFolder:
     """Return the run folder that a command names.
 
     Raises:

@@ -15,23 +15,22 @@ from tid_tune.export.origin import README, VALUES
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten_lines
+from tid_tune.report.charts.to_png import write_png
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
-from tid_tune.report.plots import EndedTrial, best_so_far
+from tid_tune.report.page.sections.course import best_so_far
+from tid_tune.report.page.study import Study
 from tid_tune.results.costs import (
     Cost,
     WorkerTime,
-    device_name,
-    devices,
     overhead_text,
     run_cost,
     spent_text,
-    trial_cost,
     worker_time,
 )
+from tid_tune.results.course import reference_levels
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.results.run_folder import BEST, RunFolder
-from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.verdict import Group, Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.storage.objects import StoreError
@@ -39,10 +38,6 @@ from tid_tune.tracking.address import address_of
 from tid_tune.words import counted
 
 SHOWN = 12
-LEVEL_NAMES = {NONE: "no distillation"}
-"""How a level is called in a picture, where its label would not explain itself."""
-TEACHER = "teacher/"
-"""Prefix of the metrics a trial reports of its teacher."""
 
 
 @dataclass(frozen=True)
@@ -195,18 +190,9 @@ def result_of(state: RunState, spec: SearchSpec, run: RunFolder, unwritten: str 
 
 
 def _draw(result: Result, state: RunState) -> None:
-    spec = result.spec
-    ended = ended_trials(state, spec.first_objective, devices(spec.resources))
-    if ended:
-        best_so_far(
-            result.run.picture,
-            ended,
-            {LEVEL_NAMES.get(label, label): value for label, value in result.levels.items()},
-            objective=spec.first_objective,
-            device=device_name(spec.resources),
-            maximize=spec.sign > 0,
-            title=spec.name,
-        )
+    chart = best_so_far(Study(result.run, result.spec, state))
+    if chart is not None:
+        write_png(chart, result.run.picture)
 
 
 def _confirmed_figures(group: Group) -> dict[str, float]:
@@ -223,35 +209,6 @@ def _confirmed_figures(group: Group) -> dict[str, float]:
         parts = {"mean": value.mean, "low": value.low, "high": value.high}
         figures |= {f"{name}/{part}": x for part, x in parts.items() if x is not None}
     return figures
-
-
-def reference_levels(state: RunState, spec: SearchSpec) -> dict[str, float]:
-    """Return the full-length values of the baselines, and the teacher's, by their label."""
-    objective = spec.first_objective
-    levels: dict[str, float] = {}
-    for trial in state.trials.values():
-        value = trial.value(objective)
-        if trial.stage == "baseline" and trial.full_length and value is not None:
-            levels[trial.label] = value
-        for report in trial.reports[:1]:
-            taught = report.metrics.get(TEACHER + objective)
-            if taught is not None:
-                levels["teacher"] = taught
-    return levels
-
-
-def ended_trials(state: RunState, objective: str, held: float) -> list[EndedTrial]:
-    """Return the ended trials in order, with what the search had cost by then."""
-    ended = [t for t in state.trials.values() if t.ended is not None and t.reports]
-    points, epochs, seconds = [], 0.0, 0.0
-    for trial in sorted(ended, key=lambda t: t.ended or 0.0):
-        cost = trial_cost(trial)
-        epochs, seconds = epochs + cost.epochs, seconds + cost.seconds
-        value = trial.value(objective)
-        if value is not None and trial.stage == "search":
-            full = trial.status is Status.COMPLETED
-            points.append(EndedTrial(epochs, seconds * held / 3600, value, full))
-    return points
 
 
 def _keep_best(state: RunState, spec: SearchSpec, run: RunFolder, winner: Trial) -> str:

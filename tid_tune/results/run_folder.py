@@ -48,6 +48,7 @@ class RunFolder:
         self.leaderboard_text = self.path / "leaderboard.txt"
         self.confirmation_text = self.path / "confirmation.txt"
         self.picture = self.path / "best_so_far.png"
+        self.report = self.path / "report.html"
         self.ray = self.path / "ray"
         """Tune's own files while a search runs."""
 

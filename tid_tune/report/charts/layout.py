@@ -1,0 +1,70 @@
+"""What both renderers draw of a chart beside its marks: legends, and lines in few colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tid_tune.report.charts.model import Bars, Chart, Heat, Mark, Number, Parallel
+from tid_tune.report.charts.palette import shade
+
+SHADES = 10
+"""Parallel coordinates are drawn in so many colours: each is one line with gaps."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of a legend; `mark` is the first one of this name."""
+
+    name: str
+    role: str
+    mark: Mark
+
+
+def legend(chart: Chart) -> list[Key]:
+    """Return the entries of a chart's legend: one for each name, whatever panels it is in."""
+    keys: dict[str, Key] = {}
+    for panel in chart.panels:
+        for mark in panel.marks:
+            if not isinstance(mark, Heat | Parallel) and mark.name:
+                keys.setdefault(mark.name, Key(mark.name, mark.role, mark))
+    alone = len(keys) == 1 and all(isinstance(key.mark, Bars) for key in keys.values())
+    return [] if alone else list(keys.values())
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The lines of parallel coordinates that have one colour, with gaps between them."""
+
+    colour: str
+    xs: list[int]
+    ys: list[Number | None]
+    texts: list[str]
+    keys: list[str]
+
+
+def bundles(mark: Parallel) -> Iterator[Bundle]:
+    """Yield the lines of parallel coordinates by colour, the low values first."""
+    low, high = min(mark.colours, default=0.0), max(mark.colours, default=0.0)
+    width = (high - low) / SHADES or 1.0
+    groups: dict[int, list[int]] = {}
+    for line, value in enumerate(mark.colours):
+        groups.setdefault(min(int((value - low) / width), SHADES - 1), []).append(line)
+    for group in sorted(groups):
+        colour = shade(low + (group + 0.5) * width, low, low + SHADES * width)
+        yield _bundle(mark, groups[group], colour)
+
+
+def _bundle(mark: Parallel, lines: Sequence[int], colour: str) -> Bundle:
+    bundle = Bundle(colour, [], [], [], [])
+    for line in lines:
+        for at, dimension in enumerate(mark.dimensions):
+            bundle.xs.append(at)
+            bundle.ys.append(dimension.places[line])
+            bundle.texts.append(mark.texts[line] if mark.texts else "")
+            bundle.keys.append(mark.keys[line] if mark.keys else "")
+        bundle.xs.append(len(mark.dimensions) - 1)
+        bundle.ys.append(None)
+        bundle.texts.append("")
+        bundle.keys.append("")
+    return bundle

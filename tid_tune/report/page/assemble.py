@@ -1,0 +1,87 @@
+"""The whole page, and the files that `tid-tune report` writes."""
+
+from __future__ import annotations
+
+import datetime
+from html import escape
+from pathlib import Path
+
+from tid_tune import __version__
+from tid_tune.files import write_text
+from tid_tune.report.page.blocks import Section
+from tid_tune.report.page.bundle import colours, packed_plotly, style, text_of
+from tid_tune.report.page.html import json_script, section_html
+from tid_tune.report.page.sections import SECTIONS
+from tid_tune.report.page.study import Study
+
+NO_SCRIPT = (
+    "This browser runs no script, so the charts of this report are missing. Its texts and tables "
+    "are complete."
+)
+
+
+def sections_of(study: Study) -> list[Section]:
+    """Return the sections that have something to show."""
+    return [found for make in SECTIONS if (found := make(study)) is not None]
+
+
+def page(study: Study, reload: float | None = None) -> str:
+    """Return the report as one HTML document.
+
+    Args:
+        study: the search.
+        reload: seconds after which an open page reads the file again; None: it does not.
+    """
+    sections = sections_of(study)
+    links = "".join(
+        f'<li><a href="#{escape(s.anchor)}">{escape(s.title)}</a></li>' for s in sections
+    )
+    name = escape(study.spec.name)
+    options = {"colours": colours(), "reload": reload}
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name}: report of the search</title>
+<link rel="icon" href="data:,">
+<style>
+{style()}
+</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the report</a>
+<header>
+<h1>{name}</h1>
+<p>{escape(_head(study))}</p>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+</header>
+<noscript><p class="warning">{NO_SCRIPT}</p></noscript>
+<p class="warning" id="trouble" role="alert" hidden></p>
+<main id="main">
+{"".join(map(section_html, sections))}</main>
+<footer><p>{escape(f"Made by tid-tune {__version__} from {study.run.shown()}.")}</p></footer>
+{json_script(options, id="options")}
+<script type="text/plain" id="plotly">{packed_plotly()}</script>
+<script>
+{text_of("script.js")}
+</script>
+</body>
+</html>
+"""
+
+
+def write_page(study: Study, path: Path, reload: float | None = None) -> None:
+    """Write the report to `path`, at once or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_text(path, page(study, reload))
+
+
+def _head(study: Study) -> str:
+    sessions = study.state.sessions
+    now = sessions[-1].last if sessions else 0.0
+    day = datetime.datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M")
+    return f"{study.standing}. Trials, values and costs until {day}."

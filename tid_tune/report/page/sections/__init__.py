@@ -1,0 +1,12 @@
+"""The sections of the report page, one module each, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tid_tune.report.page.blocks import Section
+from tid_tune.report.page.sections import course
+from tid_tune.report.page.study import Study
+
+SECTIONS: tuple[Callable[[Study], Section | None], ...] = (course.section,)
+"""Each returns None where it has nothing to show."""

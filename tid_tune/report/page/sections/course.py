@@ -1,0 +1,96 @@
+"""The best value so far against what the search had cost by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tid_tune.report.charts.model import Axis, Chart, Level, Line, Mark, Panel, Points
+from tid_tune.report.page.blocks import Section
+from tid_tune.report.page.study import MOST_POINTS, Study, thinned
+from tid_tune.results.costs import device_name
+from tid_tune.results.course import EndedTrial, ended_trials
+from tid_tune.search.stages.plan import NONE
+
+NAME = "best_so_far"
+LEVEL_NAMES = {NONE: "no distillation"}
+"""How a level is called in a chart, where its label would not explain itself."""
+
+
+def section(study: Study) -> Section | None:
+    """Return the section, if a trial of the search has ended with a value."""
+    chart = best_so_far(study)
+    if chart is None:
+        return None
+    return Section("course", "The course of the search", "", [chart])
+
+
+def best_so_far(study: Study) -> Chart | None:
+    """Return the best full-length value so far, against epochs and device hours."""
+    spec = study.spec
+    ended = ended_trials(study.state, spec)
+    if not ended:
+        return None
+    device = device_name(spec.resources)
+    panels = [
+        Panel(
+            Axis(label, limits=(0, 1.02 * max(map(cost, ended)) or 1.0)),
+            Axis(study.objective),
+            [*_marks(ended, cost, spec.sign), *level_marks(study.levels)],
+        )
+        for cost, label in (
+            (lambda trial: trial.epochs, "epochs trained, all trials"),
+            (lambda trial: trial.hours, f"{device}-hours, all trials"),
+        )
+    ]
+    most = f" Of each kind, {MOST_POINTS} points are drawn." if len(ended) > MOST_POINTS else ""
+    caption = (
+        "Each point is a trial of the search, where it ended. Only trials of full length are "
+        "compared: the value of one that was stopped early belongs to a shorter training." + most
+    )
+    return Chart(NAME, "Best so far, against what all trials had cost", caption, panels)
+
+
+def level_marks(levels: dict[str, float]) -> list[Level]:
+    """Return the reference values as levels."""
+    roles = ("none", "defaults", "teacher")
+    return [
+        Level(LEVEL_NAMES.get(label, label), value, label if label in roles else "defaults")
+        for label, value in levels.items()
+    ]
+
+
+def _marks(
+    ended: Sequence[EndedTrial], cost: Callable[[EndedTrial], float], sign: float
+) -> list[Mark]:
+    full = [trial for trial in ended if trial.full_length]
+    groups = (
+        ("not of full length", "stopped", [trial for trial in ended if not trial.full_length]),
+        ("full length", "search", full),
+    )
+    marks: list[Mark] = [
+        Points(
+            name,
+            [cost(trial) for trial in thinned(group)],
+            [trial.value for trial in thinned(group)],
+            role,
+            [f"{trial.trial}: {trial.value:.3f}" for trial in thinned(group)],
+            [trial.trial for trial in thinned(group)],
+        )
+        for name, role, group in groups
+        if group
+    ]
+    return [*marks, _steps(full, max(map(cost, ended)), cost, sign)] if full else marks
+
+
+def _steps(
+    full: list[EndedTrial], end: float, cost: Callable[[EndedTrial], float], sign: float
+) -> Line:
+    """Return the best value so far: a point for each trial that was better than all before it."""
+    better = full[:1]
+    for trial in full:
+        if sign * trial.value > sign * better[-1].value:
+            better.append(trial)
+    xs = [*map(cost, better), end]
+    ys = [*(trial.value for trial in better), better[-1].value]
+    texts = [f"{trial.trial}: {trial.value:.3f}" for trial in [*better, better[-1]]]
+    return Line("best so far", xs, ys, "best", step=True, texts=texts)
