@@ -1,7 +1,7 @@
 """What it costs to keep many trials running on Ray: trials that train nothing, through the driver.
 
-    python benchmarks/control_plane.py --out benchmarks/results/control_plane.json
     python benchmarks/control_plane.py --part yardstick --trials 10000 --slots 16
+    python benchmarks/control_plane.py --part search --trials 2000 --slots 64 --seconds 4
 
 Two parts. `search`: a search of four parameters with TPE and ASHA and up to nine reports a trial,
 each after a short sleep, with MLflow on SQLite. `yardstick`: trials of one report after one second,
