@@ -165,6 +165,16 @@ def test_a_transfer_names_a_run_folder(read: Load) -> None:
     assert spec.transfer == Transfer(run=Path("runs/old"), top=5, narrow=True)
 
 
+def test_a_transfer_names_a_run_folder_in_a_store_which_is_read_later(read: Load) -> None:
+    spec = read(with_line("start_from: {run: s3://bucket/runs/old}"))
+    assert spec.transfer == Transfer(run="s3://bucket/runs/old")
+    recorded = SearchSpec.recorded(spec.model_dump(mode="json"))
+    assert recorded.transfer == spec.transfer
+    with pytest.raises(SpecError, match=r"start_from.run.*password") as refused:
+        read(with_line("start_from: {run: 's3://me:planted@bucket/old'}"))
+    assert "planted" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("file", "points"),
     [

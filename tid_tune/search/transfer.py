@@ -7,17 +7,17 @@ run any more, and a reader sees where each starting point came from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from tid_tune.errors import UsageError
 from tid_tune.ledger.events import Transferred, TransferredPoint
-from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import ranked_full_length
+from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.plan import methods
 from tid_tune.search.stream import StartPoint
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import Distribution, Params, broken_constraint
+from tid_tune.storage.places import Place
 
 
 def read_transfer(spec: SearchSpec) -> Transferred:
@@ -26,22 +26,22 @@ def read_transfer(spec: SearchSpec) -> Transferred:
     Raises:
         UsageError: there is no such run, or it has no full-length trial with this objective that
             keeps to the rules of `require`.
+        StoreError: the store of the run does not answer.
     """
     assert spec.transfer is not None
     run = spec.transfer.run
-    path = ledger_of(run)
-    state = RunState.read(path)
+    state = _state_of(run)
     objective = spec.first_objective
     trials = [t for t in ranked_full_length(state, spec) if t.value(objective) is not None]
     if not trials:
         raise UsageError(
-            f"start_from: {path} has no trial of full length with the objective {objective}"
+            f"start_from: {run} has no trial of full length with the objective {objective}"
         )
     lawful = [t for t in trials if broken_constraint(spec.require, t.params) is None]
     if not lawful:
         rules = ", ".join(rule.text for rule in spec.require)
         raise UsageError(
-            f"start_from: none of the {len(trials)} full-length trials of {path} satisfies "
+            f"start_from: none of the {len(trials)} full-length trials of {run} satisfies "
             f"`require: {rules}`; drop start_from, or change the rule"
         )
     points = (
@@ -109,6 +109,8 @@ def narrowed(
     }
 
 
-def ledger_of(run: Path) -> Path:
-    """Return the ledger of a run folder, or the path itself where it is a file."""
-    return run / LEDGER_NAME if run.is_dir() else run
+def _state_of(run: Place) -> RunState:
+    try:
+        return RunFolder.open(run).state
+    except UsageError as error:
+        raise UsageError(*(f"start_from: {message}" for message in error.messages)) from None

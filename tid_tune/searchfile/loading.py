@@ -237,6 +237,7 @@ def _read_relations(
     if node is not None:
         points, transfer = read_start(node, space, fields.get("require", ()), problems)
         fields |= {"start_from": points, "transfer": transfer}
-        if transfer is not None and check_files:
+        # A store is asked when the run is read: it may be seen from the cluster alone.
+        if transfer is not None and isinstance(transfer.run, Path) and check_files:
             check_run(transfer.run, node.where, problems)
     return fields

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tid_tune.errors import nearest
+from tid_tune.errors import UsageError, nearest
 from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.models import Count, Model
 from tid_tune.searchfile.merge import read_text, shown_path
@@ -17,13 +17,14 @@ from tid_tune.searchfile.sections import read_section
 from tid_tune.searchfile.tree import Node, parse
 from tid_tune.space import Constraint, Distribution, Params
 from tid_tune.space.values import describe, same
+from tid_tune.storage.places import place_of
 
 
 class TransferText(Model):
     """What `start_from: {run: ..., top: ..., narrow: ...}` holds in YAML."""
 
     run: str
-    """The run folder of an earlier search."""
+    """The run folder of an earlier search: a path, or a URI such as s3://bucket/runs/NAME."""
     top: Count = 5
     narrow: bool = False
 
@@ -130,7 +131,12 @@ def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
     text = read_section(TransferText, "start_from", node, problems)
     if text is None:
         return None
-    return Transfer(run=Path(text.run), top=text.top, narrow=text.narrow)
+    try:
+        place = place_of(text.run)
+    except UsageError as error:
+        problems.add(node.entries["run"].where, "start_from.run", str(error))
+        return None
+    return Transfer(run=place, top=text.top, narrow=text.narrow)
 
 
 def _read_point(

@@ -26,7 +26,7 @@ def needed_files(spec: SearchSpec) -> list[Path]:
     """
     config = load_config(spec.trial, imports=False)
     found = [*_of_config(config), *_of_space(spec.space)]
-    if spec.transfer is not None:
+    if spec.transfer is not None and isinstance(spec.transfer.run, Path):
         found.append(spec.transfer.run)
     teacher = (config.get("model") or {}).get("teacher")
     file = teacher.get("config") if isinstance(teacher, Mapping) else None
