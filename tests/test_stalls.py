@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
+
+from tid_tune import guard
 
 SCRIPT = """
 import ctypes, pathlib, sys, time
@@ -46,6 +53,54 @@ def test_nothing_is_watched_where_no_time_is_set(tmp_path: Path) -> None:
     found = run("stalls.progress()\ntime.sleep(1)", tmp_path / "words.txt", seconds=0)
     assert found.stdout == "went on\n"
     assert not (tmp_path / "words.txt").exists()
+
+
+@pytest.mark.parametrize("state", ["stalls.progress()", "stalls.rest()"])
+def test_a_process_that_is_stopped_as_a_whole_is_killed_from_outside(
+    state: str, tmp_path: Path
+) -> None:
+    words = tmp_path / "words.txt"
+    started = time.monotonic()
+    found = run(f"{state}\nimport os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", words)
+    assert found.returncode == -signal.SIGKILL
+    assert time.monotonic() - started > 2
+    assert words.read_text() == "Killed from outside: was stopped as a whole (SIGSTOP)\n"
+
+
+def test_a_process_that_hangs_in_the_system_is_killed_after_a_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a one is not stopped, and its own thread does not end it."""
+    monkeypatch.setattr(guard, "_GRACE", 0.5)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        watcher = guard.Guard(process.pid)
+        watcher.read(f"watch 0.1 {tmp_path / 'the last words.txt'}")
+        watcher.read("progress")
+        assert not watcher.is_due()
+        time.sleep(0.7)
+        assert watcher.is_due()
+        watcher.set_back()
+        assert not watcher.is_due(), "who watches was stopped, too"
+        watcher.read("rest")
+        time.sleep(0.7)
+        assert not watcher.is_due()
+        watcher.kill()
+        assert process.wait(20) == -signal.SIGKILL
+    words = (tmp_path / "the last words.txt").read_text()
+    assert words == "Killed from outside: hung in the system\n"
+
+
+def test_who_watches_from_outside_ends_with_the_process(tmp_path: Path) -> None:
+    body = "import os\nprint(stalls._outside._process.pid, flush=True)\nos.kill(os.getpid(), 9)"
+    watcher = int(run(body, tmp_path / "words.txt", 60).stdout)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(watcher, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("it is still there")
 
 
 def test_a_crash_leaves_its_stack(tmp_path: Path) -> None:

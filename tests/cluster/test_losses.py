@@ -9,6 +9,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from tid_tune.cluster.losses import Loss, forget, last_words, loss_of, of_ray
 from tid_tune.cluster.ranks import RankLost
+from tid_tune.guard import KILLED as OUTSIDE
 from tid_tune.ledger.decisions import Cause
 from tid_tune.trial.report import LOG_FILE
 
@@ -60,6 +61,7 @@ def test_ray_is_quoted_in_short(
         (0, "Timeout (0:31:30)!\nThread 0x1:\n  File x", "no progress for 30 min"),
         (2, "Timeout (0:31:30)!\nThread 0x1:\n  File x", "rank 2 was ended"),
         (0, "Fatal Python error: Segmentation fault\n\nThread 0x1", "crashed: Segmentation fault"),
+        (1, f"{OUTSIDE}: hung in the system\n", "30 min (failures.stall_minutes): rank 1 hung in"),
     ],
 )
 def test_the_last_words_of_a_worker_count_more_and_reach_the_logs(

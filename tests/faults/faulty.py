@@ -114,6 +114,7 @@ FAULTS: dict[str, Any] = {
     "killed always": FaultyTrial.kill,
     "crashed": lambda trial: ctypes.string_at(0),
     "hangs": lambda trial: time.sleep(600),
+    "stopped": lambda trial: trial.kill(signal.SIGSTOP),
     "torn checkpoint": lambda trial: trial.spoil(lambda content: content[:100]),
     "empty checkpoint": lambda trial: trial.spoil(lambda content: b""),
     "flipped bit": lambda trial: trial.spoil(flipped),

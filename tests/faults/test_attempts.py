@@ -18,6 +18,7 @@ GONE = {
     "killed": ("a worker is killed (SIGKILL)", "killed without a word"),
     "crashed": ("a worker crashes", "the worker crashed: Segmentation fault"),
     "hangs": ("a step never returns", "no progress for 3 s (failures.stall_minutes)"),
+    "stopped": ("a worker is stopped (SIGSTOP)", "was stopped as a whole (SIGSTOP)"),
     "torn checkpoint": ("the last checkpoint is torn", "is damaged: its checksum is"),
     "empty checkpoint": ("the last checkpoint is empty", "is damaged: its checksum is"),
     "flipped bit": ("one bit of the last checkpoint is flipped", "is damaged: its checksum is"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tid_tune import stalls
+from tid_tune import guard, stalls
 from tid_tune.cluster.messages import PackOrder
 from tid_tune.errors import TrialError
 from tid_tune.ledger.decisions import Cause
@@ -20,6 +20,7 @@ UNKNOWN = "the worker died"
 UNREACHABLE = "it cannot be reached any more: its node has died, or the network to it has failed"
 _STALLED = re.compile(r"\ATimeout \((?P<time>[\d:.]+)\)!")
 _CRASHED = re.compile(r"\AFatal Python error: (?P<what>.*)")
+_KILLED = re.compile(rf"\A{guard.KILLED}: (?P<what>.*)")
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,11 @@ def _without_words(loss: Loss, node: str) -> Loss:
 
 def _in_words(stack: str, who: str, stall_seconds: float) -> str:
     """Return why a process has written its stacks; empty: it has not ended."""
+    no_progress = f"no progress for {_minutes(stall_seconds)} (failures.stall_minutes): {who}"
     if _STALLED.match(stack):
-        return (
-            f"no progress for {_minutes(stall_seconds)} (failures.stall_minutes): {who} was "
-            f"ended. {LOG_FILE} has its stacks"
-        )
+        return f"{no_progress} was ended. {LOG_FILE} has its stacks"
+    if killed := _KILLED.match(stack):
+        return f"{no_progress} {killed['what']}, and was killed"
     crash = _CRASHED.match(stack)
     return f"{who} crashed: {crash['what'].strip()}. {LOG_FILE} has its stack" if crash else ""
 
