@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, ConsoleDimensions, RenderableType
 
-PLAIN_WIDTH = 160
-"""Columns of a table in a file or a pipe, where rich would assume 80."""
+PLAIN_WIDTH = 100
+"""Columns of lines and tables in a log, a file or a pipe."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+class _Output(Console):
+    """Where ordinary output goes: as wide as the terminal, or as `PLAIN_WIDTH` off one."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """The columns and lines there are, asked anew each time."""
+        found = super().size
+        return found if self.is_terminal else ConsoleDimensions(PLAIN_WIDTH, found.height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+
+
+out: Console = _Output(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
@@ -37,7 +50,7 @@ def silenced(quiet: bool = True) -> Iterator[None]:
         out.quiet = before
 
 
-def show(table: Table) -> None:
+def show(table: RenderableType) -> None:
     """Print a table."""
     out.print(table)
 
@@ -59,8 +72,8 @@ def shown_path(path: Path) -> Path:
 
 
 def is_interactive() -> bool:
-    """Return whether stdout is a terminal that a live table can be drawn on."""
-    return sys.stdout.isatty() and out.is_terminal
+    """Return whether ordinary output goes to a terminal that a live table can be drawn on."""
+    return out.is_terminal and not out.is_dumb_terminal
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Counts with their nouns, and shortened texts, for messages."""
+"""Counts with their nouns, lengths of time, and shortened texts, for messages."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def shortened(text: str, length: int) -> str:
     return textwrap.shorten(
         line, length, placeholder=" ...", break_long_words=False, break_on_hyphens=False
     )
+
+
+def duration(seconds: float) -> str:
+    """Return `3 h 5 min`, `12 min 3 s` or `40 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _plural(noun: str) -> str:

@@ -40,10 +40,42 @@ def test_what_every_trial_has_takes_no_room() -> None:
     assert best.split()[-1] == f"{rows[0].params['a.lr']:.3g}"
 
 
-def test_on_a_narrow_terminal_the_values_share_a_column() -> None:
-    _, lines = shown(50)
-    assert lines[0].split()[-1] == "values"
-    assert any("lr=0." in line for line in lines)
+WIDE = {f"model.part.parameter_{name}": Uniform(low=0, high=1) for name in "abcdefgh"}
+
+
+def test_no_row_is_broken_or_cut_and_what_has_no_room_is_named() -> None:
+    """Whole columns are left out; those that are there are as on a wide terminal."""
+    _, wide = shown(10_000, space=WIDE)
+    for width in range(40, 200, 7):
+        _, lines = shown(width, space=WIDE)
+        assert max(map(len, lines)) <= width
+        names = lines[0].split()
+        assert names[0] == "trial"
+        assert {"map", "gain"} <= set(names)
+        table = lines[: len(wide)]
+        for line, whole in zip(table, wide, strict=True):
+            assert set(line.split()) <= set(whole.split())
+        note = " ".join(lines[len(wide) :])
+        missing = [path.split(".")[-1] for path in WIDE if path.split(".")[-1] not in names]
+        assert all(f"{name}" in note for name in missing)
+        assert bool(note) == bool(missing)
+
+
+def test_the_reason_of_a_failure_gives_way_to_the_values_of_the_others() -> None:
+    def fragile(work: Assignment, epoch: float) -> dict[str, float]:
+        if work.trial == "t0003":
+            raise Failure("oom", "CUDA out of memory beside others")
+        return {"map": work.params.get("a.lr", 0.5)}
+
+    spec = make_spec(
+        objectives={"map": "max"}, space={"a.lr": Uniform(low=0, high=1)}, epochs=1, trials=3
+    )
+    rows = leaderboard(simulate(spec, fragile).state, spec)
+    for width, reason in ((200, True), (60, False)):
+        text = to_text(leaderboard_table(rows, spec, width=width))
+        assert ("out of memory" in text) == reason
+        assert "failed" in text
+        assert "lr" in text.splitlines()[0].split()
 
 
 def test_rows_beyond_the_top_are_counted_and_the_baseline_is_always_there() -> None:
@@ -140,7 +172,11 @@ def test_a_long_value_leaves_a_line_a_trial(width: int) -> None:
     long = tuple("/data/" + "x" * 7000 + f"\n{name}.pth" for name in ("first", "second"))
     space = {"a.file": Choice(values=long), "b.lr": Uniform(low=0, high=1)}
     _, lines = shown(width, space=space, baseline=False, trials=2, sampler={"type": "random"})
-    assert len("".join(lines)) < 20 * width
+    assert max(map(len, lines)) <= width
+    if width == 60:
+        assert "lr" in lines[0].split()
+        assert "no room for file" in lines[-1]
+        return
     text = "".join(lines).replace(" ", "")
     assert "/data/xxx" in text
     assert any(f"{name}.pth" in text for name in ("first", "second"))

@@ -10,7 +10,8 @@ from support.search_cases import make_spec, scheduler_of
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
-from tid_tune.report.progress import Progress, View
+from tid_tune.report.live import View
+from tid_tune.report.progress import Progress
 from tid_tune.results.costs import total_cost, trial_cost
 from tid_tune.results.ranking import best_trial, leaderboard, winning_row
 from tid_tune.search.decision import Assignment
@@ -106,7 +107,7 @@ def test_off_a_terminal_a_long_silence_is_broken_by_a_report(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("tid_tune.report.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tid_tune.report.live.time.monotonic", lambda: now[0])
     progress, run = followed(spec_of(epochs=3, trials=2), 2)
     events = []
     with View(progress, lambda: 2) as view:
@@ -149,7 +150,8 @@ def test_reruns_are_named_by_what_they_repeat(capsys: pytest.CaptureFixture[str]
     lines = shown(spec, 6, capsys)
     words = [" ".join(line.split()[1:3]) for line in lines]
     expected = ["none completed", "defaults completed", "search completed"]
-    assert words == [*expected, "confirm t0003", "confirm none", "confirm defaults"]
+    assert words[:-1] == [*expected, "confirm t0003", "confirm none", "confirm defaults"]
+    assert lines[-1].split(", ")[0].strip() == "6 of 6 done"
 
 
 def test_the_line_of_a_failed_trial_has_the_message_and_not_the_traceback(
@@ -162,6 +164,7 @@ def test_the_line_of_a_failed_trial_has_the_message_and_not_the_traceback(
         assignment = search.next()
         assert isinstance(assignment, Assignment)
         search.fail(assignment.trial, Cause.CRASH, "TypeError: a bad scale\n  File x, line 3")
-    (line,) = capsys.readouterr().out.splitlines()
+    line, summary = capsys.readouterr().out.splitlines()
     assert "TypeError: a bad scale" in line
     assert "File x" not in line
+    assert "1 failed" in summary

@@ -17,8 +17,9 @@ from support.search_cases import (
 
 from tid_tune.ledger.file import Ledger
 from tid_tune.ledger.records import Status
+from tid_tune.report.live import View
 from tid_tune.report.overview import run_row
-from tid_tune.report.progress import Progress, View
+from tid_tune.report.progress import Progress
 from tid_tune.report.result import write_result
 from tid_tune.results.costs import (
     cost_rows,

@@ -22,7 +22,8 @@ from tid_tune.ledger.file import Ledger
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.preflight import Plan, require
 from tid_tune.preflight.resources import require_here
-from tid_tune.report.progress import Progress, View
+from tid_tune.report.live import View
+from tid_tune.report.progress import Progress
 from tid_tune.report.result import write_result
 from tid_tune.results.costs import Cost
 from tid_tune.results.run_folder import RunFolder

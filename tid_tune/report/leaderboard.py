@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from tid_tune import dotted
 from tid_tune.ledger.records import Status
+from tid_tune.report.fitting import Column, fitted, flowing, table_of
 from tid_tune.results.ranking import Row, compared_modes
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.words import shortened
@@ -20,50 +20,99 @@ REASON = 40
 """Characters of a failure's reason, about."""
 VALUE = 40
 """Characters of a parameter's value."""
-FIXED_WIDTH = 48
-"""Columns before the values: rank, trial, what, epochs, gain."""
+FILE_WIDTH = 10_000
+"""More columns than any table has: in a file, no row is broken."""
 
 
 def leaderboard_table(
-    rows: Sequence[Row], spec: SearchSpec, *, width: int, top: int | None = None
-) -> Table:
-    """Draw `rows`, best first; the baseline's rows are shown however far down they are.
+    rows: Sequence[Row], spec: SearchSpec, *, width: int | None, top: int | None = None
+) -> Group:
+    """Draw `rows`, best first, each on one line; the baseline's rows are always shown.
 
     Args:
         rows: of `results.ranking.leaderboard`.
         spec: names the objectives and the searched parameters.
-        width: of the terminal; too narrow for a column per parameter, they share one.
+        width: of the terminal. Parameters that do not fit, and then other columns, are left out
+            and named below the table. None: nothing is left out.
         top: at most so many rows besides the baseline's; None: all.
     """
+    chosen = _first(rows, top)
     names = short_names(shown_parameters(rows, spec))
-    modes = any(row.mode for row in rows)
-    room = width - FIXED_WIDTH - sum(len(name) + 2 for name in spec.objectives)
-    room -= max(len(row.mode) for row in rows) + 2 if modes else 0
-    columns = sum(max(len(name), 8) + 2 for name in names.values()) <= room
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "trial", "what", "epochs", *spec.objectives, "gain", *["mode"] * modes):
-        table.add_column(name, justify="left" if name in ("trial", "what", "mode") else "right")
-    for name in names.values() if columns else ["values"]:
-        table.add_column(name, justify="right" if columns else "left", overflow="fold")
-    shown = 0
+    columns = _columns(chosen, spec, names, reasons=True)
+    if fitted(columns, width) != columns and any(row.rank is not None for row in chosen):
+        columns = _columns(chosen, spec, names, reasons=False)
+    kept = fitted(columns, width)
+    left_out = [column.name for column in columns if column not in kept]
+    styles = {at: style for at, row in enumerate(chosen) if (style := _style(row))}
+    table = table_of(kept, styles)
+    more = len(rows) - len(chosen)
+    if more:
+        table.add_row(*_more_cells(kept, more))
+    notes = [*_left_out_lines(left_out, width), *_mode_lines(rows)]
+    return Group(table, *(Text(note) for note in notes))
+
+
+def _first(rows: Sequence[Row], top: int | None) -> list[Row]:
+    """Return the baseline's rows and the first `top` others, in their order."""
+    shown, chosen = 0, []
     for row in rows:
-        if row.stage != "baseline":
-            shown += 1
-            if top is not None and shown > top:
-                continue
-        values = [short_value(row.params[path]) if path in row.params else "" for path in names]
-        if not columns:
-            pairs = zip(names.values(), values, strict=True)
-            values = [" ".join(f"{name}={value}" for name, value in pairs if value)]
-        table.add_row(*_cells(row, spec), *[row.mode] * modes, *values, style=_style(row))
-    if top is not None and shown > top:
-        table.add_row("", "...", f"{shown - top} more")
+        shown += row.stage != "baseline"
+        if row.stage == "baseline" or top is None or shown <= top:
+            chosen.append(row)
+    return chosen
+
+
+def _columns(
+    rows: Sequence[Row], spec: SearchSpec, names: dict[str, str], *, reasons: bool
+) -> list[Column]:
+    """Return all columns; what a reader can do without best comes last.
+
+    `reasons`: with those of failures.
+    """
+    first, *others = spec.objectives
+    found = [
+        Column("", ["" if row.rank is None else str(row.rank) for row in rows], True, stays=True),
+        Column("trial", [row.trial for row in rows], stays=True),
+        Column("what", [_what(row, spec, reasons) for row in rows]),
+        Column("epochs", [_epochs(row) for row in rows], True),
+        _objective_column(rows, first, stays=True),
+        *(_objective_column(rows, name) for name in others),
+        Column("gain", [_gain(row) for row in rows], True, stays=True),
+    ]
+    if any(row.mode for row in rows):
+        found.append(Column("mode", [row.mode for row in rows]))
+    for path, name in names.items():
+        cells = [short_value(row.params[path]) if path in row.params else "" for row in rows]
+        found.append(Column(name, cells, True))
+    return found
+
+
+def _objective_column(rows: Sequence[Row], name: str, *, stays: bool = False) -> Column:
+    return Column(name, [_number(row.values.get(name)) for row in rows], True, stays)
+
+
+def _more_cells(columns: Sequence[Column], more: int) -> list[str]:
+    """Return the cells of the row that counts the rows that are not shown."""
+    text = {"trial": "...", "what": f"{more} more"}
+    if not any(column.name == "what" for column in columns):
+        text["trial"] = f"+{more}"
+    return [text.get(column.name, "") for column in columns]
+
+
+def _left_out_lines(names: Sequence[str], width: int | None) -> list[str]:
+    """Return what says which columns did not fit, and where they are to be had."""
+    if not names or width is None:
+        return []
+    listed = [*(f"{name}," for name in names[:-1]), f"{names[-1]};", "--json has all"]
+    return flowing([f"{width} columns have no room for", *listed], width, " ")
+
+
+def _mode_lines(rows: Sequence[Row]) -> list[str]:
     compared = [mode or "the default" for mode in compared_modes(rows)]
-    if len(compared) > 1:
-        what = f"trained in {len(compared)} modes ({'; '.join(compared)})"
-        table.caption = f"warning: {what}: compare values of the same mode only"
-        table.caption_justify = "left"
-    return table
+    if len(compared) < 2:
+        return []
+    what = f"trained in {len(compared)} modes ({'; '.join(compared)})"
+    return [f"warning: {what}: compare values of the same mode only"]
 
 
 def shown_parameters(rows: Iterable[Row], spec: SearchSpec) -> list[str]:
@@ -86,22 +135,21 @@ def shown_parameters(rows: Iterable[Row], spec: SearchSpec) -> list[str]:
     return [path for path in [*searched, *earlier] if path in values]
 
 
-def _cells(row: Row, spec: SearchSpec) -> list[str]:
-    return [
-        "" if row.rank is None else str(row.rank),
-        row.trial,
-        (row.label or row.stage) + _remark(row, spec),
-        f"{row.epoch:g}" if row.fraction == 1.0 else f"{row.epoch:g} x {row.fraction:.3g}",
-        *(_number(row.values.get(objective)) for objective in spec.objectives),
-        "" if row.gain is None or row.label == "none" else f"{row.gain:+.3f}",
-    ]
+def _epochs(row: Row) -> str:
+    return f"{row.epoch:g}" if row.fraction == 1.0 else f"{row.epoch:g} x {row.fraction:.3g}"
 
 
-def _remark(row: Row, spec: SearchSpec) -> str:
+def _gain(row: Row) -> str:
+    return "" if row.gain is None or row.label == "none" else f"{row.gain:+.3f}"
+
+
+def _what(row: Row, spec: SearchSpec, reasons: bool) -> str:
+    """Return what a trial is, and what became of it."""
+    what = row.label or row.stage
     if row.status is Status.COMPLETED:
-        return ", Pareto front" if row.front and len(spec.objectives) > 1 else ""
-    kind = f" ({shortened(row.reason, REASON)})" if row.status is Status.FAILED else ""
-    return f", {row.status}{kind}"
+        return what + (", Pareto front" if row.front and len(spec.objectives) > 1 else "")
+    failed = row.status is Status.FAILED and reasons
+    return f"{what}, {row.status}" + (f" ({shortened(row.reason, REASON)})" if failed else "")
 
 
 def _style(row: Row) -> str | None:
@@ -138,8 +186,8 @@ def _number(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
-def to_text(table: Table, width: int = 200) -> str:
-    """Return the table as plain text, for a file."""
+def to_text(table: RenderableType, width: int = FILE_WIDTH) -> str:
+    """Return a table as plain text, for a file."""
     console = Console(width=width, no_color=True, highlight=False, file=None)
     with console.capture() as capture:
         console.print(table)

@@ -158,7 +158,7 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
 
 def _write_tables(result: Result, state: RunState) -> None:
     run = result.run
-    table = leaderboard_table(result.rows, result.spec, width=200)
+    table = leaderboard_table(result.rows, result.spec, width=None)
     run.leaderboard_text.write_text(to_text(table), encoding="utf-8")
     if result.confirmation is not None:
         text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
