@@ -45,6 +45,7 @@ class DistillationTrainable(TrialTrainable):
             measure_teacher=order.measure_teacher,
             costs=order.costs,
             parts=order.parts,
+            areas=order.areas,
         )
         trial.proof()
         return trial

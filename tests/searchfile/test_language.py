@@ -149,6 +149,7 @@ def test_requirements_name_parameters_by_their_last_part(space: Load) -> None:
         ("start_from: [{lr: 0.5}, {}]", "start_from", ({LR: 0.5}, {})),
         ("budget: null", "budget.gpu_hours", None),
         ("tracking: {enabled: false}", "tracking.enabled", False),
+        ("report: {areas: 0}", "report.areas", 0),
     ],
 )
 def test_fields_mean_what_they_say(line: str, field: str, meant: Any, read: Load) -> None:

@@ -84,6 +84,7 @@ GOOD = [
         "resources: {students: 4}",
         "resources: {students: auto}",
         "scheduler: {type: asha, rule: promote}",
+        "report: {areas: 4}",
         "tracking: {uri: 'http://localhost:5000', experiment: e}",
         "require: [lr > 0.2]",
         "start_from: [{lr: 0.5}]",

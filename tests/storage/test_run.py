@@ -32,7 +32,7 @@ from tid_tune.storage import lock
 from tid_tune.storage.objects import Objects, StoreError
 from tid_tune.storage.places import Uri, child
 from tid_tune.storage.stored import worker_files
-from tid_tune.trial.report import LOG_FILE
+from tid_tune.trial.report import AREAS_FILE, LOG_FILE
 
 TRIAL = "trials/t0001"
 
@@ -243,13 +243,14 @@ def test_a_checkpoint_that_was_damaged_in_the_store_is_not_trained_from(
         assert [r.epoch for r in driver.search.state.trials["t0001"].reports] == [1, 2, 3]
 
 
-def test_a_trials_log_goes_on_on_another_node(
-    on_disk: Machines, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", [LOG_FILE, AREAS_FILE])
+def test_a_trials_log_and_its_areas_go_on_on_another_node(
+    on_disk: Machines, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     step = ToyTrial.step
 
     def logged(trial: ToyTrial) -> Any:
-        with (trial.order.work_dir / LOG_FILE).open("a") as log:
+        with (trial.order.work_dir / name).open("a") as log:
             log.write(f"epoch {trial.step_done + 1}\n")
         return step(trial)
 
@@ -257,7 +258,7 @@ def test_a_trials_log_goes_on_on_another_node(
     for node in ("node-1", "node-2", "node-1"):
         with on_disk.driver("head") as driver:
             driver.train(node, 1)
-    log = Objects(Uri.parse(on_disk.place)).read(f"{TRIAL}/{LOG_FILE}").decode()
+    log = Objects(Uri.parse(on_disk.place)).read(f"{TRIAL}/{name}").decode()
     assert log.splitlines() == ["epoch 1", "epoch 2", "epoch 3"]
 
 

@@ -155,6 +155,7 @@ class Dispatcher:
             measure_teacher=measure_teacher,
             check_teacher=check_teacher,
             costs=tuple(name for name in COSTS if name in self._spec.objectives),
+            areas=self._spec.report.areas,
         )
 
     def started(self, ray_id: str, node: str, node_id: str = "") -> None:

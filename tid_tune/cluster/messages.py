@@ -60,6 +60,8 @@ class WorkOrder(_Message):
     """Build the teacher once, though the trial needs none: one that does not fit fails at once."""
     costs: tuple[str, ...] = ()
     """The objectives that are costs of the student; see `checks.objectives.COSTS`."""
+    areas: int = 0
+    """Of so many validation images, record the key and weak areas."""
 
 
 class PackOrder(_Message):

@@ -19,7 +19,7 @@ from tid_tune.files import digest, is_full
 from tid_tune.ledger.decisions import Cause
 from tid_tune.storage.objects import StoreError
 from tid_tune.storage.stored import worker_files
-from tid_tune.trial.report import LOG_FILE
+from tid_tune.trial.report import AREAS_FILE, LOG_FILE
 
 CHECKPOINTS = "*epoch_*_step_*.pth"
 """Matches the names of checkpoints, and of their unfinished files."""
@@ -39,6 +39,8 @@ def located(order: WorkOrder) -> WorkOrder:
     files.forget(str(folder), CHECKPOINTS, but=str(order.checkpoint or ""))
     paths = {"work_dir": files.local / folder}
     files.fetch_longer(f"{folder}/{LOG_FILE}")
+    if order.areas:
+        files.fetch(f"{folder}/{AREAS_FILE}")
     if order.checkpoint is not None:
         files.fetch(str(order.checkpoint), order.digest)
         paths["checkpoint"] = files.local / order.checkpoint
@@ -58,6 +60,7 @@ def bring(order: WorkOrder, name: str) -> None:
     files = worker_files(order.run)
     files.keep(name)
     files.keep(f"{order.work_dir}/{LOG_FILE}")
+    files.keep(f"{order.work_dir}/{AREAS_FILE}")
     files.forget(str(order.work_dir), CHECKPOINTS, but=name)
 
 

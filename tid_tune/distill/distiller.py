@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter, Outputs, adapt_head
 from tid_tune.distill.compatibility import check_heads, check_inputs, check_maps
-from tid_tune.distill.context import Context, View
+from tid_tune.distill.context import Batch, Context, View
 from tid_tune.distill.method import Method, MethodOutput, NoMethod, require_ranks
 from tid_tune.distill.model_config import FLOAT32
 from tid_tune.distill.registry import build_method, parse_settings
@@ -21,7 +21,7 @@ from tid_tune.distill.teacher import Teacher, build_teacher
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.assigners import share_assignments
 from tid_tune.openmmlab.configs import ConfigDict
-from tid_tune.openmmlab.detector_types import Losses, Sample
+from tid_tune.openmmlab.detector_types import Instances, Losses, Meta, Sample
 from tid_tune.openmmlab.models import BaseDetector, unpack_gt_instances
 from tid_tune.openmmlab.named_objects import MessageHub
 from tid_tune.openmmlab.registries import MODELS
@@ -187,6 +187,24 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
         check_maps(student, batch.teacher)
         result: MethodOutput = self.method(Context(batch, student, iteration, epoch))
         return losses | result.losses | result.logs | self._compare(losses, result.losses)
+
+    def work_of_teacher(
+        self, batch_inputs: Tensor, instances: Sequence[Instances], metas: Sequence[Meta]
+    ) -> Batch:
+        """Return the teacher's view of a batch; what it remembers and caches is not touched."""
+        assert self._teacher is not None, "the method `none` has no teacher"
+        return self._teacher.work(batch_inputs, instances, metas)
+
+    @torch.no_grad()
+    def observe(self, batch_inputs: Tensor, batch: Batch) -> Context:
+        """Return how the student sees a batch, for looking at; no state is changed.
+
+        In training mode, batch normalization would take the batch in: call `eval()` before.
+        """
+        features = self.student.extract_feat(batch_inputs)
+        outputs = self.student.bbox_head(features)
+        student = View(self.student, self._student_head, features, outputs)
+        return Context(batch, student, getattr(self.method, "iteration", 0), 0)
 
     def compare_maps(self, batch_inputs: Tensor) -> None:
         """Pass images through student and teacher, and check that their maps agree.

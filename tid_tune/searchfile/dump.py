@@ -52,6 +52,7 @@ def _fields(spec: SearchSpec) -> dict[str, object]:
         "budget": _section(spec.budget),
         "keep": _section(spec.keep),
         "resources": _section(spec.resources),
+        "report": _section(spec.report),
         "tracking": _section(spec.tracking),
     }
     if spec.cache is not None:

@@ -203,6 +203,13 @@ class Tracking(Model):
     password."""
 
 
+class Report(Model):
+    """What trials record for the report."""
+
+    areas: Annotated[int, Field(ge=0, le=16)] = 2
+    """Of so many validation images, the key and weak areas at each evaluation. 0: of none."""
+
+
 def _mean_precision() -> dict[str, Direction]:
     return {"coco/bbox_mAP": "max"}
 
@@ -254,6 +261,7 @@ class SearchSpec(Model):
     keep: Keep = Keep()
     resources: Resources = Resources()
     failures: Failures = Failures()
+    report: Report = Report()
     tracking: Tracking = Tracking()
     cache: CacheSettings | None = None
     """Of the teacher's work; None: the teacher is run at every step."""

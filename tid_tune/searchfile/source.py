@@ -19,6 +19,7 @@ from tid_tune.searchfile.model import (
     Keep,
     Metric,
     Name,
+    Report,
     Resources,
     SearchSpec,
     Tracking,
@@ -65,6 +66,7 @@ SECTIONS: dict[str, type[Model]] = {
     "keep": Keep,
     "resources": Resources,
     "failures": Failures,
+    "report": Report,
     "tracking": Tracking,
     "cache": CacheSettings,
 }

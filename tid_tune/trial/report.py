@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 LOG_FILE = "trial.log"
 """In a trial's folder: what its training has printed."""
+AREAS_FILE = "areas.npz"
+"""In a trial's folder: the key and weak areas of a few images; see `tid_tune.trial.area_file`."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from tid_tune.openmmlab.named_objects import discard_objects, make_current, name
 from tid_tune.openmmlab.setup import prepare
 from tid_tune.searchfile.model import Interval
 from tid_tune.trial import proof, state
+from tid_tune.trial.area_record import AreaRecorder
 from tid_tune.trial.assembly import assemble
 from tid_tune.trial.averages import with_ratios
 from tid_tune.trial.deployment import deployment_costs
@@ -30,7 +31,7 @@ from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
 from tid_tune.trial.memory import fitting_students
 from tid_tune.trial.process import ProcessState, free_memory, seed_rank
-from tid_tune.trial.report import LOG_FILE, TrialReport
+from tid_tune.trial.report import AREAS_FILE, LOG_FILE, TrialReport
 from tid_tune.trial.runner import RANK_LOG, TrialRunner
 
 
@@ -51,6 +52,7 @@ class Trial:
         measure_teacher: report the distillation teacher's metrics too, once, under `teacher/`.
         costs: what to report of the student's cost where it will run; see `trial.deployment`.
         parts: in so many is each batch trained, for want of memory.
+        areas: of so many validation images, record the key and weak areas at each report.
 
     Raises:
         ConfigError: the config or a checkpoint cannot be used.
@@ -73,6 +75,7 @@ class Trial:
         measure_teacher: bool = False,
         costs: Collection[str] = (),
         parts: int = 1,
+        areas: int = 0,
     ) -> None:
         self._check(epochs, report_every)
         self._params, self._every = dict(params), report_every
@@ -87,6 +90,7 @@ class Trial:
         """The log, held open while the trial shares its process."""
         self._first = 0
         self._runner: TrialRunner | None = None
+        self._areas: AreaRecorder | None = None
         self._shared: state.Shared | None = None
         """What a checkpoint has of all ranks, exchanged at the end of an interval."""
         try:
@@ -109,6 +113,8 @@ class Trial:
                 else:
                     seed_rank(seed, 0)
                 watch_gradients(runner, lambda v: runner.train_loop.averages.add(v))
+                if areas and ranks.rank() == 0:
+                    self._areas = AreaRecorder(runner, areas, work_dir / AREAS_FILE)
         except BaseException:
             self.close()
             raise
@@ -179,13 +185,16 @@ class Trial:
             metrics |= deployment_costs(self.runner, self._costs)
         self._shared = state.Shared.of(self.runner) if ranks.several() else None
         evaluated = time.monotonic() - evaluating
+        if self._areas is not None:
+            self._areas.record(loop.iter / loop.per_epoch)
+        recorded = time.monotonic() - evaluating - evaluated
         images = (loop.iter - self._first) * self.runner.train_dataloader.batch_sampler.batch_size
         values = with_ratios(means) | self._speed(images, trained, evaluated)
         return TrialReport(
             step=loop.iter,
             epoch=loop.iter / loop.per_epoch,
             metrics=metrics | {f"train/{k}": v for k, v in values.items() if math.isfinite(v)},
-            seconds=trained + evaluated,
+            seconds=trained + evaluated + recorded,
             images=images,
             done=loop.done,
         )
@@ -232,7 +241,7 @@ class Trial:
 
     def close(self) -> None:
         """Free the trial and bring the process back to where it was before; repeatable."""
-        runner, self._runner = self._runner, None
+        runner, self._runner, self._areas = self._runner, None, None
         if runner is not None:
             runner.train_loop.stop_workers()
         process, self._process = self._process, None
