@@ -157,7 +157,7 @@ def test_an_error_of_a_trials_own_kind_is_described_as_a_crash_that_can_be_writt
 def test_a_value_in_effect_that_json_cannot_hold_fails_its_trial_and_closes_it(
     tmp_path: Path,
 ) -> None:
-    from tid_tune.cluster.messages import IntervalFailed, PackOrder, read_answers
+    from tid_tune.cluster.messages import Answers, IntervalFailed, PackOrder
     from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
 
     closed = []
@@ -185,7 +185,7 @@ def test_a_value_in_effect_that_json_cannot_hold_fails_its_trial_and_closes_it(
         root=Path.cwd(),
     )
     worker.setup({"order": PackOrder(members=(order,)).model_dump_json()})
-    answer = read_answers(worker.step(), ["t0001"])["t0001"]
+    answer = Answers.read(worker.step()).of(["t0001"])["t0001"]
     assert isinstance(answer, IntervalFailed)
     assert (answer.cause, closed) == ("crash", ["t0001"])
 

@@ -11,12 +11,12 @@ import pytest
 from tid_tune.cluster.messages import (
     ORDER,
     WORKER,
+    Answers,
     Changes,
     IntervalDone,
     IntervalFailed,
     PackOrder,
     StepAnswer,
-    read_answers,
 )
 from tid_tune.cluster.trainable import TrialTrainable, WorkOrder
 from tid_tune.errors import ConfigError, TrialError
@@ -142,7 +142,7 @@ def begin(worker: Any, *members: WorkOrder, **options: Any) -> None:
 def answers_of(worker: Any, *trials: str) -> dict[str, StepAnswer]:
     result = worker.step()
     assert result[WORKER] == "handle"
-    return read_answers(result, trials)
+    return Answers.read(result).of(trials)
 
 
 def test_each_member_answers_for_itself_and_failures_leave_the_others(

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from tid_tune import api
 from tid_tune.cli import app
 from tid_tune.cluster.dispatch import Dispatcher
-from tid_tune.cluster.messages import ORDER, IntervalDone, IntervalFailed, read_answers
+from tid_tune.cluster.messages import ORDER, Answers, IntervalDone, IntervalFailed
 from tid_tune.errors import UsageError
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.file import Ledger
@@ -117,7 +117,7 @@ class Driver:
         for _ in range(steps):
             self.machines.at(machine)
             result = worker.step()
-            (answer,) = read_answers(result, ["t0001"]).values()
+            (answer,) = Answers.read(result).of(["t0001"]).values()
             self.answers.append(answer)
             self.machines.at(self.name)
             if self.dispatcher.result(machine, result) is None:

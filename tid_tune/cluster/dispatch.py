@@ -11,19 +11,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tid_tune.cluster.checkpoint_files import CheckpointFiles
 from tid_tune.cluster.losses import forget, loss_of
 from tid_tune.cluster.messages import (
     ORDER,
+    Answers,
     Changes,
     IntervalFailed,
     PackOrder,
     StepAnswer,
     WorkOrder,
-    read_answers,
 )
 from tid_tune.distill.cache.settings import cache_edits
 from tid_tune.errors import TidTuneError
@@ -42,7 +42,7 @@ PARTS = 2
 
 @dataclass
 class _Worker:
-    """What one worker trains."""
+    """What one worker trains: no trial any more, as long as it waits for its next order."""
 
     pack: str
     members: dict[str, Assignment]
@@ -50,6 +50,13 @@ class _Worker:
     """Of its first trial, where it leaves its last words."""
     node: str = ""
     node_id: str = ""
+    others: dict[str, str] = field(default_factory=dict)
+    """The addresses of the nodes of its other ranks, by their ids."""
+
+    def going(self, draining: Collection[str]) -> str | None:
+        """Return which of its nodes is about to go, or None."""
+        nodes = {self.node_id: self.node, **self.others}
+        return next((nodes[name] for name in nodes if name in draining), None)
 
 
 class Dispatcher:
@@ -71,7 +78,6 @@ class Dispatcher:
         self._capacity = capacity
         self._draining = draining
         self._workers: dict[str, _Worker] = {}
-        self._idle: dict[str, _Worker] = {}
         self._ahead: Pack | None = None
         self.broken: TidTuneError | None = None
         """Why the search could not be recorded any more."""
@@ -110,7 +116,7 @@ class Dispatcher:
 
     def order(self, ray_id: str) -> dict[str, str] | Signal:
         """Return a worker's next work as a Tune config, WAIT (nothing to start now) or FINISHED."""
-        if len(self._workers) >= self._capacity():
+        if sum(bool(worker.members) for worker in self._workers.values()) >= self._capacity():
             return WAIT
         with self._recording():
             answer: Pack | Signal = self._ahead or self._search.next_pack(self._students)
@@ -177,22 +183,20 @@ class Dispatcher:
             Which of its trials leave, and which join. None: it has nothing left to train.
         """
         worker = self._workers.get(ray_id)
-        if worker is None:
+        if worker is None or not worker.members:
             return None
-        before = list(worker.members)
+        before, found = list(worker.members), Answers.read(result)
+        worker.others = found.nodes
         with self._recording():
-            for trial, answer in read_answers(result, before).items():
+            for trial, answer in found.of(before).items():
                 if not self._goes_on(trial, answer):
                     del worker.members[trial]
-            if worker.node_id in self._draining():
-                return self._moved(ray_id, worker)
+            if (going := worker.going(self._draining())) is not None:
+                return self._moved(ray_id, going)
             left = tuple(trial for trial in before if trial not in worker.members)
             joining = self._joining(worker)
         self._checkpoints.tidy()
-        if not worker.members:
-            self._idle[ray_id] = self._workers.pop(ray_id)
-            return None
-        return Changes(leave=left, join=joining)
+        return Changes(leave=left, join=joining) if worker.members else None
 
     def again(self, ray_id: str) -> str | None:
         """Return the next order, as JSON, of a worker that has nothing left to train, or None.
@@ -201,19 +205,20 @@ class Dispatcher:
         kilobytes that it keeps. And it would let the worker take the place of one that starts, so
         that where trials are short, no more than two ever start.
         """
-        idle = self._idle.pop(ray_id, None)
-        order = None if idle is None else self.order(ray_id)
-        if idle is None or not isinstance(order, dict):
+        idle = self._workers.get(ray_id)
+        if idle is None or idle.members:
+            return None
+        del self._workers[ray_id]
+        order = self.order(ray_id)
+        if not isinstance(order, dict):
             return None
         self.started(ray_id, idle.node, idle.node_id)
         return order[ORDER]
 
-    def _moved(self, ray_id: str, worker: _Worker) -> Changes:
-        """Take the trials from a worker whose node is about to go; they have just been saved."""
-        reason = f"its node {worker.node} was announced to go away"
-        for trial in worker.members:
-            self._search.fail(trial, Cause.PREEMPTED, reason)
-        del self._workers[ray_id]
+    def _moved(self, ray_id: str, node: str) -> Changes:
+        """Take the trials from a worker with a node that is about to go; they were just saved."""
+        for trial in self._workers.pop(ray_id).members:
+            self._search.fail(trial, Cause.PREEMPTED, f"its node {node} was announced to go away")
         return Changes(quit=True)
 
     def _goes_on(self, trial: str, answer: StepAnswer) -> bool:
@@ -257,7 +262,7 @@ class Dispatcher:
             error: what Ray answered in its place; None: unknown.
         """
         worker = self._workers.pop(ray_id, None)
-        if worker is None:
+        if worker is None or not worker.members:
             return
         elsewhere = "" if self._run.files.shared else worker.node
         loss = loss_of(error, worker.folder, self._spec.failures.stall_seconds, elsewhere)

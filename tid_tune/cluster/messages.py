@@ -137,18 +137,24 @@ class Answers(_Message):
     """
 
     answers: dict[str, str]
+    nodes: dict[str, str] = {}
+    """Of its other ranks: the address of each node, by its id."""
 
+    @classmethod
+    def read(cls, result: Mapping[str, object]) -> Answers:
+        """Return those in a result that Tune hands on; none where another version has sent it."""
+        try:
+            return cls.model_validate_json(str(result.get(ANSWER, "")))
+        except ValidationError:
+            return cls(answers={})
 
-def read_answers(result: Mapping[str, object], trials: Iterable[str]) -> dict[str, StepAnswer]:
-    """Return the answer of each of `trials` in a result that Tune hands on.
+    def of(self, trials: Iterable[str]) -> dict[str, StepAnswer]:
+        """Return the answer of each of `trials`.
 
-    One that cannot be read is a failure of its trial: the worker runs another version of tid_tune.
-    """
-    try:
-        texts = Answers.model_validate_json(str(result.get(ANSWER, ""))).answers
-    except ValidationError:
-        texts = {}
-    return {trial: _read(texts.get(trial, "")) for trial in trials}
+        One that cannot be read is a failure of its trial: the worker runs another version of
+        tid_tune.
+        """
+        return {trial: _read(self.answers.get(trial, "")) for trial in trials}
 
 
 def _read(text: str) -> StepAnswer:

@@ -40,6 +40,13 @@ def asked(resources: Resources) -> str:
     return f"{resources.ranks} ranks{where}, each with {each}"
 
 
+def here() -> tuple[str, str]:
+    """Return the address and the id of the node that this process runs on."""
+    import ray
+
+    return str(ray.util.get_node_ip_address()), str(ray.get_runtime_context().get_node_id())
+
+
 def _places(node: dict[str, float], resources: Resources) -> int:
     """Return how many ranks fit on an empty node."""
     needs = [("CPU", resources.cpus), ("GPU", resources.gpus)]

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import ray
-
 from tid_tune import stalls
 from tid_tune.cluster.losses import watch
 from tid_tune.cluster.messages import IntervalFailed, PackOrder, WorkOrder
 from tid_tune.cluster.parcel import begin
+from tid_tune.cluster.placement import here
 from tid_tune.cluster.saving import free
 from tid_tune.cluster.stepping import TrialPack
 
@@ -38,9 +37,9 @@ class RankWorker:
         self._pack: TrialPack | None = None
         self._order: WorkOrder | None = None
 
-    def address(self) -> str:
-        """Return the address of this rank's node."""
-        return str(ray.util.get_node_ip_address())
+    def node(self) -> tuple[str, str]:
+        """Return the address and the id of this rank's node."""
+        return here()
 
     def build(self, order: str, meeting: Any, rank: int) -> Outcome:
         """Meet the other ranks and build the trial of a PackOrder with one member."""
@@ -54,7 +53,7 @@ class RankWorker:
         watch(work, rank)
         stalls.progress()
         member = begin(self._order, self._trainable.parcel)
-        join(meeting, rank, own_address=self.address())
+        join(meeting, rank, own_address=here()[0])
         self._pack = self._trainable.open_pack()
         self._pack.add(member.trial, partial(self._trainable.build, member))
 

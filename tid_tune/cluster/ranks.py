@@ -16,6 +16,7 @@ import ray
 from tid_tune import stalls
 from tid_tune.cluster.losses import of_ray
 from tid_tune.cluster.messages import IntervalFailed, PackOrder, WorkOrder
+from tid_tune.cluster.placement import here
 from tid_tune.cluster.rank_worker import Outcome, RankWorker
 from tid_tune.cluster.stepping import Interval, TrialPack
 from tid_tune.errors import TidTuneError, TrialError
@@ -59,7 +60,13 @@ class Team:
         self._ranks, self._cpus, self._gpus = order.ranks, order.cpus, order.gpus
         self._stall_seconds = order.stall_seconds
         self._workers: list[Any] = []
-        self._addresses: list[str] = []
+        self._places: list[tuple[str, str]] = []
+        """The address and the id of each one's node."""
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """The addresses of the nodes that the other ranks are on, by their ids."""
+        return {name: address for address, name in self._places}
 
     def meet(self, order: WorkOrder, build: Callable[[], None]) -> None:
         """Let all ranks meet and build a trial.
@@ -71,8 +78,8 @@ class Team:
         from tid_tune.trial.rendezvous import LOOPBACK, NEVER, Meeting, join, listen
 
         self._start()
-        own = str(ray.util.get_node_ip_address())
-        host = LOOPBACK if set(self._addresses) == {own} else own
+        own, _ = here()
+        host = LOOPBACK if set(self.nodes.values()) == {own} else own
         listener = listen(host)
         patience = WAITING * self._stall_seconds or NEVER
         meeting = Meeting(host, listener.getsockname()[1], self._ranks, patience)
@@ -134,7 +141,7 @@ class Team:
                 outcome: Outcome = ray.get(reference)
             except ray.exceptions.RayError as error:
                 loss = of_ray(error)
-                where = self._addresses[rank - 1]
+                where, _ = self._places[rank - 1]
                 raise RankLost(f"rank {rank} on {where}: {loss.reason}", loss.cause) from error
             if outcome.failure is not None and not outcome.about_others:
                 raise RankFailed(outcome.failure)
@@ -158,10 +165,10 @@ class Team:
             options = {"num_cpus": self._cpus, "num_gpus": self._gpus}
             started = actor.options(scheduling_strategy=place, **options).remote(self._trainable)
             self._workers.append(started)
-        asked = [worker.address.remote() for worker in self._workers]
+        asked = [worker.node.remote() for worker in self._workers]
         stalls.rest()  # Ray starts them
         try:
-            self._addresses = ray.get(asked, timeout=START)
+            self._places = ray.get(asked, timeout=START)
             stalls.progress()
         except (ray.exceptions.RayError, TimeoutError) as error:
             self.kill()

@@ -34,6 +34,7 @@ from tid_tune.cluster.messages import (
     WorkOrder,
 )
 from tid_tune.cluster.parcel import Parcel, begin
+from tid_tune.cluster.placement import here
 from tid_tune.cluster.ranks import RankedPack, RankFailed, RankLost, Team
 from tid_tune.cluster.saving import bring, check, no_room, save, take_leave
 from tid_tune.cluster.stepping import (
@@ -93,7 +94,7 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
 
     def node(self) -> tuple[str, str]:
         """Return the address and the id of the node that this worker runs on."""
-        return ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id()
+        return here()
 
     def change(self, changes: str) -> None:
         """Take in the driver's Changes, as JSON; it calls this between two steps."""
@@ -136,7 +137,9 @@ class TrialTrainable(tune.Trainable, metaclass=abc.ABCMeta):
                     self._leave(name)
             except Exception as error:
                 self._fail(name, error, answers)
-        result: dict[str, object] = {ANSWER: Answers(answers=answers).model_dump_json()}
+        nodes = {} if self._team is None else self._team.nodes
+        found = Answers(answers=answers, nodes=nodes)
+        result: dict[str, object] = {ANSWER: found.model_dump_json()}
         if self._order.packs:
             result[WORKER] = ray.get_runtime_context().current_actor
         return result
