@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,8 @@ class Story:
     def __init__(self, scene: Scene, runs: str) -> None:
         self.scene, self.runs = scene, runs
         self.cluster: Any = None
+        self.folders: list[Path] = []
+        """Of the nodes."""
         self.lost = time.monotonic()
         """When the last loss was."""
 
@@ -68,23 +71,26 @@ class Story:
         return RunFolder(child(self.runs, "toy"))
 
     def add_nodes(self, count: int) -> None:
-        """Add nodes for one trial each; try again on a busy machine."""
+        """Add nodes for one trial each; try again on a busy machine.
+
+        Each has a folder of its own, as machines have: in one folder, each node would unpack the
+        job's upload, and delete what the others have unpacked.
+        """
         for _ in range(3):
             with contextlib.suppress(Exception):  # Ray raises no other
                 while len(self.cluster.worker_nodes) < count:
-                    self.cluster.add_node(**{**NODE, "num_cpus": 2})
+                    # A short one: it holds sockets.
+                    self.folders.append(Path(tempfile.mkdtemp(prefix="tt")))
+                    place = {"num_cpus": 2, "temp_dir": str(self.folders[-1])}
+                    self.cluster.add_node(**{**NODE, **place})
         assert len(self.cluster.worker_nodes) == count
 
     def submit(self, *words: str) -> None:
-        """Submit the search, as a user does; the process follows the job.
-
-        It runs in the project itself: nodes of one machine share the folder into which Ray unpacks
-        an upload, and each of them does so anew.
-        """
+        """Submit the search, as a user does; the process follows the job."""
         address = ("--address", f"http://{self.cluster.webui_url}", "--runs", self.runs)
         place = f"{PLACE}={self.scene.place.root}"
         self.scene.process = self.scene.place.command(
-            "submit", "space.yaml", "--no-upload", *address, "--env", place, *words
+            "submit", "space.yaml", *address, "--env", place, *words
         )
 
     def reported(self) -> int:
@@ -154,7 +160,10 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
     project.mkdir()
     shutil.copy(Path(__file__).with_name("two_ranks.py"), project)
     with s3_server() as endpoint:
-        yield Story(Scene.make(project, "", SPEC, pace=1.0), s3_uri(endpoint, "runs"))
+        found = Story(Scene.make(project, "", SPEC, pace=1.0), s3_uri(endpoint, "runs"))
+        yield found
+        for folder in found.folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def reports(ledger: Path) -> Iterator[tuple[object, ...]]:
