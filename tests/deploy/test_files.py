@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,8 @@ import jsonschema
 import pytest
 import ray
 import yaml
+
+from tid_tune.storage.places import Place, place_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -25,7 +28,7 @@ def objects(*files: Path) -> list[dict[str, Any]]:
 
 def cluster_of(item: dict[str, Any]) -> dict[str, Any] | None:
     """The RayCluster's spec in a RayCluster or RayJob."""
-    spec = item["spec"]
+    spec = item.get("spec", {})
     return {"RayCluster": spec, "RayJob": spec.get("rayClusterSpec")}.get(item["kind"])
 
 
@@ -34,14 +37,26 @@ def groups(cluster: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from cluster["workerGroupSpecs"]
 
 
-def test_rays_autoscaler_accepts_the_cluster() -> None:
-    cluster = yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text())
+@pytest.mark.parametrize("file", sorted(DEPLOY.glob("ray-cluster*.yaml")), ids=lambda f: f.stem)
+def test_rays_autoscaler_accepts_the_cluster(file: Path) -> None:
+    cluster = yaml.safe_load(file.read_text())
     schema = Path(ray.__file__).parent / "autoscaler/ray-schema.json"
     jsonschema.validate(cluster, json.loads(schema.read_text()))
     assert cluster["head_node_type"] in cluster["available_node_types"]
     for commands in (cluster["head_start_ray_commands"], cluster["worker_start_ray_commands"]):
         assert any("RAY_AUTH_MODE=token" in command for command in commands)
     assert "--dashboard-host=127.0.0.1" in cluster["head_start_ray_commands"][-1]
+    assert "MLFLOW_TRACKING_URI=" in cluster["head_start_ray_commands"][-1]
+
+
+def test_every_node_of_a_cluster_without_a_file_system_has_a_role_and_the_data() -> None:
+    cluster = yaml.safe_load((DEPLOY / "ray-cluster-s3.yaml").read_text())
+    for kind in cluster["available_node_types"].values():
+        assert kind["node_config"]["IamInstanceProfile"]["Arn"].startswith("arn:aws:iam::")
+    assert any("s3://BUCKET/data /mnt/data" in line for line in cluster["initialization_commands"])
+    assert "-v /mnt/data:/mnt/data:ro" in cluster["docker"]["run_options"]
+    for commands in (cluster["head_start_ray_commands"], cluster["worker_start_ray_commands"]):
+        assert "TID_DATA=/mnt/data" in commands[-1]
 
 
 def test_every_pod_of_ray_shares_the_storage_and_demands_the_token() -> None:
@@ -50,8 +65,9 @@ def test_every_pod_of_ray_shares_the_storage_and_demands_the_token() -> None:
         for item in objects(*KUBERAY)
         if item["kind"] == "PersistentVolumeClaim"
     }
+    accounts = {i["metadata"]["name"] for i in objects(*KUBERAY) if i["kind"] == "ServiceAccount"}
     clusters = [found for item in objects(*KUBERAY) if (found := cluster_of(item)) is not None]
-    assert len(clusters) == 2
+    assert len(clusters) == 3
     for cluster in clusters:
         assert cluster["rayVersion"] == version("ray"), "the version of requirements.lock"
         assert cluster["authOptions"] == {"mode": "token"}
@@ -60,16 +76,24 @@ def test_every_pod_of_ray_shares_the_storage_and_demands_the_token() -> None:
             assert isinstance(group["rayStartParams"], dict)
             (container,) = pod["containers"]
             mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-            assert mounts["shared"] == "/shared"
             volumes = {volume["name"]: volume for volume in pod["volumes"]}
             assert mounts.keys() <= volumes.keys()
-            assert volumes["shared"]["persistentVolumeClaim"]["claimName"] in claims
+            if "shared" in mounts:
+                assert mounts["shared"] == "/shared"
+                assert volumes["shared"]["persistentVolumeClaim"]["claimName"] in claims
+                continue
+            assert pod["serviceAccountName"] in accounts
+            assert {"name": "TID_DATA", "value": mounts["data"]} in container["env"]
+            (fetch,) = pod["initContainers"]
+            assert fetch["command"][-2:] == ["s3://BUCKET/data", mounts["data"]]
 
 
 @pytest.mark.parametrize("item", objects(*KUBERAY), ids=lambda item: item["kind"])
 def test_objects_of_kubernetes_have_the_fields_they_need(item: dict[str, Any]) -> None:
     assert item["apiVersion"]
     assert item["metadata"]["name"]
+    if item["kind"] == "ServiceAccount":
+        return
     spec = item["spec"]
     if item["kind"] == "Deployment":
         labels = spec["template"]["metadata"]["labels"]
@@ -82,12 +106,17 @@ def test_objects_of_kubernetes_have_the_fields_they_need(item: dict[str, Any]) -
             assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
 
 
-def test_a_retry_of_a_ray_job_resumes() -> None:
-    """It gets a new cluster: the run folder has to be on the volume, the name the same."""
-    (job,) = (item for item in objects(*KUBERAY) if item["kind"] == "RayJob")
-    spec = job["spec"]
+@pytest.mark.parametrize(
+    ("file", "runs"), [("rayjob", Path("/shared/runs")), ("rayjob-s3", "s3://BUCKET/runs")]
+)
+def test_a_retry_of_a_ray_job_resumes(file: str, runs: Place) -> None:
+    """It gets a new cluster: the run folder has to last, the name the same."""
+    found = objects(DEPLOY / "kuberay" / f"{file}.yaml")
+    (spec,) = (item["spec"] for item in found if item["kind"] == "RayJob")
     assert spec["backoffLimit"] > 0
-    assert "--runs /shared/runs" in spec["entrypoint"]
+    (_, _, command) = shlex.split(spec["entrypoint"])
+    words = command.split()
+    assert place_of(words[words.index("--runs") + 1]) == runs
     assert "--fresh" not in spec["entrypoint"]
     environment = yaml.safe_load(spec["runtimeEnvYAML"])["env_vars"]
     assert int(environment["RAY_JOB_STOP_WAIT_TIME_S"]) >= 60

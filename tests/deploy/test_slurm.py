@@ -83,10 +83,11 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
+@pytest.mark.parametrize("runs", ["", "s3://bucket/runs"])
 def test_a_search_runs_on_a_ray_of_all_nodes_that_demands_its_own_token(
-    start: Start, calls: Path
+    runs: str, start: Start, calls: Path
 ) -> None:
-    code, output = finish(start())
+    code, output = finish(start(TID_TUNE_RUNS=runs))
     assert code == 0, output
     lines = calls.read_text().splitlines()
     started = [line for line in lines if line.startswith("ray start")]
@@ -98,7 +99,8 @@ def test_a_search_runs_on_a_ray_of_all_nodes_that_demands_its_own_token(
     workers = [line for line in started if "--head" not in line]
     assert all("--address=127.0.0.1:24567" in line for line in workers)
     (search,) = (line for line in lines if line.startswith("tid-tune"))
-    assert search.startswith("tid-tune run my search.yaml --set trials=4 --address 127.0.0.1:24567")
+    words = f"tid-tune run --runs {runs or calls.parent / 'runs'} my search.yaml --set trials=4"
+    assert search.startswith(f"{words} --address 127.0.0.1:24567")
     assert "mlflow=http://127.0.0.1:34567" in search
     tokens = {line.split("token=")[1].split()[0] for line in [*started, search]}
     (token,) = tokens
