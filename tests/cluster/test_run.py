@@ -58,7 +58,7 @@ def test_a_search_runs_to_its_end_and_every_figure_is_in_ledger_and_mlflow(
         str(best.params["optim_wrapper.optimizer.lr"])
         in (run_dir / "best" / "config.py").read_text()
     )
-    assert (run_dir / "best_so_far.png").stat().st_size > 5000
+    assert (run_dir / "report/best_so_far.png").stat().st_size > 5000
     runs = children(workplace.root)
     assert set(runs) == {"parent", *state.trials}
     for trial in state.trials.values():

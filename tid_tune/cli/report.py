@@ -31,26 +31,29 @@ def report(
 ) -> None:
     """Write the report of a run: one HTML file to open in a browser, also without a network."""
     folder = opened(run)
-    place = _write(folder, out, watch if folder.holder() is not None else None)
-    console.say(f"wrote {console.shown_path(place)}")
+    _write(folder, out, watch)
+    console.say(f"wrote {folder.shown(folder.report.name) if out is None else out}")
     if watch is None:
         return
     while folder.holder() is not None:
         time.sleep(watch)
         folder = folder.read()
-        _write(folder, out, watch if folder.holder() is not None else None)
+        _write(folder, out, watch)
     console.say(f"{folder.spec.name}: {folder.standing()}")
 
 
-def _write(folder: RunFolder, out: Path | None, reload: float | None) -> Path:
-    from tid_tune.report.page.assemble import write_page
+def _write(folder: RunFolder, out: Path | None, watch: float | None) -> None:
+    """Write the report; while it is watched and the search runs, without its pictures."""
+    from tid_tune.report.page.assemble import write_page, write_report
     from tid_tune.report.page.study import Study
 
-    place = folder.report if out is None else out
+    study = Study.of(folder)
+    reload = watch if folder.holder() is not None else None
     try:
-        write_page(Study.of(folder), place, reload)
+        if out is not None:
+            write_page(study, out, reload)
+        else:
+            write_report(study, reload)
     except OSError as error:
+        place = folder.report if out is None else out
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from None
-    if out is None:
-        folder.files.keep(place.name)
-    return place

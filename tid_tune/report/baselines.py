@@ -1,9 +1,10 @@
-"""What a summary says of the baselines that the best trial does not beat."""
+"""What a summary says of baselines that are not beaten, and of a search without a result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tid_tune.ledger.records import Status
 from tid_tune.results.ranking import Row
 from tid_tune.searchfile.model import SearchSpec
 
@@ -39,3 +40,10 @@ def nothing_learned(rows: Iterable[Row], spec: SearchSpec) -> bool:
     """Return whether a first objective that is to be large is exactly 0 in every report shown."""
     values = [row.values[spec.first_objective] for row in rows if row.values]
     return spec.sign > 0 and bool(values) and all(value == 0 for value in values)
+
+
+def why_nothing(rows: Iterable[Row]) -> str:
+    """Return why a search has no best trial."""
+    reasons = [f"{row.trial}: {row.reason}" for row in rows if row.status is Status.FAILED]
+    first = f" The first failure: {reasons[0]}" if reasons else ""
+    return f"no trial of the search reached its full length.{first}"

@@ -12,14 +12,11 @@ from tid_tune import console
 from tid_tune.errors import TidTuneError
 from tid_tune.export.best import write_best
 from tid_tune.export.origin import README, VALUES
-from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
-from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten_lines
-from tid_tune.report.charts.to_png import write_png
+from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten_lines, why_nothing
 from tid_tune.report.confirmation import confirmation_table, verdict_text
 from tid_tune.report.leaderboard import leaderboard_table, to_text
-from tid_tune.report.page.sections.course import best_so_far
-from tid_tune.report.page.study import Study
 from tid_tune.results.costs import (
     Cost,
     WorkerTime,
@@ -79,7 +76,8 @@ class Result:
         """Files and folders of the run folder that go with the parent run."""
         run = self.run
         best = () if self.unwritten else (run.best,)
-        paths = (run.leaderboard_text, run.confirmation_text, run.picture, *best)
+        tables = (run.leaderboard_text, run.confirmation_text)
+        paths = (*tables, run.report, run.pictures, *best)
         return [str(path) for path in paths if path.exists()]
 
     def show(self, seconds: float) -> None:
@@ -103,6 +101,7 @@ class Result:
     def show_outcome(self) -> None:
         """Print the best trial or the confirmation, and what to open next."""
         if self.best is None:
+            self._show_report()
             return
         if self.confirmation is not None:
             # Not the value that made it the best of many: that one is too good to be true.
@@ -117,13 +116,17 @@ class Result:
         if nothing_learned(self.rows, self.spec):
             console.say(f"  {NOTHING_LEARNED.format(objective=self.spec.first_objective)}")
         self._show_student()
-        picture = self.run.picture.name
-        if self.run.files.size(picture) is not None:
-            console.say(f"  picture      {self.run.shown(picture)}")
         if self.spec.tracking.enabled:
             address = address_of(self.spec, Path.cwd())
             here = "mlflow ui   (in this folder, then open the address it prints)"
             console.say(f"  curves       {here if address.is_default else address.shown}")
+        self._show_report()
+
+    def _show_report(self) -> None:
+        """Print where the report is, if it was written."""
+        report = self.run.report.name
+        if self.run.files.size(report) is not None:
+            console.say(f"  report       {self.run.shown(report)}: open it in a browser")
 
     def _show_student(self) -> None:
         """Print where the best student is, and what else can be had of it."""
@@ -144,7 +147,7 @@ class Result:
 
 
 def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
-    """Write the tables, the picture and best/ into the run folder, as far as that is possible."""
+    """Write the tables, the report and best/ into the run folder, as far as that is possible."""
     winner = winning_trial(state, spec)
     unwritten = "" if winner is None else _keep_best(state, spec, run, winner)
     result = result_of(state, spec, run, unwritten)
@@ -152,8 +155,26 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
         _write_tables(result, state)
     except (OSError, StoreError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        console.say(f"warning: {run.shown()} lacks tables or pictures of the result ({reason})")
+        console.say(f"warning: {run.shown()} lacks tables of the result ({reason})")
+    _write_report(state, spec, run)
     return result
+
+
+def _write_report(state: RunState, spec: SearchSpec, run: RunFolder) -> None:
+    """Write the report; whatever goes wrong must not cost the result of the search."""
+    if not state.trials:
+        return
+    from tid_tune.report.page.assemble import write_report
+    from tid_tune.report.page.study import Study
+
+    try:
+        write_report(Study.ended(run, spec, state))
+    except Exception as error:
+        kind = "" if isinstance(error, TidTuneError) else f"{type(error).__name__}: "
+        console.say(
+            f"warning: the report {run.shown(run.report.name)} was not written ({kind}{error}). "
+            f"`tid-tune report {run.shown()}` tries again"
+        )
 
 
 def _write_tables(result: Result, state: RunState) -> None:
@@ -163,8 +184,7 @@ def _write_tables(result: Result, state: RunState) -> None:
     if result.confirmation is not None:
         text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
         run.confirmation_text.write_text(text, encoding="utf-8")
-    _draw(result, state)
-    for path in (run.leaderboard_text, run.confirmation_text, run.picture):
+    for path in (run.leaderboard_text, run.confirmation_text):
         run.files.keep(path.name)
 
 
@@ -183,16 +203,10 @@ def result_of(state: RunState, spec: SearchSpec, run: RunFolder, unwritten: str 
         confirmation=confirmation_table(state, spec),
         verdict=verdict_text(state, spec),
         judged=judge(state, spec),
-        failed="" if best is not None else _why_nothing(rows),
+        failed="" if best is not None else why_nothing(rows),
         ended="" if state.closed in (None, ALL_DONE) else f"ended: {state.closed}",
         unwritten=unwritten,
     )
-
-
-def _draw(result: Result, state: RunState) -> None:
-    chart = best_so_far(Study(result.run, result.spec, state))
-    if chart is not None:
-        write_png(chart, result.run.picture)
 
 
 def _confirmed_figures(group: Group) -> dict[str, float]:
@@ -227,9 +241,3 @@ def _keep_best(state: RunState, spec: SearchSpec, run: RunFolder, winner: Trial)
         kept = f" The weights are kept in {run.shown(name)}." if name and there else ""
         return f"{kind}{error}{kept} The same command tries again."
     return ""
-
-
-def _why_nothing(rows: list[Row]) -> str:
-    reasons = [f"{row.trial}: {row.reason}" for row in rows if row.status is Status.FAILED]
-    first = f" The first failure: {reasons[0]}" if reasons else ""
-    return f"no trial of the search reached its full length.{first}"

@@ -47,8 +47,9 @@ class RunFolder:
         """The winner's student: `config.py`, `checkpoint.pth`, `README.md`, `values.yaml`."""
         self.leaderboard_text = self.path / "leaderboard.txt"
         self.confirmation_text = self.path / "confirmation.txt"
-        self.picture = self.path / "best_so_far.png"
         self.report = self.path / "report.html"
+        self.pictures = self.path / "report"
+        """The charts of the report, as pictures."""
         self.ray = self.path / "ray"
         """Tune's own files while a search runs."""
 
@@ -131,14 +132,7 @@ class RunFolder:
     def standing(self) -> str:
         """Return `running (...)`, `finished: REASON`, `failed: REASON` or `interrupted`."""
         holder = self.holder()
-        if holder is not None:
-            return f"running ({holder})"
-        if self.state.closed is None:
-            return "interrupted"
-        found = self.state.result is not None and self.state.result.winner is not None
-        return (
-            f"finished: {self.state.closed}" if found else f"failed: no result; {self.state.closed}"
-        )
+        return ended_standing(self.state) if holder is None else f"running ({holder})"
 
     def trial(self, name: str = BEST) -> Trial:
         """Return the trial called `name` (as t0007), or the winning one for `best`.
@@ -199,3 +193,11 @@ class RunFolder:
         if near is not None:
             return f"; did you mean {child(above, near)}?"
         return "; `tid-tune list` shows the runs"
+
+
+def ended_standing(state: RunState) -> str:
+    """Return `finished: REASON`, `failed: REASON` or `interrupted`: no driver runs the search."""
+    if state.closed is None:
+        return "interrupted"
+    found = state.result is not None and state.result.winner is not None
+    return f"finished: {state.closed}" if found else f"failed: no result; {state.closed}"

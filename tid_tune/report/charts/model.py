@@ -22,7 +22,9 @@ class Axis:
     log: bool = False
     ticks: Sequence[tuple[Number, str]] = ()
     limits: tuple[Number, Number] | None = None
-    """As shown, from left or bottom; a falling pair turns the axis round."""
+    """As shown, from left or bottom."""
+    names: Sequence[str] = ()
+    """Of the categories, from left, or from the top: the places of its marks are such names."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Line:
     step: bool = False
     thin: bool = False
     """Drawn thin and pale, as one of very many."""
+    dots: bool = False
+    """Its points are drawn, too: a single one is no line."""
     texts: Sequence[str] = ()
     """What a reader sees who points at a point."""
     keys: Sequence[str] = ()

@@ -41,10 +41,11 @@ def line_trace(mark: Line) -> Json:
     look = LOOKS[mark.role]
     trace: Json = {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines+markers" if mark.dots else "lines",
         "name": mark.name,
         "x": numbers(mark.xs),
         "y": numbers(mark.ys),
+        "marker": {"size": 4},
         "connectgaps": False,
         "opacity": 0.45 if mark.thin else 1,
         "line": {
@@ -181,6 +182,7 @@ def _hover(texts: Sequence[str], keys: Sequence[str]) -> Json:
         found |= {"text": list(texts), "hovertemplate": _HOVER}
     if keys:
         found["customdata"] = list(keys)
+        found.setdefault("hovertemplate", "%{customdata}: %{y} at %{x}<extra></extra>")
     return found
 
 

@@ -66,7 +66,7 @@ def figure(panel: Panel) -> Json:
             case Parallel():
                 data += parallel_traces(mark)
                 _draw_dimensions(mark, layout)
-    if any(isinstance(mark, Bars) and mark.horizontal for mark in panel.marks):
+    if panel.y.names or any(isinstance(mark, Bars) and mark.horizontal for mark in panel.marks):
         layout["yaxis"] |= {"autorange": "reversed", "showgrid": False}
     return {"data": data, "layout": layout}
 
@@ -109,6 +109,8 @@ def _axis(axis: Axis) -> Json:
         found["tickmode"] = "array"
         found["tickvals"] = numbers([place for place, _ in axis.ticks])
         found["ticktext"] = [text for _, text in axis.ticks]
+    if axis.names:
+        found |= {"type": "category", "categoryorder": "array", "categoryarray": list(axis.names)}
     if axis.limits is not None:
         found["range"] = [math.log10(x) if axis.log else x for x in axis.limits]
     return found

@@ -132,7 +132,7 @@ class _Drawing:
             _set_ticks(axis, ticks)
             if axis.limits is not None:
                 limits(*axis.limits)
-        if any(
+        if panel.y.names or any(
             isinstance(mark, Heat) or (isinstance(mark, Bars) and mark.horizontal)
             for mark in panel.marks
         ):
@@ -172,6 +172,8 @@ class _Drawing:
             linestyle=_DASHES[LOOKS[mark.role].dash],
             linewidth=0.7 if mark.thin else 1.6,
             alpha=0.5 if mark.thin else 1,
+            marker="o" if mark.dots else "",
+            markersize=2,
             drawstyle="steps-post" if mark.step else "default",
         )
 

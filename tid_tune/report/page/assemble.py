@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 from tid_tune import __version__
-from tid_tune.files import write_text
+from tid_tune.files import replacing, write_text
+from tid_tune.report.charts.model import Chart
 from tid_tune.report.page.blocks import Section
 from tid_tune.report.page.bundle import colours, packed_plotly, style, text_of
 from tid_tune.report.page.html import json_script, section_html
@@ -25,14 +27,14 @@ def sections_of(study: Study) -> list[Section]:
     return [found for make in SECTIONS if (found := make(study)) is not None]
 
 
-def page(study: Study, reload: float | None = None) -> str:
+def page(study: Study, sections: Sequence[Section], reload: float | None = None) -> str:
     """Return the report as one HTML document.
 
     Args:
         study: the search.
+        sections: of `sections_of`.
         reload: seconds after which an open page reads the file again; None: it does not.
     """
-    sections = sections_of(study)
     links = "".join(
         f'<li><a href="#{escape(s.anchor)}">{escape(s.title)}</a></li>' for s in sections
     )
@@ -71,13 +73,41 @@ def page(study: Study, reload: float | None = None) -> str:
 """
 
 
-def write_page(study: Study, path: Path, reload: float | None = None) -> None:
-    """Write the report to `path`, at once or not at all.
+def write_page(study: Study, path: Path, reload: float | None = None) -> list[Section]:
+    """Write the report as one file and return its sections; see `page`.
 
     Raises:
         OSError: it cannot be written.
     """
-    write_text(path, page(study, reload))
+    sections = sections_of(study)
+    write_text(path, page(study, sections, reload))
+    return sections
+
+
+def write_report(study: Study, reload: float | None = None) -> None:
+    """Write the report into the run folder, and its charts as pictures unless it is to be reloaded.
+
+    Raises:
+        OSError: a file cannot be written.
+        StoreError: the store of the run folder does not answer.
+    """
+    run = study.run
+    sections = write_page(study, run.report, reload)
+    run.files.keep(run.report.name)
+    if reload is not None:
+        return
+    from tid_tune.report.charts.to_png import write_png  # loads matplotlib
+
+    for chart in charts_of(sections):
+        with replacing(run.pictures / f"{chart.name}.png") as partial:
+            write_png(chart, partial)
+        run.files.keep(f"{run.pictures.name}/{chart.name}.png")
+
+
+def charts_of(sections: Iterable[Section]) -> Iterator[Chart]:
+    """Yield the charts of a page, except for those behind a summary."""
+    for section in sections:
+        yield from (block for block in section.blocks if isinstance(block, Chart))
 
 
 def _head(study: Study) -> str:

@@ -132,7 +132,9 @@ def _cell(cell: Cell | str, number: bool) -> str:
     if found.to:
         text = f'<a href="#{escape(found.to)}">{text}</a>'
     if found.role:
-        text = f'<span class="dot" style="--c:var(--{found.role})"></span>{text}'
+        first, space, rest = text.partition(" ")
+        dot = f'<span class="dot" style="--c:var(--{found.role})"></span>'
+        text = f'<span class="whole">{dot}{first}</span>{space}{rest}'
     value = "" if found.value is None else f' data-value="{found.value!r}"'
     return f"<td{_number_class(number)}{value}>{text}</td>"
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tid_tune.errors import ConfigError
 from tid_tune.ledger.records import Trial
-from tid_tune.ledger.state import RunState
+from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.results.course import reference_levels
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
-from tid_tune.results.run_folder import RunFolder
+from tid_tune.results.run_folder import TRIALS, RunFolder, ended_standing
 from tid_tune.search.stages.verdict import Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.trial.report import LOG_FILE
+
+if TYPE_CHECKING:
+    from tid_tune.openmmlab.configs import Config
 
 T = TypeVar("T")
 MOST_POINTS = 2000
@@ -27,11 +33,18 @@ class Study:
     run: RunFolder
     spec: SearchSpec
     state: RunState
+    standing: str
+    """Whether it runs, is finished, was interrupted or has failed, with the reason."""
 
     @classmethod
     def of(cls, run: RunFolder) -> Study:
         """Return the study of a run folder, as its ledger is now."""
-        return cls(run, run.spec, run.state)
+        return cls(run, run.spec, run.state, run.standing())
+
+    @classmethod
+    def ended(cls, run: RunFolder, spec: SearchSpec, state: RunState) -> Study:
+        """Return the study of a search whose driver is about to end."""
+        return cls(run, spec, state, ended_standing(state))
 
     @property
     def objective(self) -> str:
@@ -64,9 +77,44 @@ class Study:
         return judge(self.state, self.spec)
 
     @cached_property
-    def standing(self) -> str:
-        """Whether it runs, is finished, was interrupted or has failed, with the reason."""
-        return self.run.standing()
+    def config(self) -> Config | None:
+        """The trial config of the search as it is now; None where it cannot be read."""
+        from tid_tune.openmmlab.configs import load_config
+
+        try:
+            return load_config(self.spec.trial, imports=False)
+        except ConfigError:
+            return None
+
+    def configured(self, path: str) -> tuple[bool, Any]:
+        """Return whether the config has a value at a dotted path, and that value."""
+        from tid_tune.openmmlab.configs import get_value
+
+        if self.config is None:
+            return False, None
+        try:
+            return True, get_value(self.config, path)
+        except ConfigError:
+            return False, None
+
+    def log_name(self, trial: Trial) -> str:
+        """Return the name of a trial's log in the run folder."""
+        return f"{TRIALS}/{trial.id}/{LOG_FILE}"
+
+    def log_tail(self, trial: Trial, lines: int, most: int) -> str:
+        """Return the last lines of a trial's log, of its last `most` bytes; empty without one."""
+        name = self.log_name(trial)
+        if not self.run.files.fetch(name):
+            return ""
+        with (self.run.path / name).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            text = file.read().decode("utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the search is over before all its trials were done."""
+        return self.state.closed not in (None, ALL_DONE)
 
     @property
     def is_over(self) -> bool:

@@ -1,0 +1,148 @@
+"""The compared methods, side by side."""
+
+from __future__ import annotations
+
+from tid_tune.ledger.records import Trial
+from tid_tune.report.charts.model import Axis, Chart, Line, Panel, Points
+from tid_tune.report.charts.palette import series
+from tid_tune.report.page.blocks import Cell, Column, Section, TableBlock
+from tid_tune.report.page.sections.course import level_marks
+from tid_tune.report.page.study import MOST_POINTS, Study, thinned
+from tid_tune.report.page.words import signed, value_text
+from tid_tune.results.costs import trial_cost
+from tid_tune.results.ranking import gain_over_baseline, is_full_search_trial, order, undistilled
+from tid_tune.search.stages.plan import DEFAULTS, NONE
+
+
+def section(study: Study) -> Section | None:
+    """Return the section, if the search compares methods and one has a trial of full length."""
+    if len(study.spec.method) < 2:
+        return None
+    trials = _by_method(study)
+    if not any(is_full_search_trial(t) for found in trials.values() for t in found):
+        return None
+    intro = (
+        "Each method was searched with the same number of points. The best of a method is the best "
+        "of many noisy values: "
+    )
+    intro += (
+        "compare methods by the confirmation, which trains their best with the same new seeds."
+        if study.verdict is not None
+        else "with one seed each, a small difference between methods means nothing."
+    )
+    return Section(
+        "methods", "Methods compared", intro, [_chart(study, trials), _table(study, trials)]
+    )
+
+
+def _by_method(study: Study) -> dict[str, list[Trial]]:
+    found: dict[str, list[Trial]] = {method: [] for method in study.spec.method}
+    for trial in study.state.trials.values():
+        if trial.stage == "search" and trial.method in found:
+            found[trial.method].append(trial)
+    return found
+
+
+def _roles(study: Study) -> dict[str, str]:
+    others = [method for method in study.spec.method if method != NONE]
+    free = [role for role in map(series, range(6)) if role != "series2"]  # the color of `none`
+    roles = {method: free[at % len(free)] for at, method in enumerate(others)}
+    return roles | {NONE: "none"}
+
+
+def _name(method: str) -> str:
+    return "no distillation" if method == NONE else method
+
+
+def _chart(study: Study, trials: dict[str, list[Trial]]) -> Chart:
+    roles = _roles(study)
+    full = {m: [t for t in found if is_full_search_trial(t)] for m, found in trials.items()}
+    points = [
+        Points(
+            "",
+            [_name(method)] * len(some),
+            [trial.value(study.objective) or 0.0 for trial in some],
+            roles[method],
+            [f"{trial.id}: {value_text(trial.value(study.objective))}" for trial in some],
+            [trial.id for trial in some],
+        )
+        for method, found in full.items()
+        if (some := thinned(found, MOST_POINTS // len(full)))
+    ]
+    lines = [
+        _course(found, method, roles[method], study)
+        for method, found in trials.items()
+        if full[method]
+    ]
+    names = [_name(method) for method, found in full.items() if found]
+    levels = [level for level in level_marks(study.levels) if level.role == "teacher"]
+    return Chart(
+        "methods",
+        "The methods' trials",
+        "Left: trials of full length, one seed each. Right: the best of them so far, against what "
+        "the search trials of that method had cost.",
+        [
+            Panel(Axis("", names=names), Axis(study.objective), points),
+            Panel(Axis("epochs trained, of the method"), Axis(study.objective), [*lines, *levels]),
+        ],
+    )
+
+
+def _course(found: list[Trial], method: str, role: str, study: Study) -> Line:
+    """Return the best full-length value so far of one method, against its own epochs."""
+    xs: list[float] = []
+    ys: list[float] = []
+    epochs, sign = 0.0, study.spec.sign
+    ended = sorted((t for t in found if t.ended is not None), key=lambda t: t.ended or 0.0)
+    for trial in ended:
+        epochs += trial_cost(trial).epochs
+        value = trial.value(study.objective)
+        better = value is not None and (not ys or sign * value > sign * ys[-1])
+        if is_full_search_trial(trial) and better and value is not None:
+            xs.append(epochs)
+            ys.append(value)
+    return Line(_name(method), [*xs, epochs], [*ys, ys[-1]], role, step=True)
+
+
+def _table(study: Study, trials: dict[str, list[Trial]]) -> TableBlock:
+    rows = []
+    baselines, sign = undistilled(study.state), study.spec.sign
+    for method, found in trials.items():
+        full = [trial for trial in found if is_full_search_trial(trial)]
+        best = min(full, key=lambda trial: order(trial, study.spec), default=None)
+        value = None if best is None else best.value(study.objective)
+        gain = None if best is None else gain_over_baseline(best, baselines, study.spec)
+        default = study.levels.get(NONE if method == NONE else f"{method} {DEFAULTS}")
+        tuned = None if value is None or default is None else sign * (value - default)
+        rows.append(
+            [
+                Cell(_name(method), role=_roles(study)[method]),
+                "" if best is None else Cell(best.id, to=best.id),
+                _number(value),
+                _number(gain, sign=True),
+                _number(default),
+                _number(tuned, sign=True),
+                Cell(str(len(full)), len(full)),
+                Cell(str(len(found)), len(found)),
+                Cell(f"{sum(trial_cost(t).epochs for t in found):.6g}"),
+            ]
+        )
+    columns = [
+        Column("method"),
+        Column("best trial"),
+        Column(study.objective, number=True),
+        Column("over no distillation", number=True),
+        Column("its defaults", number=True),
+        Column("gain of tuning", number=True),
+        Column("full length", number=True),
+        Column("trials", number=True),
+        Column("epochs", number=True),
+    ]
+    caption = "The best trial of each method, with one seed; gains are positive where it is better."
+    return TableBlock(caption, columns, rows, sortable=True)
+
+
+def _number(value: float | None, *, sign: bool = False) -> Cell:
+    if value is None:
+        return Cell("")
+    return Cell(signed(value) if sign else value_text(value), value)
