@@ -30,7 +30,7 @@ DOORS = {
 """The one folder that imports each of these packages."""
 
 LAYERS = (
-    ("errors", "guard", "words"),
+    ("errors", "guard", "plain", "words"),
     (
         "console",
         "device",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console, ConsoleDimensions, RenderableType
+
+from tid_tune.plain import json_text
 
 PLAIN_WIDTH = 100
 """Columns of lines and tables in a log, a file or a pipe."""
@@ -33,6 +36,18 @@ err = Console(stderr=True, highlight=False)
 def say(message: str = "", *, style: str | None = None) -> None:
     """Print one line of ordinary output; brackets in `message` are not markup."""
     out.print(message, style=style, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def answering(as_json: bool) -> Iterator[None]:
+    """Keep stdout for `answer`, if `as_json`: inside the block all else goes to stderr."""
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        yield
+
+
+def answer(document: object) -> None:
+    """Print the result of a command as one JSON document; see `plain.plain` for what it may be."""
+    sys.stdout.write(json_text(document))
 
 
 def pass_on(text: str) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.console import progress, say, step
+from tid_tune.cli.options import Json
+from tid_tune.console import answer, answering, progress, say, step
 from tid_tune.distill.cache.settings import FOLDER
 from tid_tune.errors import UsageError
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
+    from tid_tune.distill.cache.folders import CacheFolder
     from tid_tune.trial.cache_work import CacheWork
 
 app = typer.Typer(help="Fill, show, verify and remove the cache of a teacher's work.")
@@ -54,12 +56,15 @@ def build(source: Source, overrides: Overrides = None, device: Device = "auto") 
 
 
 @app.command()
-def info(folder: Folder = Path(FOLDER)) -> None:
+def info(folder: Folder = Path(FOLDER), as_json: Json = False) -> None:
     """Show each cache in the folder: its teacher, its size, how often it helped."""
     from tid_tune.distill.cache.folders import CacheFolder
     from tid_tune.distill.cache.store import read_counts
 
     found = CacheFolder.all_in(folder)
+    if as_json:
+        answer({"folder": folder, "caches": [_cache_document(cache) for cache in found]})
+        return
     if not found:
         say(f"there is no cache in {folder}; name another folder with --dir")
     for cache in found:
@@ -70,18 +75,31 @@ def info(folder: Folder = Path(FOLDER)) -> None:
         say(f"  {counted(entries, 'image view')}{each}; hits {hits}, misses {misses}")
 
 
+def _cache_document(cache: CacheFolder) -> dict[str, object]:
+    from tid_tune.distill.cache.store import read_counts
+
+    entries, hits, misses = read_counts(cache)
+    known = {"path": cache.path, "size": cache.size, "last_used": cache.last_used}
+    return {**known, "about": cache.about, "entries": entries, "hits": hits, "misses": misses}
+
+
 @app.command()
 def verify(
     source: Source,
     overrides: Overrides = None,
     images: Annotated[int, typer.Option(min=1, help="How many entries to compare.")] = 32,
     device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
     """Run the teacher again on some images of the cache. Exit code 1 if it gives something else."""
-    work = _work(source, overrides or (), device)
-    from tid_tune.trial.cache_work import verify as compare  # after what ends the command fast
+    with answering(as_json):
+        work = _work(source, overrides or (), device)
+        from tid_tune.trial.cache_work import verify as compare  # after what ends the command fast
 
-    found = compare(work, images)
+        found = compare(work, images)
+    if as_json:
+        answer({**vars(found), "agree": found.images > 0 and found.agree})
+        raise typer.Exit(int(not (found.images and found.agree)))
     if not found.images:
         say("the cache has no entry of this training set; fill it with `tid-tune cache build`")
         raise typer.Exit(1)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.console import say
+from tid_tune.cli.options import Json
+from tid_tune.console import answer, answering, say
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
@@ -156,16 +157,15 @@ def check(
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode every image; compare images by their pixels.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as json.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Report what is wrong with a dataset and how to fix it. Exit code 1 if there are errors."""
-    import json
-
     from tid_tune.data.check import check as examine
 
-    report = examine(path, images=images, classes=_names(classes) or None, deep=deep)
+    with answering(as_json):
+        report = examine(path, images=images, classes=_names(classes) or None, deep=deep)
     if as_json:
-        say(json.dumps(report.as_json(), indent=1))
+        answer(report.as_json())
     else:
         for line in report.lines():
             say(line)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tid_tune.cli.options import Json
 from tid_tune.files import make_folder
 
 
@@ -33,6 +34,7 @@ def evaluate(
         int | None, typer.Option(help="Use only the first N images.", min=1, metavar="N")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    as_json: Json = False,
 ) -> None:
     """Evaluate one model: AP tables, classes, and errors by type."""
     if out is not None:
@@ -43,7 +45,7 @@ def evaluate(
     from tid_tune.report.analysis.files import write_files
     from tid_tune.report.analysis.tables import NO_SIMILAR, tables
 
-    with console.progress("evaluating") as watch:
+    with console.answering(as_json), console.progress("evaluating") as watch:
         analysis = evaluate_checkpoint(
             config,
             checkpoint,
@@ -52,11 +54,14 @@ def evaluate(
             device=device,
             watch=watch,
         )
+    about = {"config": str(config), "checkpoint": str(checkpoint), "split": split.value}
+    written = [] if out is None else write_files(out, analysis, about)
+    if as_json:
+        console.answer({**about, **analysis.as_json(), "written": written})
+        return
     for table in tables(analysis):
         console.show(table)
     if not analysis.breakdown.similar:
         console.say(NO_SIMILAR)
-    if out is not None:
-        about = {"config": str(config), "checkpoint": str(checkpoint), "split": split.value}
-        for path in write_files(out, analysis, about):
-            console.say(f"wrote {path}")
+    for path in written:
+        console.say(f"wrote {path}")

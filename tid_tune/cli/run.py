@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tid_tune.cli.options import Json
 from tid_tune.errors import TidTuneError
 
 SpaceFile = Annotated[Path, typer.Argument(help="The search-space file.", metavar="SPACE.yaml")]
@@ -29,8 +30,10 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over; an earlier run is kept beside it.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a search, or resume it: the same command resumes after any kind of end."""
+    from tid_tune.console import answer, answering
     from tid_tune.searchfile import load
     from tid_tune.storage.places import place_of
 
@@ -40,9 +43,14 @@ def run(
     from tid_tune.cluster.driver import run_search
 
     try:
-        outcome = run_search(loaded, runs=place, root=Path.cwd(), address=address, fresh=fresh)
+        with answering(as_json):
+            outcome = run_search(loaded, runs=place, root=Path.cwd(), address=address, fresh=fresh)
     except KeyboardInterrupt:
         _end_at_once()
+    if as_json:
+        from tid_tune.report.documents import status_document
+
+        answer(status_document(outcome.run.read()))
     if not outcome.complete:
         raise typer.Exit(130)
     if outcome.failed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune import console
+from tid_tune.cli.options import Json
 from tid_tune.cli.run import Runs
 from tid_tune.errors import UsageError
 from tid_tune.words import counted
@@ -18,32 +19,40 @@ if TYPE_CHECKING:
 
 RUN_HELP = "A run folder, such as runs/NAME or s3://bucket/runs/NAME."
 RunDir = Annotated[str | None, typer.Argument(metavar="RUN", help=RUN_HELP)]
+TOP = 20
+"""Rows of the leaderboard, unless there are to be more or fewer."""
 _TRIAL = re.compile(r"best|t\d{4,}")
 
 
-def list_runs(
-    runs: Runs = "runs",
-) -> None:
+def list_runs(runs: Runs = "runs", as_json: Json = False) -> None:
     """List the runs: the state of each, its trials, its best value."""
+    from tid_tune.report.documents import runs_document
     from tid_tune.report.overview import run_row
     from tid_tune.report.tables import list_table
     from tid_tune.results.run_folder import RunFolder
 
     found = RunFolder.all_in(runs)
+    if as_json:
+        console.answer(runs_document(found))
+        return
     if not found:
         console.say(f"no runs in {runs}; `tid-tune run SPACE.yaml` makes one")
         return
     console.show(list_table(map(run_row, found)))
 
 
-def status(run: RunDir = None) -> None:
+def status(run: RunDir = None, as_json: Json = False) -> None:
     """Show the state of a run, its cost, its size on disk, its best trial and what to open next."""
+    from tid_tune.report.documents import status_document
     from tid_tune.report.result import result_of
     from tid_tune.report.tables import cost_table, running_table, running_text
     from tid_tune.results.costs import cost_rows, overhead_text, worker_time
     from tid_tune.results.disk import disk_sizes, size_text
 
     folder = opened(run)
+    if as_json:
+        console.answer(status_document(folder))
+        return
     state, spec = folder.state, folder.spec
     console.say(f"{spec.name}: {folder.standing()}")
     if state.running:
@@ -68,9 +77,11 @@ def status(run: RunDir = None) -> None:
 def show(
     run: RunDir = None,
     trial: Annotated[str, typer.Argument(help="A trial, such as t0007, or best.")] = "best",
+    as_json: Json = False,
 ) -> None:
     """Show one trial: sampled and effective values, its epochs, its config as a diff."""
     from tid_tune.report.batch import batch_text
+    from tid_tune.report.documents import trial_document
     from tid_tune.report.tables import (
         changes_table,
         proof_table,
@@ -81,6 +92,9 @@ def show(
 
     folder = opened(run)
     found = folder.trial(trial)
+    if as_json:
+        console.answer(trial_document(folder, found))
+        return
     reason = f": {found.reason}" if found.reason else ""
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
     for line in training_lines(found, folder.state):
@@ -102,14 +116,21 @@ def show(
 
 def leaderboard(
     run: RunDir = None,
-    top: Annotated[int, typer.Option(help="Rows to show.")] = 20,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Rows to show; default: 20, of JSON all.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Show the ranked trials of a run, also while it is running."""
+    from tid_tune.report.documents import leaderboard_document
     from tid_tune.report.leaderboard import leaderboard_table
 
     folder = opened(run)
+    if as_json:
+        console.answer(leaderboard_document(folder, top))
+        return
     rows, width = folder.leaderboard(), console.out.width
-    console.show(leaderboard_table(rows, folder.spec, width=width, top=top))
+    console.show(leaderboard_table(rows, folder.spec, width=width, top=top or TOP))
 
 
 def stop(run: RunDir = None) -> None:
@@ -134,6 +155,7 @@ def stop(run: RunDir = None) -> None:
 def clean(
     run: RunDir = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete them; without it, list them.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Delete the checkpoints of a finished search; best/, its best student, stays."""
     from tid_tune.export.cleaning import delete_leftovers, leftovers
@@ -141,6 +163,9 @@ def clean(
 
     folder = opened(run)
     found = delete_leftovers(folder) if yes else leftovers(folder)
+    if as_json:
+        console.answer({"run": folder.shown(), "deleted": yes, "size": found.size, **vars(found)})
+        return
     for one in found.spare:
         console.say(f"{one.name}  {size_text(one.size)}  {one.what}")
     if found.needed:

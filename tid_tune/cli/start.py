@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tid_tune.cli.options import Json
+
 if TYPE_CHECKING:
     from tid_tune.shipped.files import ShippedSpace
     from tid_tune.shipped.project import Project
@@ -14,11 +16,16 @@ if TYPE_CHECKING:
 INDENT = "    "
 
 
-def spaces() -> None:
+def spaces(as_json: Json = False) -> None:
     """List the shipped search spaces; `tid-tune init NAME --from SPACE` copies one."""
-    from tid_tune.console import say
+    from tid_tune.console import answer, say
     from tid_tune.shipped import files
 
+    if as_json:
+        names = ("name", "path", "config", "detector", "data", "methods", "trials", "summary")
+        found = [{name: getattr(one, name) for name in names} for one in files.spaces()]
+        answer({"spaces": found})
+        return
     rows = [(space, _columns(space)) for space in files.spaces()]
     head = ("space", "student on data", "method", "trials")
     widths = [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.console import progress, say
+from tid_tune.cli.options import Json
+from tid_tune.console import answer, answering, progress, say
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def train(
         bool,
         typer.Option("--resume/--fresh", help="Continue an interrupted training, or start over."),
     ] = True,
+    as_json: Json = False,
 ) -> None:
     """Train a plain mmdet config, such as a teacher: weights, config and COCO mAP in one folder."""
     # Read when torch is loaded. Waiting OpenMP threads would spin: beside any other process, a
@@ -44,16 +46,21 @@ def train(
     from tid_tune.preflight import Plan, require
     from tid_tune.trial import training
 
-    require(Plan.of_config(config))
     folder = work_dir or Path("runs") / config.stem
     try:
-        with progress("training") as move:
-            record, trained = training.train(
-                config, folder, epochs=epochs, seed=seed, fresh=not resume, watcher=_Lines(move)
-            )
+        with answering(as_json):
+            require(Plan.of_config(config))
+            with progress("training") as move:
+                record, trained = training.train(
+                    config, folder, epochs=epochs, seed=seed, fresh=not resume, watcher=_Lines(move)
+                )
     except KeyboardInterrupt:
         say(f"stopped; the same command continues after the last complete epoch in {folder}")
         raise typer.Exit(130) from None
+    if as_json:
+        weights = folder / training.CHECKPOINT
+        answer({"folder": folder, "weights": weights, "trained": trained, **vars(record)})
+        return
     length = counted(record.epochs, "epoch")
     result = f"{_summary(record.metrics)} after {length} in {record.seconds:.0f} s"
     if trained:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tid_tune import dotted
+from tid_tune.cli.options import Json
 
 if TYPE_CHECKING:
     from tid_tune.report.start_points import StartingPoints
@@ -29,16 +31,27 @@ def validate(
         bool,
         typer.Option("--quick", help="Only check the file and its config: no model, no data."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Check a search space, its data and its models, before any GPU is touched.
 
     A config is Python code and runs at `validate`: use those you trust.
     Files of weights cannot run code.
     """
-    from tid_tune.console import say
+    from tid_tune.console import answer, answering, say
+    from tid_tune.errors import SpecError
     from tid_tune.preflight.packs import pack_hints
 
-    spec, points = _checked(space, overrides or (), quick)
+    with answering(as_json):
+        found = _checked(space, overrides or (), quick)
+    if as_json:
+        answer(_document(found, quick))
+        raise typer.Exit(0 if found.valid else SpecError.exit_code)
+    for line in found.remarks:
+        say(line)
+    spec, points = found.spec, found.points
+    if not found.valid or spec is None or points is None:
+        raise SpecError(*found.errors)
     show_spec(spec, "file and config are valid" if quick else "valid")
     _show_start(spec, points)
     for hint in pack_hints(spec):
@@ -47,22 +60,30 @@ def validate(
         say("data, models and weights were not checked; leave out --quick to check them")
 
 
-def _checked(
-    space: Path, overrides: Sequence[str], quick: bool
-) -> tuple[SearchSpec, StartingPoints]:
-    """Return a search space in which no check finds an error, and the points it starts from.
+@dataclass(frozen=True)
+class _Checked:
+    """A search space, the points it starts from, and what all checks have found."""
 
-    Raises:
-        SpecError: lists the errors of all checks.
-    """
-    from tid_tune.console import say
-    from tid_tune.errors import SpecError, TidTuneError
+    spec: SearchSpec | None
+    points: StartingPoints | None
+    remarks: list[str]
+    errors: list[str]
+
+    @property
+    def valid(self) -> bool:
+        """Whether no check has found an error."""
+        return not self.errors
+
+
+def _checked(space: Path, overrides: Sequence[str], quick: bool) -> _Checked:
+    from tid_tune.errors import TidTuneError
     from tid_tune.report.start_points import points_to_try
     from tid_tune.search.stream import check_points
     from tid_tune.searchfile.loading import read
 
     reading = read(space, overrides)
     spec, errors, points = reading.spec, reading.problems.messages(), None
+    remarks: list[str] = []
     try:
         if spec is not None:
             check_points(spec)
@@ -72,19 +93,43 @@ def _checked(
     if quick and spec is not None:
         from tid_tune.preflight.packs import pack_notes
 
-        for found in pack_notes(spec):
-            say(found.line)
+        remarks = [found.line for found in pack_notes(spec)]
     elif not quick:
-        from tid_tune.preflight import Plan, report
+        from tid_tune.preflight import Plan, remarks_and_errors
 
         try:
             plan = Plan.of_reading(reading)
-            errors += report(plan) if plan is not None else ()
+            remarks, more = remarks_and_errors(plan) if plan is not None else ([], [])
+            errors += more
         except TidTuneError as error:
             errors += error.messages
-    if errors or spec is None or points is None:
-        raise SpecError(*dict.fromkeys(errors))
-    return spec, points
+    return _Checked(spec, points, remarks, list(dict.fromkeys(errors)))
+
+
+def _document(found: _Checked, quick: bool) -> dict[str, object]:
+    """Return what `--json` prints; a search space that is not valid has only its errors."""
+    from tid_tune.preflight.packs import pack_hints
+    from tid_tune.search.stages.plan import stages
+
+    spec, points = found.spec, found.points
+    known: dict[str, object] = {"valid": found.valid, "quick": quick, "errors": found.errors}
+    if spec is None or points is None or not found.valid:
+        return {**known, "notes": found.remarks, "search": None}
+    notes = [*found.remarks, *(hint.line for hint in pack_hints(spec)), *points.notes]
+    names = ("parameter", "values", "when")
+    search = {
+        "name": spec.name,
+        "trial": spec.trial,
+        "objectives": spec.objectives,
+        "sampler": spec.sampler.type,
+        "scheduler": spec.scheduler.type,
+        "budget": spec.budget.model_dump(exclude_none=True),
+        "space": [dict(zip(names, row, strict=True)) for row in _space_rows(spec)],
+        "require": [constraint.text for constraint in spec.require],
+        "stages": stages(spec),
+        "start_from": [{"point": name, "values": values} for name, values in points.points],
+    }
+    return {**known, "notes": notes, "search": search}
 
 
 def show_spec(spec: SearchSpec, checked: str = "valid") -> None:

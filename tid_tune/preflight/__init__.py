@@ -6,8 +6,8 @@ findings, and is listed in `preflight.checks`. What can be seen in the search fi
 alone is checked in `searchfile.checks`, which needs none of these packages.
 """
 
-from tid_tune.preflight.checks import check, report, require
+from tid_tune.preflight.checks import check, remarks_and_errors, require
 from tid_tune.preflight.findings import Finding, Severity
 from tid_tune.preflight.plan import Plan
 
-__all__ = ["Finding", "Plan", "Severity", "check", "report", "require"]
+__all__ = ["Finding", "Plan", "Severity", "check", "remarks_and_errors", "require"]

@@ -54,13 +54,11 @@ def check(plan: Plan) -> list[Finding]:
     return list(dict.fromkeys(found))
 
 
-def report(plan: Plan) -> list[str]:
-    """Print the warnings and notes on a plan, and return the errors, each with file and line."""
+def remarks_and_errors(plan: Plan) -> tuple[list[str], list[str]]:
+    """Return the warnings and notes on a plan, and the errors, each with file and line."""
     found = check(plan)
-    for finding in found:
-        if finding.severity != "error":
-            say(finding.line)
-    return [f"{_where(plan, f)}: {f.text}" for f in found if f.severity == "error"]
+    remarks = [finding.line for finding in found if finding.severity != "error"]
+    return remarks, [f"{_where(plan, f)}: {f.text}" for f in found if f.severity == "error"]
 
 
 def require(plan: Plan) -> None:
@@ -69,7 +67,9 @@ def require(plan: Plan) -> None:
     Raises:
         ConfigError: lists the errors.
     """
-    errors = report(plan)
+    remarks, errors = remarks_and_errors(plan)
+    for line in remarks:
+        say(line)
     if errors:
         raise ConfigError(*errors)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from tid_tune.plain import plain
 from tid_tune.report.analysis.ap import CocoTable, coco_table
 from tid_tune.report.analysis.breakdown import SHARES, STAGES, Breakdown, break_down
 from tid_tune.report.analysis.columns import Detections, Floats, Truth
@@ -35,7 +35,7 @@ class Analysis:
         """Return all numbers as JSON data; what does not exist is null."""
         areas = mean(self.breakdown.areas_under_curve(), axis=2)
         columns = {name: values.tolist() for name, values in self.by_class().items()}
-        document = {
+        document: dict[str, object] = {
             "images": len(self.truth.image_ids),
             "boxes": int(self.truth.counts().sum()),
             "detections": len(self.detections),
@@ -53,7 +53,7 @@ class Analysis:
                 for place, name in enumerate(self.truth.classes)
             ],
         }
-        return {key: _null_for_nan(value) for key, value in document.items()}
+        return {key: plain(value) for key, value in document.items()}
 
 
 def analyze(truth: Truth, detections: Detections, *, voc: bool = False) -> Analysis:
@@ -65,11 +65,3 @@ def analyze(truth: Truth, detections: Detections, *, voc: bool = False) -> Analy
         break_down(truth, detections),
         voc_ap(truth, detections) if voc else None,
     )
-
-
-def _null_for_nan(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _null_for_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_null_for_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
