@@ -38,15 +38,15 @@ def run(
     from tid_tune.storage.places import place_of
 
     place = place_of(runs)
-    loaded = load(space, overrides or ())
-    # After the spec: a wrong one is reported before Ray is imported.
-    from tid_tune.cluster.driver import run_search
+    with answering(as_json):
+        loaded = load(space, overrides or ())
+        # After the spec: a wrong one is reported before Ray is imported.
+        from tid_tune.cluster.driver import run_search
 
-    try:
-        with answering(as_json):
+        try:
             outcome = run_search(loaded, runs=place, root=Path.cwd(), address=address, fresh=fresh)
-    except KeyboardInterrupt:
-        _end_at_once()
+        except KeyboardInterrupt:
+            _end_at_once()
     if as_json:
         from tid_tune.report.documents import status_document
 

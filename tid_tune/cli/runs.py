@@ -93,7 +93,9 @@ def show(
     folder = opened(run)
     found = folder.trial(trial)
     if as_json:
-        console.answer(trial_document(folder, found))
+        with console.answering(True):  # a config is a program, which may print
+            document = trial_document(folder, found)
+        console.answer(document)
         return
     reason = f": {found.reason}" if found.reason else ""
     console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
@@ -162,7 +164,8 @@ def clean(
     from tid_tune.results.disk import size_text
 
     folder = opened(run)
-    found = delete_leftovers(folder) if yes else leftovers(folder)
+    with console.answering(as_json):
+        found = delete_leftovers(folder) if yes else leftovers(folder)
     if as_json:
         console.answer({"run": folder.shown(), "deleted": yes, "size": found.size, **vars(found)})
         return
