@@ -32,6 +32,12 @@ class Codes:
                 self._columns[name] = slice(self.width, self.width + wide)
                 self.width += wide
 
+    def column(self, name: str) -> int | None:
+        """Return the column of an ordered parameter; None where it has none, or several."""
+        columns = self._columns.get(name)
+        ordered = columns is not None and not self._searched[name].is_unordered
+        return columns.start if columns is not None and ordered else None
+
     def of(self, points: Sequence[Params]) -> Array:
         """Return the codes (n, width) of points of the space, in [0, 1]."""
         codes = np.zeros((len(points), self.width))

@@ -37,7 +37,7 @@ def expected_values(observations: Sequence[Observation]) -> Expected | None:
     Observations that fewer than `PAIRS` of the longer ones can be compared with are left out.
     None: no length was reached by that many.
     """
-    target = _target(observations)
+    target = common_length(observations)
     if target is None:
         return None
     ends = {o.number: o.curve[target] for o in observations if target in o.curve}
@@ -88,7 +88,8 @@ class _Line:
         return self.y + self.slope * (value - self.x)
 
 
-def _target(observations: Sequence[Observation]) -> Length | None:
+def common_length(observations: Sequence[Observation]) -> Length | None:
+    """Return the longest length that `PAIRS` of the observations came to; None: there is none."""
     counts = Counter(length for o in observations for length in o.curve)
     reached = [length for length, count in counts.items() if count >= PAIRS]
     return max(reached, key=lambda length: (length.cost, length.fraction), default=None)

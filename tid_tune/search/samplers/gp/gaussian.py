@@ -80,6 +80,12 @@ class GaussianProcess:
         variance = self.kernel.signal - np.einsum("ij,ij->j", explained, explained)
         return cross @ self._weights, np.sqrt(np.maximum(variance, 1e-12))
 
+    def together(self, points: Array) -> tuple[Array, Array]:
+        """Return the expected values (m) at `points` (m, d), and their covariances (m, m)."""
+        cross = self.kernel.between(points, self.points)
+        explained = solve_triangular(self._factor, cross.T, lower=True)
+        return cross @ self._weights, self.kernel.between(points, points) - explained.T @ explained
+
     def believing(self, points: Array) -> GaussianProcess:
         """Return the process after it has observed what it expects at `points` (m, d)."""
         return GaussianProcess(
