@@ -53,7 +53,7 @@ LAYERS = (
     ("results",),
     ("search", "tracking", "trial"),
     ("preflight",),
-    ("export", "nodes"),
+    ("export", "insight", "nodes"),
     ("report",),
     ("cluster", "shipped"),
     ("api", "testing"),

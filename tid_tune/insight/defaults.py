@@ -26,9 +26,7 @@ class Defaults:
     trial: Trial | None
 
 
-def defaults_of(
-    state: RunState, spec: SearchSpec, method: str, paths: Iterable[str]
-) -> Defaults:
+def defaults_of(state: RunState, spec: SearchSpec, method: str, paths: Iterable[str]) -> Defaults:
     """Return the defaults of parameters.
 
     They are those that the baseline proved to have trained with, where it did, else those of the

@@ -1,10 +1,8 @@
-"""Which parameters matter, by PED-ANOVA at one length, and whether chance could look the same.
+"""Which parameters matter, by PED-ANOVA among trials of one length.
 
 PED-ANOVA asks how differently the best trials are distributed over a parameter than all trials are
-(Watanabe et al., 2023; as in Optuna). With few trials, it also finds differences where nothing
-matters. So it is computed again with the values of the trials shuffled: a parameter has passed if
-its importance stands out from what shuffled values give, by a test that errs for any of the
-parameters in 5 % of the searches (Westfall and Young, 1993).
+(Watanabe et al., 2023; as in Optuna). With few trials, it finds differences where nothing matters;
+`chance` tells whether a parameter stands out from that.
 """
 
 from __future__ import annotations
@@ -25,30 +23,27 @@ from tid_tune.words import counted
 if TYPE_CHECKING:
     from optuna.study import Study
 
-LEAST = 10
-"""Trials of equal length below which no importance is shown."""
+LEAST, LEAST_SHARE = 10, 1 / 3
+"""Trials of equal length below which no importance is shown, and their share of all trials: those
+that came far are the better ones, and tell less of what made the others worse."""
 MOST = 500
 """Trials that are used; of more, a drawn part."""
 BEST, BEST_SHARE = 5, 0.1
 """How many trials count as the best: this share of them, and no fewer than so many."""
-SHUFFLES, RESAMPLES = 80, 30
-LEVEL = 0.95
+RESAMPLES = 30
 
 
 @dataclass(frozen=True)
 class Importance:
     """A parameter's importance; those of a table add up to 1.
 
-    `low` and `high` hold 90 % of what resampled trials give; `chance` is the importance that it
-    takes to stand out from shuffled values.
+    `low` and `high` hold 90 % of what resampled trials give.
     """
 
     name: str
     value: float
     low: float
     high: float
-    chance: float
-    passed: bool
     trials: int
     """That have the parameter."""
 
@@ -72,9 +67,9 @@ class ImportanceTable:
 
 
 def importance_table(arm: Arm) -> ImportanceTable:
-    """Return the importances at the longest length that `LEAST` trials came to."""
+    """Return the importances at the longest length that enough trials came to."""
     reason = _obstacle(arm)
-    index = arm.curves.longest(LEAST)
+    index = arm.curves.longest(_enough(arm))
     if reason or index is None:
         return ImportanceTable(arm.method, None, 0, 0, len(arm.trials), 0, (), reason)
     trials, values = _part(arm, index)
@@ -95,9 +90,13 @@ def _obstacle(arm: Arm) -> str:
         )
     if not arm.searched:
         return "no parameter is searched that has more than one value"
-    if arm.curves.longest(LEAST) is None:
+    if arm.curves.longest(_enough(arm)) is None:
         return _few(max(arm.curves.counts, default=0))
     return ""
+
+
+def _enough(arm: Arm) -> int:
+    return max(LEAST, math.ceil(LEAST_SHARE * len(arm.trials)))
 
 
 def _few(count: int) -> str:
@@ -123,15 +122,11 @@ def _rows(arm: Arm, trials: Sequence[Trial], values: Array) -> tuple[Importance,
     with quiet_optuna():
         study = _study(arm, trials)
         raw = _measure(study, names, values)
-        shuffled = np.array(
-            [_measure(study, names, rng.permutation(values)) for _ in range(SHUFFLES)]
-        )
         again = []
         for _ in range(RESAMPLES):
             drawn = rng.integers(0, count, count)
             resampled = _study(arm, [trials[at] for at in drawn])
             again.append(_shares(_measure(resampled, names, values[drawn])))
-    chance = _chance(shuffled)
     low, high = np.percentile(np.array(again), (5, 95), axis=0)
     total = float(raw.sum()) or 1.0
     rows = [
@@ -140,8 +135,6 @@ def _rows(arm: Arm, trials: Sequence[Trial], values: Array) -> tuple[Importance,
             float(raw[at] / total),
             float(min(low[at], raw[at] / total)),
             float(max(high[at], raw[at] / total)),
-            float(chance[at] / total),
-            bool(raw[at] > chance[at]),
             sum(name in trial.params for trial in trials),
         )
         for at, name in enumerate(names)
@@ -151,17 +144,6 @@ def _rows(arm: Arm, trials: Sequence[Trial], values: Array) -> tuple[Importance,
 
 def _shares(raw: Array) -> Array:
     found: Array = raw / (float(raw.sum()) or 1.0)
-    return found
-
-
-def _chance(shuffled: Array) -> Array:
-    """Return the importance (parameters) that shuffled values (shuffles, parameters) stay below.
-
-    In `LEVEL` of the shuffles, all parameters do.
-    """
-    mean, spread = shuffled.mean(axis=0), np.maximum(shuffled.std(axis=0), 1e-12)
-    most = ((shuffled - mean) / spread).max(axis=1)
-    found: Array = mean + spread * np.quantile(most, LEVEL, method="higher")
     return found
 
 

@@ -7,15 +7,19 @@ from functools import cached_property
 
 from tid_tune.insight.ablation import Path, path_of
 from tid_tune.insight.arms import Arm, arms_of
+from tid_tune.insight.chance import chances
 from tid_tune.insight.correlation import RankCorrelation, rank_correlations
 from tid_tune.insight.defaults import Defaults, defaults_of
 from tid_tune.insight.importance import ImportanceTable, importance_table
 from tid_tune.insight.shares import Pair, Share, pairs, shares
-from tid_tune.insight.surrogate import Surrogate, fit_surrogate
+from tid_tune.insight.surrogate import LEAST, Surrogate, fit_surrogate
 from tid_tune.insight.topk import Plans, top_k
+from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.ranking import winning_trial
+from tid_tune.search.samplers.gp.scale import Scale
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.words import counted
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,32 @@ class ArmInsight:
         return fit_surrogate(self.arm, self.defaults)
 
     @cached_property
+    def told(self) -> Surrogate | str:
+        """The model where it has seen enough to tell which parameters matter, or a reason."""
+        model = self.model
+        if isinstance(model, str) or model.known >= LEAST:
+            return model
+        return f"{counted(model.known, 'trial')} cannot say; it takes {LEAST}"
+
+    @cached_property
     def shares(self) -> list[Share]:
-        """The parameters by their shares of the model's variance; empty without a model."""
-        return [] if isinstance(self.model, str) else shares(self.model)
+        """The parameters by their shares of the model's variance; empty where it cannot tell."""
+        return [] if isinstance(self.told, str) else shares(self.told)
+
+    @cached_property
+    def chances(self) -> dict[str, float]:
+        """The probability of each parameter to stand out as much by chance; empty as `shares`."""
+        if isinstance(self.told, str):
+            return {}
+        results = self.told.results
+        points = [one.params for one in results.observations]
+        return chances(self.arm.searched, points, Scale.of(results.values).mapped(results.values))
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """The pairs among the parameters of the largest shares; empty without a model."""
+        """The pairs among the parameters of the largest shares; empty as `shares`."""
         names = [share.name for share in self.shares]
-        return [] if isinstance(self.model, str) else pairs(self.model, names)
+        return [] if isinstance(self.told, str) else pairs(self.told, names)
 
     @cached_property
     def correlations(self) -> list[RankCorrelation]:
@@ -77,17 +98,21 @@ class Insight:
         ]
 
     @cached_property
+    def best(self) -> Trial | None:
+        """The trial that was confirmed as the best, or the best one of full length so far."""
+        return winning_trial(self.state, self.spec)
+
+    @cached_property
     def winning(self) -> ArmInsight:
         """The method of the best trial; the first one where there is no such trial."""
-        best = winning_trial(self.state, self.spec)
+        best = self.best
         method = self.arms[0].arm.method if best is None else best.method
         return next((one for one in self.arms if one.arm.method == method), self.arms[0])
 
     @cached_property
     def path(self) -> Path | str:
         """The path from the defaults to the best trial, or why there is none."""
-        best = winning_trial(self.state, self.spec)
-        if best is None:
+        if self.best is None:
             return "no searched trial came to its full length"
         one = self.winning
-        return path_of(one.model, one.arm, one.defaults, best)
+        return path_of(one.model, one.arm, one.defaults, self.best)

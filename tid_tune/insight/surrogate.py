@@ -54,6 +54,8 @@ class Surrogate:
     carried: int
     known: int
     noise: float
+    results: Expected
+    """All of them; signed so that more is better."""
     _model: GaussianProcess
     _codes: PathCodes
     _scale: Scale
@@ -105,10 +107,9 @@ def fit_surrogate(arm: Arm, defaults: Defaults | None = None) -> Surrogate | str
         used.variances * slopes**2,
     )
     noise = float(np.sqrt(model.kernel.noise)) * scale.size * scale.spread
-    carried = int((used.variances > 0).sum())
-    return Surrogate(
-        arm, length, len(used.values), carried, len(found.values), noise, model, codes, scale
-    )
+    count, carried = len(used.values), int((used.variances > 0).sum())
+    known = len(found.values)
+    return Surrogate(arm, length, count, carried, known, noise, found, model, codes, scale)
 
 
 def _observations(arm: Arm, defaults: Defaults | None) -> list[Observation]:

@@ -74,9 +74,7 @@ def top_k(curves: Curves, epochs: float) -> Plans | None:
     return Plans(tuple(plans), trials * epochs, curves.trials[winner].id, stopped)
 
 
-def _plans(
-    values: Array, ends: Array, winner: int, length: Length, epochs: float
-) -> list[TopK]:
+def _plans(values: Array, ends: Array, winner: int, length: Length, epochs: float) -> list[TopK]:
     if not np.isfinite(values[winner]):
         return []
     there = np.flatnonzero(np.isfinite(values))

@@ -1,0 +1,166 @@
+"""The three sentences that open a report: what mattered, what did not, what is within noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tid_tune.insight.chance import LEVEL
+from tid_tune.insight.insight import ArmInsight, Insight
+from tid_tune.search.stages.verdict import REAL_GAIN, UNCLEAR, WORSE, Comparison, Verdict, seed_count
+from tid_tune.words import counted
+
+SMALL = 0.05
+"""A parameter did not matter if its share of the variation is surely below this."""
+NAMED = 4
+"""Parameters that a sentence names."""
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """One sentence each, or two; never empty."""
+
+    mattered: str
+    did_not: str
+    noise: str
+
+
+def sentences(insight: Insight, verdict: Verdict | None, names: Mapping[str, str]) -> Sentences:
+    """Return the three sentences.
+
+    Args:
+        insight: of the search.
+        verdict: of its confirmation; None: there was none.
+        names: what a parameter's path is called.
+    """
+    one = insight.winning
+    luck = _luck(insight, verdict)
+    if not one.arm.trials:
+        nothing = "No trial of the search has reported a value, so it is not known what matters."
+        return Sentences(nothing, "Nothing can be ruled out either.", luck)
+    if isinstance(one.told, str):
+        mattered = f"{_scope(insight, one)}What mattered is not known: {one.told}."
+        return Sentences(mattered, "For the same reason, nothing can be ruled out.", luck)
+    found = Findings.of(one)
+    noise = [_undecided(found, names, len(one.told.results.values)), luck]
+    return Sentences(
+        _scope(insight, one) + _mattered(one, found, names),
+        _did_not(found, names),
+        " ".join(text for text in noise if text),
+    )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Parameters, each by its share of the variation, the largest first, in one of three groups."""
+
+    mattered: tuple[str, ...]
+    """They stand out from chance."""
+    did_not: tuple[str, ...]
+    """They do not, and their share is surely small."""
+    undecided: tuple[str, ...]
+
+    @classmethod
+    def of(cls, one: ArmInsight) -> Findings:
+        """Return what the trials of a method say of its parameters."""
+        ordered = [share.name for share in one.shares]
+        chances, high = one.chances, {share.name: share.high for share in one.shares}
+        mattered = [name for name in ordered if chances[name] <= LEVEL]
+        rest = [name for name in ordered if name not in mattered]
+        return cls(
+            tuple(mattered),
+            tuple(name for name in rest if high[name] < SMALL),
+            tuple(name for name in rest if high[name] >= SMALL),
+        )
+
+
+def _scope(insight: Insight, one: ArmInsight) -> str:
+    """Return of what the sentences speak, where a search has several of it."""
+    spec = insight.spec
+    parts = []
+    if insight.state.closed is None:
+        parts.append("so far")
+    if len(spec.method) > 1:
+        parts.append(f"with the method {one.arm.method}")
+    if len(spec.objectives) > 1:
+        parts.append(f"for {spec.first_objective} alone")
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}: " if parts else ""
+
+
+def _mattered(one: ArmInsight, found: Findings, names: Mapping[str, str]) -> str:
+    count = counted(one.told.known if not isinstance(one.told, str) else 0, "trial")
+    if not found.mattered:
+        return (
+            f"What mattered cannot be told from chance: among {count}, no parameter stands out "
+            "from what shuffled results would show."
+        )
+    share = {share.name: share.value for share in one.shares}
+    shown = [f"{names.get(n, n)} ({100 * share[n]:.0f} %)" for n in found.mattered[:NAMED]]
+    more = len(found.mattered) - len(shown)
+    if more:
+        shown.append(f"{more} more")
+    return (
+        f"What mattered: {_listed(shown)}, as shares of the variation over the space by a model of "
+        f"{count}."
+    )
+
+
+def _did_not(found: Findings, names: Mapping[str, str]) -> str:
+    if not found.did_not:
+        return "What did not matter: nothing can be ruled out with so few trials."
+    what = "it accounts" if len(found.did_not) == 1 else "each accounts"
+    return (
+        f"What did not matter: {_named(found.did_not, names)}; {what} for less than "
+        f"{100 * SMALL:.0f} % of the variation."
+    )
+
+
+def _undecided(found: Findings, names: Mapping[str, str], count: int) -> str:
+    if not found.undecided:
+        return ""
+    theirs = "its effect" if len(found.undecided) == 1 else "their effects"
+    return (
+        f"Within noise: {_named(found.undecided, names)}; {counted(count, 'trial')} cannot tell "
+        f"{theirs} from chance."
+    )
+
+
+def _luck(insight: Insight, verdict: Verdict | None) -> str:
+    """Return how sure the gain of the best trial is."""
+    best = None if verdict is None else verdict.best
+    if best is not None and best.comparisons:
+        return " ".join(_gain(best.name, comparison) for comparison in best.comparisons)
+    if verdict is not None and best is None:
+        return "Whether the gain is real is not known: no rerun with a new seed was completed."
+    if insight.best is None:
+        return "No trial of full length was found, so there is no gain to judge."
+    return (
+        "How much of the gain is luck is not known: every trial was trained with one seed. Reruns "
+        "with new seeds tell: `--set confirm.seeds=3`."
+    )
+
+
+def _gain(name: str, comparison: Comparison) -> str:
+    gap = comparison.difference
+    seeds = seed_count(gap.count)
+    what = {
+        REAL_GAIN: "is not noise",
+        UNCLEAR: "is within noise",
+        WORSE: "is a loss, and not noise",
+    }[comparison.verdict]
+    interval = "" if gap.low is None else f" [{gap.low:+.3f}, {gap.high:+.3f}]"
+    against = f"over {comparison.baseline}"
+    return f"The gain of {name} {against}, {gap.mean:+.3f}{interval} over {seeds}, {what}."
+
+
+def _named(paths: Sequence[str], names: Mapping[str, str]) -> str:
+    shown = [names.get(path, path) for path in paths[:NAMED]]
+    more = len(paths) - len(shown)
+    return _listed([*shown, f"{more} more"] if more else shown)
+
+
+def _listed(items: Sequence[str]) -> str:
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
