@@ -43,9 +43,9 @@ class ArmInsight:
     def told(self) -> Surrogate | str:
         """The model where it has seen enough to tell which parameters matter, or a reason."""
         model = self.model
-        if isinstance(model, str) or model.known >= LEAST:
+        if isinstance(model, str) or len(self.arm.trials) >= LEAST:
             return model
-        return f"{counted(model.known, 'trial')} cannot say; it takes {LEAST}"
+        return f"{counted(len(self.arm.trials), 'trial')} cannot say; it takes {LEAST}"
 
     @cached_property
     def shares(self) -> list[Share]:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from tid_tune.insight.chance import LEVEL
 from tid_tune.insight.insight import ArmInsight, Insight
-from tid_tune.search.stages.verdict import REAL_GAIN, UNCLEAR, WORSE, Comparison, Verdict, seed_count
+from tid_tune.search.stages.verdict import (
+    REAL_GAIN,
+    UNCLEAR,
+    WORSE,
+    Comparison,
+    Verdict,
+    seed_count,
+)
 from tid_tune.words import counted
 
 SMALL = 0.05
@@ -108,7 +115,12 @@ def _mattered(one: ArmInsight, found: Findings, names: Mapping[str, str]) -> str
 
 def _did_not(found: Findings, names: Mapping[str, str]) -> str:
     if not found.did_not:
-        return "What did not matter: nothing can be ruled out with so few trials."
+        why = (
+            f"no other parameter's share is surely below {100 * SMALL:.0f} % of the variation"
+            if found.undecided
+            else "every searched parameter stands out"
+        )
+        return f"What did not matter: nothing can be named; {why}."
     what = "it accounts" if len(found.did_not) == 1 else "each accounts"
     return (
         f"What did not matter: {_named(found.did_not, names)}; {what} for less than "

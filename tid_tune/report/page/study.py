@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tid_tune.errors import ConfigError
+from tid_tune.insight.insight import Insight
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.results.course import reference_levels
@@ -70,6 +71,11 @@ class Study:
     def levels(self) -> dict[str, float]:
         """The values of the full-length baselines and of the teacher, by their label."""
         return reference_levels(self.state, self.spec)
+
+    @cached_property
+    def insight(self) -> Insight:
+        """What the search has learned."""
+        return Insight(self.state, self.spec)
 
     @cached_property
     def verdict(self) -> Verdict | None:

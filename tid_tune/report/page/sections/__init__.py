@@ -6,25 +6,37 @@ from collections.abc import Callable
 
 from tid_tune.report.page.blocks import Section
 from tid_tune.report.page.sections import (
+    ablation,
     confirmation,
     costs,
     course,
     curves,
     failures,
+    importance,
+    interactions,
+    learned,
     methods,
     pareto,
+    rungs,
     trials,
+    values,
     verdict,
 )
 from tid_tune.report.page.study import Study
 
 SECTIONS: tuple[Callable[[Study], Section | None], ...] = (
+    learned.section,
     verdict.section,
     confirmation.section,
     methods.section,
     pareto.section,
     course.section,
     curves.section,
+    rungs.section,
+    importance.section,
+    values.section,
+    interactions.section,
+    ablation.section,
     costs.section,
     failures.section,
     trials.section,

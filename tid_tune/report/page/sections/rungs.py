@@ -1,0 +1,185 @@
+"""Whether short trainings can be trusted, and what training all for a while would have cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tid_tune.insight.correlation import Interval, RankCorrelation
+from tid_tune.insight.insight import ArmInsight
+from tid_tune.insight.lengths import length_text
+from tid_tune.insight.topk import Plans, TopK
+from tid_tune.report.charts.model import Axis, Chart, Heat, Panel
+from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock
+from tid_tune.report.page.study import Study
+from tid_tune.search.samplers.observations import Length
+from tid_tune.words import counted
+
+TRUSTED = 0.5
+"""A rank correlation from which a shorter training is said to rank trials as a longer one does."""
+
+
+def section(study: Study) -> Section | None:
+    """Return the section; None where no two lengths have trials in common."""
+    arms = [one for one in study.insight.arms if any(c.spearman for c in one.correlations)]
+    if not arms:
+        return None
+    blocks = [block for one in arms for block in _arm(one, study)]
+    intro = " ".join(_answer(one) for one in arms)
+    return Section("rungs", "Are short trainings to be trusted?", intro, blocks)
+
+
+def _arm(one: ArmInsight, study: Study) -> list[Block]:
+    blocks: list[Block] = [_heat(one), _table(one)]
+    plans = one.plans
+    if plans is not None and plans.plans:
+        blocks.append(_plans(plans, one, study))
+    return blocks
+
+
+def _answer(one: ArmInsight) -> str:
+    """Return whether the shortest length, and each rung, ranks trials as the longest does."""
+    method = f"With {one.arm.method}: " if one.arm.method else ""
+    last = one.arm.curves.lengths[-1]
+    rungs = set(one.arm.spec.scheduler.rungs(one.arm.spec.epochs) or ())
+    to_last = [c for c in one.correlations if c.late == last and c.spearman is not None]
+    shown = [c for c in to_last if c.early.epoch in rungs] or to_last[:1]
+    text = " ".join(_trust(c) for c in shown)
+    return f"{method}{text}" if text else f"{method}too few trials came to {length_text(last)}."
+
+
+def _trust(found: RankCorrelation) -> str:
+    early, late = length_text(found.early), length_text(found.late)
+    value = found.spearman
+    assert value is not None
+    shown = f"rank correlation {_interval(value)}, {counted(found.count, 'trial')}"
+    if value.low is not None and value.high is not None:
+        if value.low >= TRUSTED:
+            return f"{_capital(early)} ranks trials much as {late} does ({shown})."
+        if value.high < TRUSTED:
+            return f"{_capital(early)} does not rank trials as {late} does ({shown})."
+    return f"Whether {early} ranks trials as {late} does cannot be told ({shown})."
+
+
+def _heat(one: ArmInsight) -> Chart:
+    lengths = one.arm.curves.lengths
+    known = {(found.early, found.late): found for found in one.correlations}
+    rows, columns = lengths[:-1], lengths[1:]
+    cells = [[known.get((early, late)) for late in columns] for early in rows]
+    heat = Heat(
+        "Spearman",
+        [_short(early) for early in rows],
+        [_short(late) for late in columns],
+        [[_value(found) for found in row] for row in cells],
+        "diverging",
+        (-1, 1),
+        [[_cell_text(found) for found in row] for row in cells],
+    )
+    panel = Panel(Axis("ranked again at"), Axis("ranked at"), [heat], height=110 + 46 * len(rows))
+    caption = (
+        "Spearman's rank correlation of the trials that came to both lengths, and their number in "
+        "brackets. Where a scheduler stopped trials, these are the better ones of the shorter "
+        "length, not a random part: among all trials the correlation would be higher, and of those "
+        "that were stopped nothing is known."
+    )
+    method = f" ({one.arm.method})" if one.arm.method else ""
+    name = f"rungs_{one.arm.method}" if one.arm.method else "rungs"
+    return Chart(name, f"How one length ranks trials, and another{method}", caption, [panel])
+
+
+def _value(found: RankCorrelation | None) -> float | None:
+    return None if found is None or found.spearman is None else found.spearman.value
+
+
+def _cell_text(found: RankCorrelation | None) -> str:
+    value = _value(found)
+    return "" if found is None or value is None else f"{value:.2f} ({found.count})"
+
+
+def _table(one: ArmInsight) -> TableBlock:
+    columns = [
+        Column("ranked at"),
+        Column("ranked again at"),
+        Column("trials", number=True),
+        Column("left out", number=True),
+        Column("Spearman", number=True),
+        Column("Kendall", number=True),
+    ]
+    rows = [
+        [
+            Cell(_capital(length_text(found.early)), found.early.cost),
+            Cell(_capital(length_text(found.late)), found.late.cost),
+            str(found.count),
+            str(found.left),
+            Cell(_interval(found.spearman), _value(found)),
+            Cell(_interval(found.kendall), found.kendall.value if found.kendall else None),
+        ]
+        for found in one.correlations
+    ]
+    method = f"{one.arm.method}: " if one.arm.method else ""
+    caption = (
+        f"{method}Rank correlations with their 95 % intervals. Left out: trials that did not come "
+        "to the longer length."
+    )
+    return TableBlock(caption, columns, rows, sortable=True)
+
+
+def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
+    columns = [
+        Column("train all to"),
+        Column("trials", number=True),
+        Column("then the best", number=True),
+        Column("epochs", number=True),
+        Column(f"keeps {plans.winner}"),
+        Column("regret", number=True),
+        Column("ends unknown", number=True),
+    ]
+    spent = sum(_epochs(one))
+    stopped = (
+        f" {counted(plans.stopped, 'trial')} did not come to the end: one of them might have been "
+        "better, and what they would have reached cannot be known."
+        if plans.stopped
+        else ""
+    )
+    method = f"{one.arm.method}: " if one.arm.method else ""
+    caption = (
+        f"{method}What it would have cost to train all trials for a while, and only the best of "
+        f"them to the end. The search itself trained {counted(round(spent, 1), 'epoch')}; all "
+        f"{counted(max(one.arm.curves.counts), 'trial')} to the end are "
+        f"{counted(plans.all_to_the_end, 'epoch')}. Regret: how much worse in "
+        f"{study.objective} the best of those kept is than {plans.winner}, at most.{stopped}"
+    )
+    return TableBlock(caption, columns, [_plan(plan) for plan in plans.plans])
+
+
+def _plan(plan: TopK) -> Sequence[Cell | str]:
+    return [
+        _capital(length_text(plan.length)),
+        str(plan.trials),
+        str(plan.keep),
+        f"{plan.cost:g}",
+        "yes" if plan.found else "no",
+        "not known" if plan.regret is None else f"{plan.regret:.3f}",
+        str(plan.unknown),
+    ]
+
+
+def _epochs(one: ArmInsight) -> list[float]:
+    from tid_tune.results.costs import trial_cost
+
+    return [trial_cost(trial).epochs for trial in one.arm.trials]
+
+
+def _interval(value: Interval | None) -> str:
+    if value is None:
+        return ""
+    if value.low is None or value.high is None:
+        return f"{value.value:.2f}"
+    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
+
+
+def _short(length: Length) -> str:
+    return length_text(length)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
