@@ -104,7 +104,7 @@ def _table(one: ArmInsight) -> TableBlock:
         Column("Spearman", number=True),
         Column("Kendall", number=True),
     ]
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
             Cell(_capital(length_text(found.early)), found.early.cost),
             Cell(_capital(length_text(found.late)), found.late.cost),
