@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tid_tune.report.charts.model import Bars, Chart, Heat, Mark, Number, Parallel
 from tid_tune.report.charts.palette import shade
 
+PIXELS = 8
+"""Of a letter, about."""
 SHADES = 10
 """Parallel coordinates are drawn in so many colours: each is one line with gaps."""
 
@@ -30,6 +33,16 @@ def legend(chart: Chart) -> list[Key]:
                 keys.setdefault(mark.name, Key(mark.name, mark.role, mark))
     alone = len(keys) == 1 and all(isinstance(key.mark, Bars) for key in keys.values())
     return [] if alone else list(keys.values())
+
+
+def wrapped(label: str, room: float) -> list[str]:
+    """Return a label in lines that fit into so many pixels, broken behind spaces, `/`, `_`, `.`."""
+    lines = [""]
+    for part in re.split(r"(?<=[/_.\s])", label):
+        if lines[-1] and PIXELS * len(lines[-1] + part) > room:
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 @dataclass(frozen=True)

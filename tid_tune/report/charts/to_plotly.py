@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from tid_tune.report.charts.layout import wrapped
 from tid_tune.report.charts.model import (
     Axis,
     Band,
@@ -83,8 +84,8 @@ def _layout(panel: Panel) -> Json:
         "showlegend": False,
         "shapes": [],
         "barmode": "stack" if panel.stacked else "group",
-        "xaxis": _axis(panel.x),
-        "yaxis": _axis(panel.y),
+        "xaxis": _axis(panel.x, 320),
+        "yaxis": _axis(panel.y, panel.height - 70),
     }
     if panel.title:
         layout["title"] = {"text": panel.title, "font": {"size": 14}, "x": 0.0, "xref": "paper"}
@@ -92,9 +93,9 @@ def _layout(panel: Panel) -> Json:
     return layout
 
 
-def _axis(axis: Axis) -> Json:
+def _axis(axis: Axis, room: int) -> Json:
     found: Json = {
-        "title": {"text": axis.label, "standoff": 8},
+        "title": {"text": "<br>".join(wrapped(axis.label, room)), "standoff": 8},
         "gridcolor": "@grid",
         "linecolor": "@muted",
         "zeroline": False,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tid_tune.report.charts.layout import Key, bundles, legend
+from tid_tune.report.charts.layout import Key, bundles, legend, wrapped
 from tid_tune.report.charts.model import (
     Axis,
     Band,
@@ -111,7 +111,7 @@ class _Drawing:
         axes.set_axisbelow(True)
         axes.set_title(panel.title, loc="left", fontsize=10, color=ink)
         axes.set_xlabel(panel.x.label, color=ink)
-        axes.set_ylabel(panel.y.label, color=ink)
+        axes.set_ylabel("\n".join(wrapped(panel.y.label, panel.height - 70)), color=ink)
         for axis, log in ((axes.set_xscale, panel.x.log), (axes.set_yscale, panel.y.log)):
             if log:
                 axis("log")

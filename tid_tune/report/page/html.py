@@ -121,7 +121,7 @@ def _table(block: TableBlock) -> str:
     kind = ' class="sortable"' if block.sortable else ""
     return (
         f'<div class="scroll" tabindex="0"><table{kind}>'
-        f"<caption>{_inline(block.caption)}</caption>\n"
+        f"<caption><span>{_inline(block.caption)}</span></caption>\n"
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
 

@@ -12,9 +12,11 @@ from tid_tune.errors import ConfigError
 from tid_tune.insight.insight import Insight
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
+from tid_tune.report.charts.palette import series
 from tid_tune.results.course import reference_levels
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.results.run_folder import TRIALS, RunFolder, ended_standing
+from tid_tune.search.stages.plan import DEFAULTS, NONE
 from tid_tune.search.stages.verdict import Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.trial.report import LOG_FILE
@@ -76,6 +78,14 @@ class Study:
     def insight(self) -> Insight:
         """What the search has learned."""
         return Insight(self.state, self.spec)
+
+    @cached_property
+    def method_roles(self) -> dict[str, str]:
+        """The role of each compared method, and of its defaults."""
+        others = [method for method in self.spec.method if method != NONE]
+        free = [role for role in map(series, range(6)) if role != "series2"]  # that of NONE
+        roles = {method: free[at % len(free)] for at, method in enumerate(others)}
+        return {NONE: "none"} | roles | {f"{m} {DEFAULTS}": role for m, role in roles.items()}
 
     @cached_property
     def verdict(self) -> Verdict | None:

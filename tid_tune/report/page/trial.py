@@ -18,7 +18,7 @@ from tid_tune.results.ranking import gain_over_baseline, ranked_full_length, und
 from tid_tune.words import counted
 
 MOST = 40
-LOG_LINES, LOG_BYTES = 25, 16_000
+LOG_LINES, LOG_BYTES = 15, 16_000
 REASON = 4000
 """Characters of a failure's reason, which may be a stack."""
 
@@ -160,7 +160,7 @@ def _curves(study: Study, trial: Trial) -> list[Block]:
             Line(name.removeprefix("train/"), xs, [r.metrics.get(name) for r in reports], series(n))
             for n, name in enumerate(terms)
         ]
-        panels.append(Panel(Axis("epoch"), Axis("weighted term of the loss"), lines, height=240))
+        panels.append(Panel(Axis("epoch"), Axis("loss term"), lines, height=240))
     alt = f"The values that {trial.id} reported, by epoch."
     return [Chart(f"trial_{trial.id}", "Its reports", "", panels, alt)]
 

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 
 from tid_tune.ledger.records import Status, Trial
+from tid_tune.search.stages.plan import NONE
+from tid_tune.searchfile.dump import yaml_text
+from tid_tune.space import Distribution, Value
 
 
 def value_text(value: float | None) -> str:
@@ -50,5 +53,38 @@ def what(trial: Trial) -> str:
     if trial.stage == "confirm":
         return f"confirms {trial.label}"
     if trial.stage == "baseline":
-        return f"baseline {trial.label}"
+        return f"{label_text(trial.label)} (baseline)"
     return trial.method or trial.stage
+
+
+def label_text(label: str) -> str:
+    """Return a baseline's label, or a method, as a reader understands it."""
+    return "no distillation" if label == NONE else label
+
+
+def range_text(distribution: Distribution) -> str:
+    """Return what a parameter is searched in: `log_uniform 0.1 to 10, where select is quantile`."""
+    (kind, values), *options = distribution.to_yaml().items()
+    text = f"{kind} {_values_text(kind, values)}"
+    for name, value in options:
+        text += f", {name} {_plain(value)}"
+    conditions = [
+        f"{path} is {' or '.join(map(_plain, allowed))}"
+        for path, allowed in distribution.when.items()
+    ]
+    return f"{text}, where {' and '.join(conditions)}" if conditions else text
+
+
+def _values_text(kind: str, values: Value) -> str:
+    if not isinstance(values, list):
+        return _plain(values)
+    first, *rest = map(_plain, values)
+    if len(rest) == 1 and kind not in ("choice", "ordinal"):
+        return f"{first} to {rest[0]}"
+    return ", ".join([first, *rest])
+
+
+def _plain(value: Value) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else yaml_text(value)

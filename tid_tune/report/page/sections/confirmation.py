@@ -8,7 +8,7 @@ from tid_tune.report.charts.model import Axis, Bars, Chart, Panel, Points
 from tid_tune.report.charts.palette import series
 from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock
 from tid_tune.report.page.study import Study
-from tid_tune.report.page.words import signed, value_text
+from tid_tune.report.page.words import label_text, signed, value_text
 from tid_tune.search.stages.statistics import Estimate
 from tid_tune.search.stages.verdict import Comparison, Group, Verdict
 from tid_tune.words import counted
@@ -24,6 +24,7 @@ def section(study: Study) -> Section | None:
         "that made a trial the best of many is too good to be true. Differences are between "
         "trainings with the same seed, and their intervals hold together with a probability of "
         "95 %."
+        f"\n\n{verdict.text}."
     )
     blocks: list[Block] = [_seeds_chart(verdict, study)]
     compared = _references(verdict)
@@ -39,9 +40,7 @@ def _groups(verdict: Verdict) -> tuple[Group, ...]:
 
 
 def _name(group: Group) -> str:
-    if group.name == "none":
-        return "no distillation"
-    return f"{group.name} ({group.method})" if group.method else group.name
+    return f"{group.name} ({group.method})" if group.method else label_text(group.name)
 
 
 def _references(verdict: Verdict) -> list[str]:
@@ -96,7 +95,7 @@ def _gains_chart(verdict: Verdict, references: Sequence[str], study: Study) -> C
         known = all(gap.low is not None and gap.high is not None for gap in gaps)
         marks.append(
             Bars(
-                f"against {reference}",
+                f"over {label_text(reference)}",
                 [name for name, _ in found],
                 [gap.mean for gap in gaps],
                 roles.get(reference, series(at + 2)),
@@ -126,8 +125,8 @@ def _table(verdict: Verdict, references: Sequence[str]) -> TableBlock:
         mean = "" if known is None else Cell(value_text(known.mean), known.mean)
         gaps = [_gap(_comparison(group, reference)) for reference in references]
         rows.append([Cell(_name(group), role=_role(group, verdict)), seeds + failed, mean, *gaps])
-    columns = [Column("trained again"), Column("by seed"), Column("mean", number=True)]
-    columns += [Column(f"against {reference}") for reference in references]
+    columns = [Column("trained again"), Column("by seed", number=True), Column("mean", number=True)]
+    columns += [Column(f"over {label_text(reference)}") for reference in references]
     names = [group.name for group in verdict.candidates]
     marked = names.index(verdict.winner) if verdict.winner in names else None
     reruns = sum(len(group.values) for group in _groups(verdict))

@@ -40,7 +40,7 @@ def section(study: Study) -> Section | None:
     lines = _savings_lines(saved, device)
     if lines:
         blocks.append(Text("\n\n".join(lines)))
-    used = overhead_text(worker_time(study.state))
+    used = f"{overhead_text(worker_time(study.state))}: it went into starting and waiting"
     return Section(
         "costs", "What it cost, and what was saved", used[0].upper() + used[1:] + ".", blocks
     )

@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from tid_tune.report.charts.model import Axis, Chart, Level, Line, Mark, Panel, Points
 from tid_tune.report.page.blocks import Section
 from tid_tune.report.page.study import MOST_POINTS, Study, thinned
+from tid_tune.report.page.words import label_text
 from tid_tune.results.costs import device_name
 from tid_tune.results.course import EndedTrial, ended_trials
-from tid_tune.search.stages.plan import NONE
 
 NAME = "best_so_far"
-LEVEL_NAMES = {NONE: "no distillation"}
-"""How a level is called in a chart, where its label would not explain itself."""
 
 
 def section(study: Study) -> Section | None:
@@ -35,7 +33,7 @@ def best_so_far(study: Study) -> Chart | None:
         Panel(
             Axis(label, limits=(0, 1.02 * max(map(cost, ended)) or 1.0)),
             Axis(study.objective),
-            [*_marks(ended, cost, spec.sign), *level_marks(study.levels)],
+            [*_marks(ended, cost, spec.sign), *level_marks(study)],
         )
         for cost, label in (
             (lambda trial: trial.epochs, "epochs trained, all trials"),
@@ -50,12 +48,12 @@ def best_so_far(study: Study) -> Chart | None:
     return Chart(NAME, "Best so far, against what all trials had cost", caption, panels)
 
 
-def level_marks(levels: dict[str, float]) -> list[Level]:
+def level_marks(study: Study) -> list[Level]:
     """Return the reference values as levels."""
-    roles = ("none", "defaults", "teacher")
+    roles = {"defaults": "defaults", "teacher": "teacher"} | study.method_roles
     return [
-        Level(LEVEL_NAMES.get(label, label), value, label if label in roles else "defaults")
-        for label, value in levels.items()
+        Level(label_text(label), value, roles.get(label, "defaults"))
+        for label, value in study.levels.items()
     ]
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from tid_tune.ledger.records import Report, Trial
 from tid_tune.report.charts.model import Axis, Chart, Line, Mark, Panel, Rule
 from tid_tune.report.page.blocks import Section
-from tid_tune.report.page.sections.course import LEVEL_NAMES, level_marks
+from tid_tune.report.page.sections.course import level_marks
 from tid_tune.report.page.study import Study, thinned
-from tid_tune.report.page.words import Outcome, outcome
+from tid_tune.report.page.words import Outcome, label_text, outcome
 from tid_tune.search.stages.plan import DEFAULTS, NONE
 
 MOST_CURVES = 150
@@ -36,11 +36,11 @@ def _chart(study: Study, groups: dict[Outcome, list[Trial]]) -> Chart:
         marks.append(_line(found.word, found.role, thinned(trials, MOST_CURVES), study, thin=True))
     for trial in study.state.trials.values():
         if trial.stage == "baseline" and trial.label in BASELINES and trial.reports:
-            name = LEVEL_NAMES.get(trial.label, trial.label)
+            name = label_text(trial.label)
             marks.append(_line(name, BASELINES[trial.label], [trial], study))
     if study.winner is not None:
         marks.append(_line(f"best, {study.winner.id}", "best", [study.winner], study))
-    marks += [level for level in level_marks(study.levels) if level.role == "teacher"]
+    marks += [level for level in level_marks(study) if level.role == "teacher"]
     rungs = study.spec.scheduler.rungs(study.spec.epochs) or ()
     marks += [Rule("rung", at) for at in rungs]
     epochs = Axis("epoch", limits=(0, 1.01 * study.spec.epochs))

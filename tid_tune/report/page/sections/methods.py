@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from tid_tune.ledger.records import Trial
 from tid_tune.report.charts.model import Axis, Chart, Line, Panel, Points
-from tid_tune.report.charts.palette import series
 from tid_tune.report.page.blocks import Cell, Column, Section, TableBlock
 from tid_tune.report.page.sections.course import level_marks
 from tid_tune.report.page.study import MOST_POINTS, Study, thinned
-from tid_tune.report.page.words import signed, value_text
+from tid_tune.report.page.words import label_text, signed, value_text
 from tid_tune.results.costs import trial_cost
 from tid_tune.results.ranking import gain_over_baseline, is_full_search_trial, order, undistilled
 from tid_tune.search.stages.plan import DEFAULTS, NONE
@@ -43,24 +42,13 @@ def _by_method(study: Study) -> dict[str, list[Trial]]:
     return found
 
 
-def _roles(study: Study) -> dict[str, str]:
-    others = [method for method in study.spec.method if method != NONE]
-    free = [role for role in map(series, range(6)) if role != "series2"]  # the color of `none`
-    roles = {method: free[at % len(free)] for at, method in enumerate(others)}
-    return roles | {NONE: "none"}
-
-
-def _name(method: str) -> str:
-    return "no distillation" if method == NONE else method
-
-
 def _chart(study: Study, trials: dict[str, list[Trial]]) -> Chart:
-    roles = _roles(study)
+    roles = study.method_roles
     full = {m: [t for t in found if is_full_search_trial(t)] for m, found in trials.items()}
     points = [
         Points(
             "",
-            [_name(method)] * len(some),
+            [label_text(method)] * len(some),
             [trial.value(study.objective) or 0.0 for trial in some],
             roles[method],
             [f"{trial.id}: {value_text(trial.value(study.objective))}" for trial in some],
@@ -74,8 +62,9 @@ def _chart(study: Study, trials: dict[str, list[Trial]]) -> Chart:
         for method, found in trials.items()
         if full[method]
     ]
-    names = [_name(method) for method, found in full.items() if found]
-    levels = [level for level in level_marks(study.levels) if level.role == "teacher"]
+    names = [label_text(method) for method, found in full.items() if found]
+    most = max(float(line.xs[-1] or 0.0) for line in lines)
+    levels = [level for level in level_marks(study) if level.role == "teacher"]
     return Chart(
         "methods",
         "The methods' trials",
@@ -83,7 +72,11 @@ def _chart(study: Study, trials: dict[str, list[Trial]]) -> Chart:
         "the search trials of that method had cost.",
         [
             Panel(Axis("", names=names), Axis(study.objective), points),
-            Panel(Axis("epochs trained, of the method"), Axis(study.objective), [*lines, *levels]),
+            Panel(
+                Axis("epochs trained, of the method", limits=(0, 1.03 * most)),
+                Axis(study.objective),
+                [*lines, *levels],
+            ),
         ],
     )
 
@@ -101,7 +94,7 @@ def _course(found: list[Trial], method: str, role: str, study: Study) -> Line:
         if is_full_search_trial(trial) and better and value is not None:
             xs.append(epochs)
             ys.append(value)
-    return Line(_name(method), [*xs, epochs], [*ys, ys[-1]], role, step=True)
+    return Line(label_text(method), [*xs, epochs], [*ys, ys[-1]], role, step=True)
 
 
 def _table(study: Study, trials: dict[str, list[Trial]]) -> TableBlock:
@@ -116,7 +109,7 @@ def _table(study: Study, trials: dict[str, list[Trial]]) -> TableBlock:
         tuned = None if value is None or default is None else sign * (value - default)
         rows.append(
             [
-                Cell(_name(method), role=_roles(study)[method]),
+                Cell(label_text(method), role=study.method_roles[method]),
                 "" if best is None else Cell(best.id, to=best.id),
                 _number(value),
                 _number(gain, sign=True),

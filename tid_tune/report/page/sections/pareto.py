@@ -25,14 +25,14 @@ def section(study: Study) -> Section | None:
     front = [row for row in full if row.front]
     if not front:
         return None
-    better = ", ".join(
-        f"{name} is to be {'large' if direction == 'max' else 'small'}"
+    better = "; ".join(
+        f"to be {'large' if direction == 'max' else 'small'}: {name}"
         for name, direction in study.spec.objectives.items()
     )
     intro = (
         f"{counted(len(front), 'trial')} of {len(full)} of full length "
         f"{'is' if len(front) == 1 else 'are'} in the Pareto front: no other one is at least as "
-        f"good in every objective and better in one. {better[0].upper()}{better[1:]}."
+        f"good in every objective and better in one. T{better[1:]}."
     )
     return Section("pareto", "Pareto front", intro, [_chart(study, full), _table(study, front)])
 

@@ -7,11 +7,12 @@ from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten
 from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.report.page.blocks import Block, Code, Column, Section, TableBlock, Text, Tile, Tiles
 from tid_tune.report.page.study import Study
-from tid_tune.report.page.words import signed, value_text
+from tid_tune.report.page.words import label_text, range_text, signed, value_text
 from tid_tune.results.costs import device_name, overhead_text, run_cost, worker_time
 from tid_tune.results.run_folder import BEST
+from tid_tune.search.stages.plan import DEFAULTS, NONE
 from tid_tune.search.stages.statistics import Estimate
-from tid_tune.searchfile.dump import distribution_fields, yaml_text
+from tid_tune.search.stages.verdict import Comparison, Group
 from tid_tune.words import counted, duration
 
 
@@ -32,7 +33,8 @@ def section(study: Study) -> Section:
 
 def _nothing(study: Study) -> str:
     if study.is_over:
-        return why_nothing(study.rows)
+        text = why_nothing(study.rows)
+        return text[0].upper() + text[1:]
     return "No trial of the search has reached its full length yet, so there is no result so far."
 
 
@@ -40,7 +42,7 @@ def _sentence(study: Study) -> str:
     best, verdict = study.best, study.verdict
     assert best is not None
     if verdict is not None and verdict.best is not None:
-        return verdict.text + "."
+        return _confirmed(verdict.best)
     if len(study.spec.objectives) > 1:
         return (
             f"Best in the first objective, {study.objective}: trial {best.trial}. The other trials "
@@ -71,17 +73,29 @@ def _results(study: Study) -> list[Tile]:
         ]
         tiles += [
             Tile(
-                f"gain over {comparison.baseline}",
+                f"gain over {label_text(comparison.baseline)}",
                 signed(comparison.difference.mean),
                 _interval(comparison.difference, comparison.verdict, "+"),
             )
-            for comparison in group.comparisons[:3]
+            for comparison in _shown(group)
         ]
     elif best.gain is not None:
         tiles.append(Tile("gain over no distillation", signed(best.gain), _unconfirmed(study)))
     if "teacher" in study.levels:
         tiles.append(Tile(f"{study.objective} of the teacher", value_text(study.levels["teacher"])))
     return tiles
+
+
+def _confirmed(group: Group) -> str:
+    method = f" ({group.method})" if group.method else ""
+    found = [f" Over {label_text(c.baseline)}: {c.verdict}." for c in _shown(group)]
+    return f"Best of the trials that were confirmed: {group.name}{method}.{''.join(found)}"
+
+
+def _shown(group: Group) -> list[Comparison]:
+    """Return the comparisons with no distillation, and with the defaults of the same method."""
+    own = (NONE, DEFAULTS, f"{group.method} {DEFAULTS}")
+    return [c for c in group.comparisons if c.baseline in own]
 
 
 def _unconfirmed(study: Study) -> str:
@@ -136,7 +150,7 @@ def _values_table(study: Study) -> TableBlock:
     names = short_names(list(best.params))
     rows = []
     for path, value in best.params.items():
-        searched = yaml_text(distribution_fields(space[path])) if path in space else ""
+        searched = range_text(space[path]) if path in space else ""
         rows.append([names[path], short_value(value), searched, path])
     caption = f"The values of {best.trial}, and what they were searched in."
     columns = [
