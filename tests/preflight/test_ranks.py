@@ -110,6 +110,7 @@ def test_a_method_is_refused_where_a_trial_may_have_it(shapes_config: Config, al
     ((where, text),) = found(config, {METHOD: Choice(values=("tid", alone))})
     assert where == METHOD
     assert "resources.ranks" in text
+    assert f"the distillation method {alone} does" in text
     assert "spans_ranks" in text
     assert len(found(config, method=("tid", alone))) == 1
     configured = shapes_config(DISTILLER.format(method=alone))

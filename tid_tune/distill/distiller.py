@@ -90,7 +90,7 @@ class Distiller(BaseDetector):  # type: ignore[misc]  # mmdet is untyped
             )
         method = build_method(settings, self._student_head, self._teacher.head)
         if ranks.several():
-            require_ranks(type(method))
+            require_ranks(settings.method, type(method))
         return method
 
     @property

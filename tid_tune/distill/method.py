@@ -79,15 +79,15 @@ class Method(nn.Module, ABC):
         self.iteration = int(state)
 
 
-def require_ranks(method: type[Method]) -> None:
-    """Check that the terms of a method add up over the ranks of a trial.
+def require_ranks(name: str, method: type[Method]) -> None:
+    """Check that the terms of a method, of this name in configs, add up over a trial's ranks.
 
     Raises:
         ConfigError: it does not say that they do.
     """
     if not method.spans_ranks:
         raise ConfigError(
-            f"resources.ranks: the distillation method {method.__name__} does not say how its "
+            f"resources.ranks: the distillation method {name} does not say how its "
             "terms add up over ranks (spans_ranks); set resources.ranks to 1"
         )
 

@@ -66,7 +66,7 @@ def _methods(config: Config, spec: SearchSpec) -> list[str]:
 def _require_method(name: str) -> None:
     settings = METHODS.get(name)
     if settings.needs_teacher:
-        require_ranks(implementation_of(settings))
+        require_ranks(name, implementation_of(settings))
 
 
 def _refusal(place: str, label: str, check: Callable[[str], None], name: str) -> Iterator[Finding]:

@@ -23,10 +23,11 @@ import torch
 
 from tid_tune.openmmlab.detector_types import Prepared
 from tid_tune.openmmlab.models import prepares_alike, shared_prepared
+from tid_tune.trial.guarding import out_of_memory
 from tid_tune.trial.loop import IntervalLoop
 from tid_tune.trial.process import ProcessState, random_state, set_random_state
 from tid_tune.trial.report import TrialReport
-from tid_tune.trial.trial import Trial, out_of_memory
+from tid_tune.trial.trial import Trial
 
 T = TypeVar("T")
 

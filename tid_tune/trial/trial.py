@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +13,9 @@ from typing import Self, TextIO
 import torch
 from torch import nn
 
-from tid_tune import ranks, warm
+from tid_tune import ranks
 from tid_tune.device import pick_device
-from tid_tune.errors import ConfigError, TidTuneError, TrialError
+from tid_tune.errors import ConfigError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.openmmlab.configs import load_config
 from tid_tune.openmmlab.named_objects import discard_objects, make_current, names_since
@@ -29,6 +28,7 @@ from tid_tune.trial.averages import with_ratios
 from tid_tune.trial.deployment import deployment_costs
 from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
+from tid_tune.trial.guarding import guarded
 from tid_tune.trial.memory import fitting_students
 from tid_tune.trial.process import ProcessState, free_memory, seed_rank
 from tid_tune.trial.report import AREAS_FILE, LOG_FILE, TrialReport
@@ -94,7 +94,7 @@ class Trial:
         self._shared: state.Shared | None = None
         """What a checkpoint has of all ranks, exchanged at the end of an interval."""
         try:
-            with self._guard(building=True):
+            with guarded(self._log, building=True):
                 prepare()
                 loaded = load_config(config, params)
                 runner = assemble(
@@ -155,7 +155,7 @@ class Trial:
         Raises:
             TrialError: kind `nan` for a loss that is not finite, `oom` for a full GPU.
         """
-        with self._guard():
+        with guarded(self._log):
             started = time.monotonic()
             self.runner.train_loop.advance(self.begin())
             return self.finish(lambda: time.monotonic() - started)
@@ -301,35 +301,3 @@ class Trial:
         if self.runner.device.type == "cuda":
             speed["gpu_mib"] = torch.cuda.max_memory_allocated(self.runner.device) / 2**20
         return speed
-
-    @contextlib.contextmanager
-    def _guard(self, *, building: bool = False) -> Iterator[None]:
-        """Send what libraries print to the log, and turn their errors into a trial's."""
-        try:
-            with (
-                self._log.open("a") as log,
-                contextlib.redirect_stdout(log),
-                warnings.catch_warnings(),
-            ):
-                warnings.simplefilter("ignore")
-                yield
-        except TidTuneError:
-            raise
-        except torch.cuda.OutOfMemoryError as error:
-            raise out_of_memory(error) from error
-        except Exception as error:
-            if not building:
-                raise
-            # Building is a function of the config alone: it would fail again.
-            name = type(error).__name__
-            raise TrialError(f"cannot build the trial: {name}: {error}", kind="user") from error
-
-
-def out_of_memory(error: torch.cuda.OutOfMemoryError, others: int = 0) -> TrialError:
-    """Return a full GPU as the failure of a trial; beside `others`, it may have room alone.
-
-    What the process keeps for its next trials is freed.
-    """
-    warm.clear()
-    place, kind = (f" beside {others} others", "crowded") if others else ("", "oom")
-    return TrialError(f"out of GPU memory{place}: {str(error).splitlines()[0]}", kind)
