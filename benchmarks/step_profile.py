@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from step_arms import Workload, distiller
+from step_arms import distiller
+from step_workloads import Workload
 
 from tid_tune.openmmlab.building import build_loader
 from tid_tune.openmmlab.configs import load_config

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from step_arms import ARMS, BY_DEFAULT, WORKLOADS, Batch, Step, Workload
+from step_arms import ARMS, BY_DEFAULT, Step
 from step_profile import profile
+from step_workloads import WORKLOADS, Batch, Workload
 
 from tid_tune.device import pick_device
 from tid_tune.openmmlab.setup import prepare

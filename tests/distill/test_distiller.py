@@ -1,3 +1,5 @@
+"""What a Distiller trains, shows and saves."""
+
 from __future__ import annotations
 
 import copy
@@ -7,19 +9,13 @@ import pytest
 import torch
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
-from support.tiny_distiller import batch, build, run, total
+from support.tiny_distiller import batch, build, gradients, run, total
 from torch import Tensor
 
 from tid_tune.distill.distiller import Distiller, export_student_state
 from tid_tune.distill.teacher import Teacher
 from tid_tune.errors import ConfigError
 from tid_tune.testing.detectors import HEADS, detector
-
-
-def gradients(model: Any) -> dict[str, Tensor]:
-    model.zero_grad(set_to_none=True)
-    total(model, run(model)).backward()
-    return {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
 
 
 def same(left: Any, right: Any) -> bool:
@@ -243,39 +239,6 @@ def test_distillation_ends_at_the_epoch_that_mmengine_counts() -> None:
         assert "loss_distill_rest" not in run(model)
     finally:
         MessageHub._instance_dict.pop("stop-epoch-test")
-
-
-def test_different_widths_are_adapted_by_one_convolution_a_level() -> None:
-    model: Any = build(teacher=detector("gfl", width=16))
-    convs = model.method.adaptation.convs
-    assert [tuple(conv.weight.shape) for conv in convs] == [(16, 8, 1, 1)] * 3
-    data, items = batch()
-    theirs = model.teacher.extract_feat(data)
-    difference = [
-        (standardize(conv(ours)) - standardize(target)).square().mean()
-        for conv, ours, target in zip(convs, model.extract_feat(data), theirs, strict=True)
-    ]
-    plain = build(teacher=detector("gfl", width=16), areas="none")
-    raw = plain.loss(data, items)["distill/rest_raw"]
-    assert raw.item() == pytest.approx(torch.stack(difference).mean().item(), rel=1e-3)
-    gradients(model)
-    assert all(conv.weight.grad.any() for conv in convs)
-
-
-def standardize(value: Tensor) -> Tensor:
-    mean = value.mean(dim=(0, 2, 3), keepdim=True)
-    return (value - mean) / value.std(dim=(0, 2, 3), keepdim=True, correction=0)
-
-
-def test_equal_widths_pass_unchanged_unless_a_convolution_is_asked_for() -> None:
-    assert not list(build().method.parameters())
-    assert len(list(build(adapt="conv").method.parameters())) == 6
-
-
-@pytest.mark.parametrize("kind", ["atss", "retinanet", "fcos"])
-def test_a_teacher_with_another_head_on_the_same_strides_teaches(kind: str) -> None:
-    losses = run(build("gfl", detector(kind)))
-    assert losses["distill/weighted"] > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -36,3 +36,9 @@ def run(model: Any) -> dict[str, Any]:
 
 def total(model: Any, losses: dict[str, Any]) -> Tensor:
     return model.parse_losses(losses)[0]
+
+
+def gradients(model: Any) -> dict[str, Tensor]:
+    model.zero_grad(set_to_none=True)
+    total(model, run(model)).backward()
+    return {name: value.grad for name, value in model.named_parameters() if value.grad is not None}

@@ -1,4 +1,4 @@
-"""What libraries do beside training: what they print goes to the log, their errors are a trial's."""
+"""What libraries print goes to the log of a trial, and their errors become the trial's."""
 
 from __future__ import annotations
 

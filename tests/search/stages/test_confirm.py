@@ -1,6 +1,7 @@
+"""What a confirmation reruns, and what it concludes."""
+
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from pathlib import Path
@@ -8,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 from support.search_cases import OBJECTIVE, learning_curve, make_spec, quality, scheduler_of
 
 from tid_tune.ledger.file import Ledger
@@ -20,24 +18,8 @@ from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, VirtualClock, simulate
 from tid_tune.search.stages.paired import margins
 from tid_tune.search.stages.plan import confirm_stage
-from tid_tune.search.stages.statistics import estimate
-from tid_tune.search.stages.verdict import REAL_GAIN, UNCLEAR, WORSE, judge, seeds_for
+from tid_tune.search.stages.verdict import REAL_GAIN, UNCLEAR, WORSE, judge
 from tid_tune.searchfile.model import Budget, Confirm
-
-VALUES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 6)), min_size=2, max_size=6)
-
-
-@given(VALUES.filter(lambda values: len(set(values)) > 1), st.sampled_from([0.8, 0.95, 0.99]))
-def test_the_interval_of_a_mean_is_scipys(values: Any, level: Any) -> None:
-    found = estimate(values, level)
-    low, high = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
-    assert (found.low, found.high) == pytest.approx((low, high))
-
-
-def test_one_value_has_a_mean_and_no_interval() -> None:
-    assert dataclasses.astuple(estimate([0.5])) == (0.5, None, None, 1)
-    with pytest.raises(ValueError, match="no values"):
-        estimate([])
 
 
 def confirmed(objective: Any = learning_curve, workers: int = 3, **changes: Any) -> Any:
@@ -150,20 +132,6 @@ def test_an_unclear_gain_comes_with_the_seeds_that_it_takes() -> None:
     text = judge_of(confirmed(noisy(0.03, 0.03), confirm=Confirm(top=1, seeds=3))).text
     assert UNCLEAR in text
     assert re.search(r"confirm\.seeds=\d+", text)
-
-
-def test_the_seeds_that_an_interval_takes() -> None:
-    for target in (0.09, 0.05, 0.03):
-        seeds = seeds_for(0.1, 3, target)
-        halves = [
-            0.1
-            * (stats.t.ppf(0.975, n - 1) / math.sqrt(n))
-            / (stats.t.ppf(0.975, 2) / math.sqrt(3))
-            for n in (seeds - 1, seeds)
-        ]
-        assert halves[1] <= target
-        assert halves[0] > target or seeds == 4
-    assert seeds_for(1.0, 3, 1e-6) == 51
 
 
 def test_less_is_more_where_the_objective_is_minimized() -> None:
