@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,18 @@ def wrapped(label: str, room: float) -> list[str]:
             lines.append("")
         lines[-1] += part
     return lines
+
+
+def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """Return the ticks of a logarithmic axis from `low` to `high`, above 0: 0.1, 0.2, 0.5, 1, ...
+
+    Over more than three decades, the powers of ten alone.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    digits = (1, 2, 5) if last - first <= 3 else (1,)
+    places = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in digits]
+    slack = 1 + 1e-9
+    return [(x, f"{x:g}") for x in places if low / slack <= x <= high * slack]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Axis:
 
     label: str
     log: bool = False
+    """Give it ticks, too, as of `layout.log_ticks`."""
     ticks: Sequence[tuple[Number, str]] = ()
     limits: tuple[Number, Number] | None = None
     """As shown, from left or bottom."""

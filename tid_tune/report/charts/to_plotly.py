@@ -104,8 +104,6 @@ def _axis(axis: Axis, room: int) -> Json:
         "tickcolor": "@grid",
         "type": "log" if axis.log else "-",
     }
-    if axis.log:
-        found |= {"dtick": "D2", "minor": {"ticks": ""}, "exponentformat": "power"}
     if axis.ticks:
         found["tickmode"] = "array"
         found["tickvals"] = numbers([place for place, _ in axis.ticks])
@@ -156,8 +154,9 @@ def _draw_dimensions(mark: Parallel, layout: Json) -> None:
         "tickmode": "array",
         "tickvals": list(range(last + 1)),
         "ticktext": [dimension.label for dimension in mark.dimensions],
+        "ticklabeloverflow": "allow",
         "showgrid": False,
-        "range": [-0.1, last + 0.35],
+        "range": [-0.4, last + 0.4],
     }
     layout["yaxis"] |= {"visible": False, "range": [-0.04, 1.04]}
     layout["annotations"] = []

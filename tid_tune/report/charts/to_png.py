@@ -279,6 +279,7 @@ def _floats(values: Any) -> list[Any]:
 def _set_ticks(axis: Axis, ticks: Any) -> None:
     if axis.ticks:
         ticks([place for place, _ in axis.ticks], [text for _, text in axis.ticks])
+        ticks([], minor=True)
 
 
 def _error(mark: Bars) -> Any:

@@ -12,6 +12,7 @@ from tid_tune.insight.importance import ImportanceTable
 from tid_tune.insight.insight import ArmInsight
 from tid_tune.insight.lengths import length_text
 from tid_tune.ledger.records import Status, Trial
+from tid_tune.report.charts.layout import log_ticks
 from tid_tune.report.charts.model import Axis, Chart, Dimension, Mark, Panel, Parallel, Points
 from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.report.page.blocks import Block, Section
@@ -169,7 +170,8 @@ def _slice(
                     [trial.id for _, _, trial in known],
                 )
             )
-    return Panel(_axis(label, dist), Axis(study.objective), marks, height=260)
+    places = [float(x) for mark in marks if isinstance(mark, Points) for x in mark.xs]
+    return Panel(_axis(label, dist, places), Axis(study.objective), marks, height=260)
 
 
 def _group(trial: Trial, best: Trial | None) -> str:
@@ -194,10 +196,15 @@ def _is_listed(dist: Distribution) -> bool:
     return dist.bounds is None or dist.is_unordered or dist.kind == "ordinal"
 
 
-def _axis(label: str, dist: Distribution) -> Axis:
+def _axis(label: str, dist: Distribution, places: Sequence[float]) -> Axis:
+    """Return the axis of a parameter, which shows its whole range."""
     if _is_listed(dist):
         size = dist.size or 1
         step = max(1, math.ceil(size / LISTED))
         ticks = [(at, short_value(dist.value_at(at))) for at in range(0, size, step)]
         return Axis(label, ticks=ticks, limits=(-0.5, size - 0.5))
-    return Axis(label, log=bool(getattr(dist, "is_log", False)))
+    if not getattr(dist, "is_log", False):
+        return Axis(label)
+    ends = [*places, *(dist.bounds or ())]
+    low, high = min(ends), max(ends)
+    return Axis(label, log=True, ticks=log_ticks(low, high), limits=(low / 1.1, high * 1.1))
