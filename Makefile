@@ -52,7 +52,7 @@ docs: setup
 
 # Refresh the pinned versions from pyproject.toml.
 lock: $(BIN)/uv
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --extra dev --extra docs --no-header --no-annotate --no-emit-index-url \
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile --quiet --extra dev --extra docs --extra tensorboard --no-header --no-annotate --no-emit-index-url \
 	  --output-file requirements.lock pyproject.toml
 
 # What the two commands made; your own data and runs stay.

@@ -26,6 +26,7 @@ DOORS = {
     "mlflow": "tid_tune/tracking",
     "pyarrow": "tid_tune/storage",
     "fsspec": "tid_tune/storage",
+    "tensorboard": "tid_tune/results",
 }
 """The one folder that imports each of these packages."""
 
@@ -65,7 +66,7 @@ COPIED = ("tid_tune/export/run_without_ops.py",)
 """Files that leave the package: they are copied to where tid_tune is not installed."""
 
 CORE = ("space", "searchfile", "ledger", "search", "results")
-HEAVY = ("torch", "ray", "mlflow", "mmdet", "mmengine", "mmcv", "pandas")
+HEAVY = ("torch", "ray", "mlflow", "tensorboard", "mmdet", "mmengine", "mmcv", "pandas")
 """What the core does not import: a search space is checked, and a search replayed, in no time."""
 
 

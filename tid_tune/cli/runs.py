@@ -180,22 +180,47 @@ def clean(
 
 def table(
     run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    out: Annotated[Path, typer.Argument(help="FILE.csv, or FILE.db for optuna-dashboard.")],
+    out: Annotated[
+        Path,
+        typer.Argument(help="FILE.csv, FILE.db for optuna-dashboard, or a folder for TensorBoard."),
+    ],
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into a folder.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier FILE.db or event files.")
+    ] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Add the trials that FILE.db or the folder lacks.")
+    ] = False,
 ) -> None:
-    """Write the trials for other tools: a CSV table, or an Optuna study in sqlite."""
+    """Write the trials for other tools: CSV, an Optuna study in sqlite, TensorBoard's events."""
+    from tid_tune.results.existing import Existing
     from tid_tune.results.optuna_study import write_optuna
     from tid_tune.results.table import write_csv
+
+    existing = Existing.of(overwrite=overwrite, extend=extend)
 
     folder = opened(run)
     if not out.parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.parent}; make it, or write elsewhere")
-    if out.suffix == ".csv":
-        write_csv(folder.state, folder.spec, out)
+    state, spec = folder.state, folder.spec
+    if tensorboard:
+        from tid_tune.results.tensorboard_events import write_events
+
+        written = write_events(state, spec, out, existing)
+    elif out.suffix == ".csv":
+        if extend:
+            raise UsageError(f"{out}: a CSV table is written anew each time; leave out --extend")
+        written = write_csv(state, spec, out)
     elif out.suffix in (".db", ".sqlite"):
-        write_optuna(folder.state, folder.spec, out)
+        written = write_optuna(state, spec, out, existing)
     else:
-        raise UsageError(f"{out}: the ending selects the form; use .csv, .db or .sqlite")
-    console.say(f"wrote {out}")
+        raise UsageError(
+            f"{out}: the ending selects the form; use .csv, .db or .sqlite, or --tensorboard with "
+            "a folder"
+        )
+    console.say(f"wrote {counted(written, 'trial')} to {out}")
 
 
 def opened(run: str | None) -> RunFolder:

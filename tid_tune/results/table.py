@@ -34,10 +34,13 @@ def trial_rows(state: RunState, spec: SearchSpec) -> list[TrialRow]:
     return rows
 
 
-def write_csv(state: RunState, spec: SearchSpec, path: Path) -> None:
+def write_csv(state: RunState, spec: SearchSpec, path: Path) -> int:
     """Write `trial_rows` as CSV: UTF-8, commas; values that are no numbers or texts as JSON.
 
     Unlike in `trial_rows`, a value null is `null`, and only an absent parameter is an empty cell.
+
+    Returns:
+        How many trials were written.
     """
     rows = trial_rows(state, spec)
     names = list(rows[0]) if rows else []
@@ -47,6 +50,7 @@ def write_csv(state: RunState, spec: SearchSpec, path: Path) -> None:
         for row in rows:
             params = state.trials[row["trial"]].params
             writer.writerow(row | {name: _cell(value) for name, value in params.items()})
+    return len(rows)
 
 
 def _ordered(state: RunState, spec: SearchSpec) -> list[tuple[Trial, Row | None]]:
