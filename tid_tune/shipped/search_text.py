@@ -58,6 +58,8 @@ COMMENTS = {
     "follow: {{gib: 50, dir: DIR}}.",
     "failures": "What is tried again: `retries` after a lost worker or node; a worker without "
     "progress for `stall_minutes` counts as lost; smaller_parts tries out of memory once more.",
+    "report": "Of so many validation images (`areas`), the key and weak areas are recorded at each "
+    "evaluation, for the report.",
     "tracking": "The MLflow experiment; `mlflow ui`, started in the same folder, shows it.",
     "seed": "Seeds the training of every trial.",
 }
