@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -74,10 +75,11 @@ class FileLock:
         self._file: IO[str] | None = path.open("a+")
         try:
             self._acquire(self._file)
+            _held[self._key] = self._write_holder(self._file)
         except BaseException:
-            self._file.close()
+            with contextlib.suppress(OSError):  # a full disk has no room for the rest either
+                self._file.close()
             raise
-        _held[self._key] = self._write_holder(self._file)
 
     def release(self) -> None:
         """Give the lock back; calling it again does nothing."""
