@@ -63,8 +63,11 @@ def test_a_search_runs_to_its_end_and_every_figure_is_in_ledger_and_mlflow(
     assert set(runs) == {"parent", *state.trials}
     for trial in state.trials.values():
         assert runs[trial.id].data.metrics[OBJECTIVE] == trial.value(OBJECTIVE)
-        finished = trial.status is Status.COMPLETED
-        assert runs[trial.id].info.status == ("FINISHED" if finished else "KILLED")
+        assert runs[trial.id].info.status == "FINISHED"
+        assert runs[trial.id].data.tags["tid_tune.outcome"] == trial.status.value
+    assert runs["parent"].data.metrics["best/gain"] == pytest.approx(
+        (best.value(OBJECTIVE) or 0.0) - (state.trials["t0001"].value(OBJECTIVE) or 0.0)
+    )
 
 
 def test_a_finished_search_is_not_run_again(workplace: Workplace) -> None:

@@ -22,8 +22,9 @@ from tid_tune.ledger.events import (
 from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.tracking.address import Address
-from tid_tune.tracking.mlflow_sync import TRIAL_TAG, Mirror
+from tid_tune.tracking.mlflow_sync import Mirror
 from tid_tune.tracking.tracker import Copied, Tracker
+from tid_tune.tracking.trial_runs import TRIAL_TAG
 
 MAP = "coco/bbox_mAP"
 Params = dict[str, Any]

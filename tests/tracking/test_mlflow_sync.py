@@ -32,8 +32,7 @@ from tid_tune.ledger.events import (
 )
 from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.tracking.mlflow_sync import PARENT_TAG, REPORTS_TAG
-from tid_tune.tracking.names import child_name
+from tid_tune.tracking.trial_runs import OUTCOME_TAG, PARENT_TAG, RUN_TAG, TRIAL_TAG
 
 
 def test_a_search_becomes_a_parent_and_one_child_per_trial(spec: SearchSpec, uri: str) -> None:
@@ -45,13 +44,21 @@ def test_a_search_becomes_a_parent_and_one_child_per_trial(spec: SearchSpec, uri
     assert statuses == {
         "parent": "FINISHED",
         "t0001": "FINISHED",
-        "t0002": "KILLED",
+        "t0002": "FINISHED",
         "t0003": "FAILED",
     }
+    outcomes = {name: run.data.tags.get(OUTCOME_TAG) for name, run in runs.items()}
+    assert outcomes == {
+        "parent": None,
+        "t0001": "completed",
+        "t0002": "stopped",
+        "t0003": "failed",
+    }
     assert runs["t0001"].data.tags[PARENT_TAG] == runs["parent"].info.run_id
-    assert runs["t0001"].data.params == {"optim_wrapper.optimizer.lr": "0.001"}
+    lr = "optim_wrapper.optimizer.lr"
+    assert runs["t0001"].data.params == {lr: "0.001", f"log10/{lr}": "-3"}
     assert history(uri, runs["t0001"], MAP) == [(1, 0.1), (2, 0.3)]
-    assert runs["t0002"].data.metrics[f"rungs/{MAP}_1"] == 0.05
+    assert runs["t0002"].data.metrics["rungs/bbox_mAP_epoch_1"] == 0.05
     assert "best third" in runs["t0002"].data.tags["tid_tune.reason"]
 
 
@@ -66,7 +73,8 @@ def test_replaying_after_a_cut_adds_what_is_missing_and_nothing_twice(
     runs = children(spec, uri)
     assert len(runs) == 4
     assert history(uri, runs["t0001"], MAP) == [(1, 0.1), (2, 0.3)]
-    assert runs["t0002"].info.status == "KILLED"
+    assert runs["t0002"].data.tags[OUTCOME_TAG] == "stopped"
+    assert runs["t0002"].data.metrics["cost/reports"] == 1
 
 
 def test_what_a_run_gets_at_one_time_takes_one_call(
@@ -82,7 +90,7 @@ def test_what_a_run_gets_at_one_time_takes_one_call(
     monkeypatch.setattr(MlflowClient, "log_batch", counted)
     copy_all(mirror(spec, uri), STORY)
     runs = children(spec, uri)
-    assert sorted(sent) == sorted(run.info.run_id for name, run in runs.items() if name[0] == "t")
+    assert sorted(sent) == sorted(run.info.run_id for run in runs.values())
 
 
 def test_an_interrupted_trial_goes_on_in_its_run(spec: SearchSpec, uri: str) -> None:
@@ -132,7 +140,7 @@ def test_a_paused_trial_is_scheduled_until_it_goes_on_or_is_stopped(
         assert trial_statuses(spec, uri) == expected[cut]
     second = mirror(spec, uri)
     copy_all(second, WAITING)
-    assert trial_statuses(spec, uri) == ["KILLED", "FINISHED"]
+    assert trial_statuses(spec, uri) == ["FINISHED", "FINISHED"]
     runs = children(spec, uri)
     assert runs["t0001"].data.tags["tid_tune.reason"] == "rank 2 of 2 at epoch 1"
 
@@ -144,7 +152,7 @@ def test_values_that_are_no_numbers_are_left_out(spec: SearchSpec, uri: str) -> 
     story: list[Event] = [suggest("t0001"), start("t0001"), broken, replace(broken, repeated=True)]
     copy_all(writer, story)
     found = children(spec, uri)["t0001"].data.metrics
-    assert set(found) == {MAP, f"rungs/{MAP}_1", "seconds"}
+    assert set(found) == {MAP, "rungs/bbox_mAP_epoch_1", "cost/seconds", "cost/reports"}
 
 
 def test_a_trial_that_gets_more_data_goes_on_in_its_run(spec: SearchSpec, uri: str) -> None:
@@ -169,8 +177,8 @@ def test_a_trial_that_gets_more_data_goes_on_in_its_run(spec: SearchSpec, uri: s
     run = children(spec, uri)["t0001"]
     assert history(uri, run, f"data_0.5/{MAP}") == [(1, 0.1), (2, 0.2)]
     assert history(uri, run, MAP) == [(1, 0.15), (2, 0.4)]
-    assert run.data.metrics[f"data_0.5/rungs/{MAP}_2"] == 0.2
-    assert run.data.metrics[f"rungs/{MAP}_2"] == 0.4
+    assert run.data.metrics["data_0.5/rungs/bbox_mAP_epoch_2"] == 0.2
+    assert run.data.metrics["rungs/bbox_mAP_epoch_2"] == 0.4
     assert run.info.status == "FINISHED"
     assert run.data.tags["tid_tune.origin"] == "all images"
 
@@ -222,23 +230,22 @@ def test_the_epochs_of_a_trial_whose_batch_grows_are_all_copied(spec: SearchSpec
 def test_a_run_that_an_earlier_version_copied_gets_nothing_twice(
     spec: SearchSpec, uri: str
 ) -> None:
-    story = STORY[:4]
-    for events in (story, story):
-        made = mirror(spec, uri)
-        copy_all(made, events)
-        run = children(spec, uri)["t0001"]
-        MlflowClient(uri).delete_tag(run.info.run_id, REPORTS_TAG)
-    assert history(uri, run, MAP) == [(1, 0.1)]
-
-
-def test_a_child_is_named_by_what_differs() -> None:
-    event = suggest("t0007", {"model.distillation.key_weight": 0.3141592})
-    assert child_name(event) == "t0007 key_weight=0.314"
-    assert child_name(replace(event, label="fgd")) == "t0007 fgd key_weight=0.314"
-    assert child_name(event, fixed=["model.distillation.key_weight"]) == "t0007"
-    assert child_name(replace(event, stage="baseline", label="none")) == "t0007 none"
-    rerun = replace(event, stage="confirm", label="t0003", seed=2)
-    assert child_name(rerun) == "t0007 confirm t0003 seed 2"
+    """It has neither a count of reports nor an outcome; the rest comes by the present names."""
+    client = MlflowClient(uri)
+    experiment = client.create_experiment(spec.name)
+    tags = {RUN_TAG: f"run-{spec.name}", TRIAL_TAG: "t0002", "tid_tune.reports": "1"}
+    run = client.create_run(experiment, run_name="t0002 lr=0.002", tags=tags).info.run_id
+    client.log_metric(run, MAP, 0.05, timestamp=2000, step=1)
+    client.log_metric(run, f"rungs/{MAP}_1", 0.05, timestamp=2000, step=1)
+    client.set_terminated(run, "KILLED")
+    for _ in range(2):
+        copy_all(mirror(spec, uri), STORY)
+    found = children(spec, uri)["t0002"]
+    assert found.info.run_id == run
+    assert history(uri, found, MAP) == [(1, 0.05)]
+    assert found.data.metrics["rungs/bbox_mAP_epoch_1"] == 0.05
+    assert (found.info.status, found.data.tags[OUTCOME_TAG]) == ("FINISHED", "stopped")
+    assert found.info.run_name == "t0002 0.050 epoch 1"
 
 
 @pytest.mark.parametrize(("winner", "status"), [("t0001", "FINISHED"), (None, "FAILED")])
@@ -256,7 +263,7 @@ def test_the_pack_and_the_mode_of_a_trial_are_tags(spec: SearchSpec, uri: str) -
         suggest("t0001"),
         replace(start("t0001"), pack="p0001"),
         Proved(trial="t0001", effective={}, mode={"teacher": "bfloat16"}),
-        report("t0001", 1, 0.1),
+        replace(report("t0001", 1, 0.1), checkpoint="one.pth"),
         replace(start("t0001", step=1), pack="p0007", checkpoint="one.pth"),
         Proved(trial="t0001", effective={}),
         report("t0001", 2, 0.2),

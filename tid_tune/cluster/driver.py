@@ -36,6 +36,7 @@ from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 from tid_tune.storage.places import Place, child, shown
 from tid_tune.tracking.address import address_of
+from tid_tune.tracking.subject import subject_of
 from tid_tune.tracking.tracker import Tracker
 from tid_tune.words import counted
 
@@ -227,7 +228,7 @@ def _tracking(
     if address.variables:
         where = f"{address.shown}, experiment {address.experiment_id or address.experiment}"
         say(f"MLflow: {where} ({', '.join(address.variables)} of the environment)")
-    tracker = Tracker(spec, search.state.run_id, run.ledger, address)
+    tracker = Tracker(spec, search.state.run_id, run.ledger, address, subject_of(spec))
     search.observe(tracker.notify)
     tracker.start()
     try:

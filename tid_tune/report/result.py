@@ -60,16 +60,10 @@ class Result:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The figures of the parent run in MLflow."""
-        figures = {f"level/{name}": value for name, value in self.levels.items()}
-        if self.best is not None:
-            figures |= {f"best/{name}": value for name, value in self.best.values.items()}
-            if self.best.gain is not None:
-                figures["best/gain"] = self.best.gain
-        if self.judged is not None and self.judged.best is not None:
-            figures |= _confirmed_figures(self.judged.best)
-        hours = self.cost.device_hours(self.spec.resources)
-        return {**figures, "epochs": self.cost.epochs, "device_hours": hours}
+        """The figures of the confirmation, for the run of the search in MLflow."""
+        if self.judged is None or self.judged.best is None:
+            return {}
+        return _confirmed_figures(self.judged.best)
 
     @property
     def artifacts(self) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container
+from collections.abc import Iterable
 
-from tid_tune.ledger.events import Suggested
+from tid_tune.ledger.records import Status, Trial
+from tid_tune.searchfile.model import SearchSpec
 
 LENGTH = 250
 """MLflow's limit."""
@@ -58,17 +59,55 @@ def allowed(name: str) -> str:
     return f"{replaced[: LENGTH - 20]}_{digest}"
 
 
-def child_name(event: Suggested, fixed: Container[str] = ()) -> str:
-    """Return `t0007 key_weight=0.31 lr=0.002`: the trial, and its values except `fixed` ones."""
-    if event.stage == "confirm":
-        return f"{event.trial} confirm {event.label} seed {event.seed}"
-    if event.stage == "baseline":
-        return f"{event.trial} {event.label}"
-    params = {key: value for key, value in event.params.items() if key not in fixed}
-    values = [f"{key.rsplit('.', 1)[-1]}={_short(v)}" for key, v in params.items()]
+def trial_name(trial: Trial, spec: SearchSpec, gain: float | None) -> str:
+    """Return `t0006 0.549 (+0.237)`: the trial, its latest objectives, its gain.
+
+    What is not searched is named (`t0001 none 0.312 (+0.000)`), and how far a trial is that has not
+    come to its full length (`t0005 0.128 (+0.034) epoch 2`): its value belongs to that epoch.
+    """
+    parts = [trial.id, *_kind(trial)]
+    last = trial.last
+    if last is not None:
+        values = [last.metrics[name] for name in spec.objectives if name in last.metrics]
+        parts += [", ".join(f"{value:.3f}" for value in values)] if values else []
+        parts += [] if gain is None else [f"({gain:+.3f})"]
+        parts += [] if trial.full_length else [f"epoch {last.epoch:g}"]
+        parts += [] if last.fraction == 1.0 else [f"of {last.fraction:.3g} of the data"]
+    if trial.status in (Status.FAILED, Status.DUPLICATE):
+        parts.append(trial.status.value)
+    return " ".join(parts)[:LENGTH]
+
+
+def search_name(spec: SearchSpec, best: Trial | None, gain: float | None) -> str:
+    """Return `digits-gfl-tid 0.549 (+0.237)`: the search, the value and the gain of its best."""
+    value = None if best is None else best.value(spec.first_objective)
+    parts = [] if value is None else [f"{value:.3f}"]
+    parts += [] if gain is None else [f"({gain:+.3f})"]
+    return " ".join([spec.name, *parts])
+
+
+def rung_name(objective: str, epoch: float, epochs: int) -> str:
+    """Return `rungs/bbox_mAP_epoch_02`: of an objective where trials of equal length compare.
+
+    The digits are those of the full length, so that names are in the order of epochs.
+    """
+    whole, dot, part = f"{epoch:g}".partition(".")
+    return f"rungs/{objective}_epoch_{whole.zfill(len(str(epochs)))}{dot}{part}"
+
+
+def short_names(objectives: Iterable[str]) -> dict[str, str]:
+    """Return the last step of each objective's name, unless two of them have the same one."""
+    names = list(objectives)
+    lasts = [name.rpartition("/")[2] for name in names]
+    return {
+        name: last if last and lasts.count(last) == 1 else name
+        for name, last in zip(names, lasts, strict=True)
+    }
+
+
+def _kind(trial: Trial) -> list[str]:
+    """Return what a trial is, unless it is searched: a baseline, or a rerun of which one."""
+    if trial.stage == "confirm":
+        return [f"confirm {trial.label} seed {trial.seed}"]
     # The label of a search trial is its method, where several are compared.
-    return " ".join([event.trial, *filter(None, [event.label]), *values])[:250]
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return [trial.label] if trial.label else []

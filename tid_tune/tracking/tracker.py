@@ -18,6 +18,7 @@ from tid_tune.ledger.records import Trial
 from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.tracking.address import Address
+from tid_tune.tracking.subject import NOTHING, Subject
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
@@ -74,8 +75,16 @@ def _some(items: list[str]) -> str:
 class Tracker:
     """Mirrors a ledger to MLflow in the background; a dead server never stops the search."""
 
-    def __init__(self, spec: SearchSpec, run_id: str, ledger: Path, address: Address) -> None:
+    def __init__(
+        self,
+        spec: SearchSpec,
+        run_id: str,
+        ledger: Path,
+        address: Address,
+        subject: Subject = NOTHING,
+    ) -> None:
         self._spec = spec
+        self._subject = subject
         self._run_id = run_id
         self._address = address
         self._copied = Copied()
@@ -197,7 +206,7 @@ class Tracker:
         if self._mirror is None:
             # A new mirror knows nothing of the trials so far; it skips what MLflow has already.
             self._tail = LedgerTail(self._ledger)
-            self._mirror = connect(self._spec, self._run_id, self._address)
+            self._mirror = connect(self._spec, self._run_id, self._address, self._subject)
         for event in self._tail.new_events():
             self._mirror.apply(event)
         self._mirror.flush()
@@ -219,7 +228,7 @@ def is_deleted(error: Exception) -> bool:
     return failures.is_deleted(error)
 
 
-def connect(spec: SearchSpec, run_id: str, address: Address) -> Mirror:
+def connect(spec: SearchSpec, run_id: str, address: Address, subject: Subject = NOTHING) -> Mirror:
     """Return a connected Mirror. The first call makes the database, and takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # MLflow's own seven tries take four minutes, in which nobody learns that the server is gone.
@@ -233,6 +242,6 @@ def connect(spec: SearchSpec, run_id: str, address: Address) -> Mirror:
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     make_database(address.uri)
-    mirror = Mirror(spec, run_id, address)
+    mirror = Mirror(spec, run_id, address, subject)
     mirror.connect()
     return mirror

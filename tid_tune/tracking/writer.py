@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunStatus, RunTag
 
 from tid_tune.tracking.failures import is_of_an_item
 from tid_tune.tracking.names import Names
@@ -108,15 +108,22 @@ class Writer:
         self._write("parameter", params, lambda some: log(run, params=some))
         self._write("tag", tags, lambda some: log(run, tags=some))
 
-    def status(self, run: str, status: str) -> None:
-        """Set the status of a run that goes on."""
-        self.flush([run])
-        self._once(run, "status", lambda: self._client.update_run(run, status=status))
+    def state(
+        self, run: str, status: str, *, name: str | None = None, at: int | None = None
+    ) -> None:
+        """Set the status of a run, which has everything by then; also its name and its end.
 
-    def end(self, run: str, status: str, at: int | None = None) -> None:
-        """Set the status of a run that is over, which has everything by then."""
+        This is one call. `MlflowClient` would make three of it, which read the run again each time.
+
+        Args:
+            run: its id.
+            status: in MLflow's words.
+            name: None: as it is.
+            at: when it ended, in milliseconds; None: it goes on.
+        """
         self.flush([run])
-        self._once(run, "end", lambda: self._client.set_terminated(run, status, end_time=at))
+        store, there = self._client._tracking_client.store, RunStatus.from_string(status)
+        self._once(run, "status", lambda: store.update_run_info(run, there, at, name))
 
     def files(self, run: str, what: str, write: Callable[[], None]) -> None:
         """Write files by `write`."""

@@ -1,0 +1,309 @@
+"""The runs of trials in MLflow: one for each, with its values, its reports and how it ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tid_tune.ledger.events import (
+    Changed,
+    Ended,
+    Event,
+    Placed,
+    Proved,
+    Reported,
+    Started,
+    Suggested,
+)
+from tid_tune.ledger.records import Report, Status, Trial, reached
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space.distributions.numeric import Numeric
+from tid_tune.space.space import METHOD_PATH
+from tid_tune.tracking.names import rung_name, short_names, trial_name
+from tid_tune.tracking.standing import Standing
+from tid_tune.tracking.subject import Subject
+from tid_tune.tracking.writer import VALUE_LENGTH, Writer
+
+RUN_TAG = "tid_tune.run"
+TRIAL_TAG = "tid_tune.trial"
+STAGE_TAG = "tid_tune.stage"
+METHOD_TAG = "tid_tune.method"
+SEED_TAG = "tid_tune.seed"
+ORIGIN_TAG = "tid_tune.origin"
+OUTCOME_TAG = "tid_tune.outcome"
+"""`completed`, `stopped`, `failed` and so on, as in the ledger; `running` until then."""
+REASON_TAG = "tid_tune.reason"
+CAUSE_TAG = "tid_tune.cause"
+NODE_TAG = "tid_tune.node"
+PACK_TAG = "tid_tune.pack"
+MODE_TAG = "tid_tune.mode"
+"""A tag for each part of a trial's mode: `tid_tune.mode.teacher`."""
+PARENT_TAG = "mlflow.parentRunId"
+REPORTS = "cost/reports"
+"""How many reports of a trial are in MLflow. A metric, since a tag doubles the cost of a call."""
+STATUS = {
+    # Stopped early is what a search is for: MLflow shows KILLED as it shows FAILED.
+    Status.COMPLETED: "FINISHED",
+    Status.STOPPED: "FINISHED",
+    Status.DUPLICATE: "FINISHED",
+    Status.INTERRUPTED: "KILLED",
+    Status.PAUSED: "SCHEDULED",
+    Status.FAILED: "FAILED",
+}
+OPEN = ("RUNNING", "SCHEDULED")
+RENAME_SECONDS = 30.0
+"""The name of a running trial is not written more often: a call for each report would cost most."""
+
+
+@dataclass
+class _Child:
+    """The run of a trial."""
+
+    run: str = ""
+    """Its id; empty while it is not in MLflow yet."""
+    started: int = 0
+    copied: int = 0
+    """Reports in MLflow. No step or epoch: more data, or other weights, start these again."""
+    seen: int = 0
+    """Reports that this mirror has read."""
+    ended: bool = False
+    paused: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    """Of a run that is not in MLflow yet, like `params`."""
+    params: dict[str, object] = field(default_factory=dict)
+    named: float = -math.inf
+    """When its name was written last, on a clock of its own."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether what follows in the ledger is not in MLflow yet."""
+        return self.seen >= self.copied
+
+
+class TrialRuns:
+    """Writes the runs of trials.
+
+    Args:
+        spec: the search.
+        run_id: of the search, as the ledger has it.
+        standing: has taken in every event before it comes here.
+        subject: what the search is about.
+        writer: writes to runs.
+        client: makes runs.
+    """
+
+    def __init__(
+        self,
+        spec: SearchSpec,
+        run_id: str,
+        standing: Standing,
+        subject: Subject,
+        writer: Writer,
+        client: MlflowClient,
+    ) -> None:
+        self._spec = spec
+        self._run_id = run_id
+        self._standing = standing
+        self._subject = subject
+        self._writer = writer
+        self._client = client
+        self._children: dict[str, _Child] = {}
+        self._unborn: dict[str, _Child] = {}
+        self._unnamed: dict[str, Trial] = {}
+        self._short = short_names(spec.objectives)
+        rungs = spec.scheduler.rungs(spec.epochs)
+        self._rungs = None if rungs is None else (*rungs, float(spec.epochs))
+        self._logged = {
+            name for name, d in spec.space.items() if isinstance(d, Numeric) and d.is_log
+        }
+        self.parent = self.experiment = ""
+
+    def find(self, run: Run) -> None:
+        """Learn how far a run in MLflow is."""
+        child = self._children[run.data.tags[TRIAL_TAG]] = _Child(run.info.run_id)
+        # MLflow keeps a point that is written again once: runs of earlier versions have no count,
+        # and get everything again, by the present names.
+        if REPORTS in run.data.metrics or OUTCOME_TAG in run.data.tags:
+            child.copied = int(run.data.metrics.get(REPORTS, 0))
+            child.ended = run.info.status not in OPEN
+
+    def id_of(self, trial: Trial) -> str:
+        """Return the id of a trial's run; empty while it has none."""
+        child = self._children.get(trial.id)
+        return "" if child is None else child.run
+
+    def apply(self, event: Event, trial: Trial) -> None:
+        """Take in an event of a trial."""
+        if isinstance(event, Suggested):
+            self._suggest(event)
+            return
+        child = self._children[trial.id]
+        match event:
+            case Changed() if child.is_new:
+                # MLflow's params are final.
+                now = {f"now.{key}": str(value) for key, value in event.params.items()}
+                self._tag(child, {ORIGIN_TAG: event.origin, **now})
+            case Started():
+                self._start(child, event)
+            case Placed() if child.is_new and event.node:
+                self._tag(child, {NODE_TAG: event.node})
+            case Proved() if child.is_new:
+                self._prove(child, trial)
+            case Reported() if not event.repeated:
+                self._report(child, trial, event)
+            case Ended():
+                self._end(child, trial, event)
+
+    def _suggest(self, event: Suggested) -> None:
+        child = self._children.setdefault(event.trial, _Child())
+        if child.copied or child.ended:
+            return
+        child.started = milliseconds(event)
+        tags = {
+            RUN_TAG: self._run_id,
+            TRIAL_TAG: event.trial,
+            STAGE_TAG: event.stage,
+            METHOD_TAG: event.method or str(event.edits.get(METHOD_PATH, "")),
+            SEED_TAG: str(event.seed),
+            ORIGIN_TAG: event.origin[:VALUE_LENGTH],
+            OUTCOME_TAG: "running",
+        }
+        self._tag(child, {name: value for name, value in tags.items() if value})
+        self._param(child, event.params)
+        if not child.run:
+            self._unborn[event.trial] = child
+
+    def _start(self, child: _Child, event: Started) -> None:
+        """Continue a trial that was paused or interrupted in the run it had."""
+        if child.paused or (child.ended and child.is_new):
+            self._writer.tags(child.run, {OUTCOME_TAG: "running"})
+            self._writer.state(child.run, "RUNNING")
+            child.paused = child.ended = False
+        if event.pack and child.is_new:
+            self._tag(child, {PACK_TAG: event.pack})
+
+    def _prove(self, child: _Child, trial: Trial) -> None:
+        """Record what changes the numbers of a trial beside its values, and a baseline's values."""
+        if trial.mode:
+            self._tag(child, {f"{MODE_TAG}.{name}": mode for name, mode in trial.mode.items()})
+        if trial.stage != "search":
+            own = self._subject.own_values(trial.edits.get(METHOD_PATH))
+            self._param(child, {**own, **(trial.effective or {}), **trial.params})
+
+    def _report(self, child: _Child, trial: Trial, event: Reported) -> None:
+        child.seen += 1
+        values, is_new = self._values(trial, event), child.seen > child.copied
+        if not is_new:
+            self._writer.know(values)
+        else:
+            run = self._run(child, trial)
+            self._writer.metrics(run, values, milliseconds(event), round(event.epoch))
+            self._writer.metrics(run, {REPORTS: child.seen}, milliseconds(event), child.seen)
+            child.copied = child.seen
+            self._unnamed[trial.id] = trial
+        for gain in self._standing.gains(trial):
+            # Of other trials, gains are written again after a crash: MLflow keeps each point once.
+            other = self._children[gain.trial.id]
+            if math.isfinite(gain.value) and (is_new or other is not child) and other.run:
+                at = int(gain.report.time * 1000)
+                self._writer.metrics(other.run, {"gain": gain.value}, at, round(gain.report.epoch))
+                self._unnamed[gain.trial.id] = gain.trial
+
+    def _values(self, trial: Trial, event: Reported) -> dict[str, float]:
+        """Return the metrics of a report by their names in MLflow."""
+        # MLflow's charts have no use for NaN and infinities.
+        values = {key: value for key, value in event.metrics.items() if math.isfinite(value)}
+        # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
+        if self._is_rung(trial, trial.reports[-1]):
+            values |= {
+                rung_name(short, event.epoch, self._spec.epochs): values[name]
+                for name, short in self._short.items()
+                if name in values
+            }
+        values["cost/seconds"] = event.seconds
+        # An epoch of a part of the data is no point of the same curve.
+        part = "" if trial.fraction == 1.0 else f"data_{trial.fraction:.3g}/"
+        return {part + key: value for key, value in values.items()}
+
+    def _is_rung(self, trial: Trial, report: Report) -> bool:
+        """Return whether a report is the first at or behind a length at which trials compare."""
+        if self._rungs is None:
+            return True
+        before = trial.reports[-2] if len(trial.reports) > 1 else None
+        same = before is not None and before.fraction == report.fraction
+        gone = before.epoch if before is not None and same else 0.0
+        return any(reached(report.epoch, one) and not reached(gone, one) for one in self._rungs)
+
+    def _end(self, child: _Child, trial: Trial, event: Ended) -> None:
+        if child.ended:
+            return
+        run, cause = self._run(child, trial), "" if event.cause is None else event.cause.value
+        tags = {OUTCOME_TAG: event.status.value, REASON_TAG: event.reason, CAUSE_TAG: cause}
+        self._writer.tags(run, {name: value for name, value in tags.items() if value})
+        goes_on = event.status is Status.PAUSED
+        self._writer.state(
+            run,
+            STATUS[event.status],
+            name=self._name(trial),
+            at=None if goes_on else milliseconds(event),
+        )
+        child.paused, child.ended = goes_on, not goes_on
+        self._unnamed.pop(trial.id, None)
+
+    def flush(self) -> None:
+        """Make the runs of new trials, and write the names of running ones."""
+        for name, child in list(self._unborn.items()):
+            self._run(child, self._standing.state.trials[name])
+        now = time.monotonic()
+        for name, trial in list(self._unnamed.items()):
+            child = self._children[name]
+            if now - child.named >= RENAME_SECONDS:
+                child.named = now
+                del self._unnamed[name]
+                status = STATUS.get(trial.status, "RUNNING")
+                self._writer.state(child.run, status, name=self._name(trial))
+
+    def _run(self, child: _Child, trial: Trial) -> str:
+        """Return the id of a trial's run, which is made if it is not there."""
+        if not child.run:
+            made = self._client.create_run(
+                self.experiment,
+                start_time=child.started or None,
+                run_name=self._name(trial),
+                tags=child.tags | {PARENT_TAG: self.parent},
+            )
+            child.run, child.named = made.info.run_id, time.monotonic()
+            self._writer.params(child.run, child.params)
+            self._unborn.pop(trial.id, None)
+        return child.run
+
+    def _name(self, trial: Trial) -> str:
+        return trial_name(trial, self._spec, self._standing.gain(trial))
+
+    def _tag(self, child: _Child, tags: Mapping[str, str]) -> None:
+        if child.run:
+            self._writer.tags(child.run, tags)
+        else:
+            child.tags |= tags
+
+    def _param(self, child: _Child, params: Mapping[str, object]) -> None:
+        """Log values, and the decimal logarithms of those that are searched on a log scale."""
+        logs = {
+            f"log10/{path}": f"{math.log10(value):.6g}"
+            for path, value in params.items()
+            if path in self._logged and isinstance(value, int | float) and value > 0
+        }
+        if child.run:
+            self._writer.params(child.run, {**params, **logs})
+        else:
+            child.params |= {**params, **logs}
+
+
+def milliseconds(event: Event) -> int:
+    """Return the time of an event as MLflow takes it."""
+    return int(event.time * 1000)
