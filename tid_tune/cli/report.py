@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune import console
+from tid_tune.cli.run import end_at_once
 from tid_tune.cli.runs import RunDir, opened
 from tid_tune.errors import UsageError
 
@@ -28,11 +29,30 @@ def report(
             metavar="SECONDS", min=1.0, help="Write it again so often while the search runs."
         ),
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="First train the steps from the defaults to the best, on Ray; in RUN/ablation.",
+        ),
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="With --measure: a Ray cluster; default: RAY_ADDRESS, else this machine."
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a run: one HTML file to open in a browser, also without a network."""
     folder = opened(run)
+    complete = True
+    if measure:
+        complete = _measure(folder, address)
+        folder = folder.read()
     _write(folder, out, watch)
     console.say(f"wrote {folder.shown(folder.report.name) if out is None else out}")
+    if not complete:
+        raise typer.Exit(130)
     if watch is None:
         return
     while folder.holder() is not None:
@@ -57,3 +77,42 @@ def _write(folder: RunFolder, out: Path | None, watch: float | None) -> None:
     except OSError as error:
         place = folder.report if out is None else out
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from None
+
+
+def _measure(folder: RunFolder, address: str | None) -> bool:
+    """Train the steps that are not measured; return whether all came to their end.
+
+    Raises:
+        UsageError: the search runs, or there is no path from its defaults to its best.
+    """
+    from tid_tune.insight.insight import Insight
+    from tid_tune.insight.measuring import FOLDER, cost_of, measuring, measuring_spec
+    from tid_tune.results.costs import Cost, spent_text
+    from tid_tune.results.run_folder import RunFolder as Folder
+    from tid_tune.search.suggestions import effective_of
+    from tid_tune.storage.places import child
+    from tid_tune.words import counted
+
+    if folder.holder() is not None:
+        raise UsageError(f"{folder.shown()} is running; measure its steps when it is over")
+    spec, path = folder.spec, Insight(folder.state, folder.spec).path
+    if isinstance(path, str):
+        raise UsageError(f"{folder.shown()} has no steps to measure: {path}")
+    inside = Folder(child(folder.place, FOLDER))
+    there = inside.exists
+    found = measuring(path, spec, effective_of(spec), inside.state if there else None)
+    if not found.missing:
+        console.say(f"all {counted(len(path.steps), 'step')} are measured")
+        return True
+    epochs, seconds = cost_of(found, spec.epochs)
+    cost = spent_text(Cost(epochs=epochs, seconds=seconds), spec.resources)
+    trainings = counted(len(found.missing), "training")
+    console.say(f"{trainings} from the defaults to {path.best.id}: {cost}, at the pace of that one")
+    from tid_tune.cluster.driver import run_search
+
+    asked = measuring_spec(found, spec, inside.spec if there else None)
+    try:
+        outcome = run_search(asked, runs=folder.place, root=Path.cwd(), address=address)
+    except KeyboardInterrupt:
+        end_at_once()
+    return outcome.complete

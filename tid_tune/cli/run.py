@@ -46,7 +46,7 @@ def run(
         try:
             outcome = run_search(loaded, runs=place, root=Path.cwd(), address=address, fresh=fresh)
         except KeyboardInterrupt:
-            _end_at_once()
+            end_at_once()
     if as_json:
         from tid_tune.report.documents import status_document
 
@@ -57,7 +57,7 @@ def run(
         raise TidTuneError(outcome.failed)
 
 
-def _end_at_once() -> NoReturn:
+def end_at_once() -> NoReturn:
     """End the process: what the ledger has is safe, and tidying up was interrupted."""
     import os
     import sys

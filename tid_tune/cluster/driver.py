@@ -16,10 +16,7 @@ from tid_tune.cluster.jobs.place import in_package, require_lasting
 from tid_tune.cluster.nodes import Newcomers, check_nodes
 from tid_tune.cluster.session import Capacity, RaySession
 from tid_tune.console import say
-from tid_tune.distill.equal_edits import effective_edits
-from tid_tune.errors import ConfigError
 from tid_tune.ledger.file import Ledger
-from tid_tune.openmmlab.configs import load_config
 from tid_tune.preflight import Plan, require
 from tid_tune.preflight.resources import require_here
 from tid_tune.report.live import View
@@ -31,7 +28,7 @@ from tid_tune.search.engine import Search
 from tid_tune.search.journal import Follower
 from tid_tune.search.stages.budget import BudgetGuard
 from tid_tune.search.stages.plan import stages
-from tid_tune.search.suggestions import Effective, same_edits
+from tid_tune.search.suggestions import effective_of
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 from tid_tune.storage.places import Place, child, shown
@@ -93,7 +90,7 @@ def run_search(
             say(f"the earlier run is kept in {shown(aside)}")
         written = stack.enter_context(run.files.writing())
         ledger = stack.enter_context(Ledger.open(run.ledger, written=written))
-        search = Search.open(spec, ledger, _effective(spec))
+        search = Search.open(spec, ledger, effective_of(spec))
         if observer is not None:
             search.observe(observer)
         for note in search.notes:
@@ -189,17 +186,6 @@ def _nothing_left(spec: SearchSpec, closed: str) -> str:
     if closed.startswith("budget"):
         more = f"a larger budget, such as --set budget.epochs=N, goes on ({closed})"
     return f"{spec.name}: nothing left to run; {more}; --fresh starts over"
-
-
-def _effective(spec: SearchSpec) -> Effective:
-    """Return what tells that two trials of the search's config train the same."""
-    if spec.trainable != DEFAULT_TRAINABLE:
-        return same_edits
-    try:
-        model = load_config(spec.trial, imports=False).get("model") or {}
-    except ConfigError:  # it is reported where the config is needed
-        return same_edits
-    return effective_edits(model.get("distillation") or {})
 
 
 def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from tid_tune.errors import ConfigError
 from tid_tune.ledger.decisions import Cause
 from tid_tune.ledger.events import Ended, Event, Suggested
 from tid_tune.ledger.records import Status, Trial
@@ -11,6 +12,7 @@ from tid_tune.search.journal import Journal
 from tid_tune.search.packs import Wanted, place_of
 from tid_tune.search.stages.plan import Planned
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 from tid_tune.space import Params
 from tid_tune.space.space import config_key
 
@@ -20,6 +22,20 @@ Effective = Callable[[Params], Params]
 def same_edits(edits: Params) -> Params:
     """Return edits as they are: only equal ones have the same effect."""
     return edits
+
+
+def effective_of(spec: SearchSpec) -> Effective:
+    """Return what tells that two trials of the search's config train the same."""
+    from tid_tune.distill.equal_edits import effective_edits
+    from tid_tune.openmmlab.configs import load_config
+
+    if spec.trainable != DEFAULT_TRAINABLE:
+        return same_edits
+    try:
+        model = load_config(spec.trial, imports=False).get("model") or {}
+    except ConfigError:  # it is reported where the config is needed
+        return same_edits
+    return effective_edits(model.get("distillation") or {})
 
 
 class Suggestions:
