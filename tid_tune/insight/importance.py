@@ -21,7 +21,7 @@ from tid_tune.search.samplers.observations import Length
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
-    from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
 LEAST, LEAST_SHARE = 10, 1 / 3
 """Trials of equal length below which no importance is shown, and their share of all trials: those
@@ -120,13 +120,12 @@ def _rows(arm: Arm, trials: Sequence[Trial], values: Array) -> tuple[Importance,
     rng = np.random.default_rng(0)
     count = len(trials)
     with quiet_optuna():
-        study = _study(arm, trials)
-        raw = _measure(study, names, values)
+        frozen = [_frozen(arm, trial) for trial in trials]
+        raw = _measure(frozen, names, values)
         again = []
         for _ in range(RESAMPLES):
             drawn = rng.integers(0, count, count)
-            resampled = _study(arm, [trials[at] for at in drawn])
-            again.append(_shares(_measure(resampled, names, values[drawn])))
+            again.append(_shares(_measure([frozen[at] for at in drawn], names, values[drawn])))
     low, high = np.percentile(np.array(again), (5, 95), axis=0)
     total = float(raw.sum()) or 1.0
     rows = [
@@ -151,35 +150,27 @@ def _quantile(count: int) -> float:
     return min(0.5, max(BEST_SHARE, BEST / count))
 
 
-def _study(arm: Arm, trials: Sequence[Trial]) -> Study:
-    """Return trials as an Optuna study; parameters as the codes that Optuna's samplers search."""
-    import optuna
+def _frozen(arm: Arm, trial: Trial) -> FrozenTrial:
+    """Return a trial with its parameters as the codes that Optuna's samplers search."""
+    from optuna.trial import create_trial
 
-    codes = {name: dist.optuna_codes() for name, dist in arm.searched.items()}
-    study = optuna.create_study()
-    frozen = []
-    for at, trial in enumerate(trials):
-        params = {
-            name: dist.to_optuna_code(trial.params[name])
-            for name, dist in arm.searched.items()
-            if name in trial.params
-        }
-        distributions = {name: codes[name] for name in params}
-        frozen.append(
-            optuna.trial.create_trial(
-                params=params, distributions=distributions, value=float(at), user_attrs={"at": at}
-            )
-        )
-    study.add_trials(frozen)
-    return study
+    there = {n: dist for n, dist in arm.searched.items() if n in trial.params}
+    return create_trial(
+        params={name: dist.to_optuna_code(trial.params[name]) for name, dist in there.items()},
+        distributions={name: dist.optuna_codes() for name, dist in there.items()},
+        value=0.0,
+    )
 
 
-def _measure(study: Study, names: list[str], values: Array) -> Array:
+def _measure(trials: Sequence[FrozenTrial], names: list[str], values: Array) -> Array:
     """Return the importances (parameters), not normalized, of values (trials), more is better."""
+    import optuna
     from optuna.importance import PedAnovaImportanceEvaluator
 
+    study = optuna.create_study()
+    study.add_trials(trials)
     evaluator = PedAnovaImportanceEvaluator(target_quantile=_quantile(len(values)))
-    found = evaluator.evaluate(
-        study, names, target=lambda trial: -float(values[trial.user_attrs["at"]])
-    )
-    return np.array([found[name] for name in names])
+    # A drawn part may have no trial with a parameter.
+    there = [name for name in names if any(name in trial.params for trial in trials)]
+    found = evaluator.evaluate(study, there, target=lambda trial: -float(values[trial.number]))
+    return np.array([found.get(name, 0.0) for name in names])

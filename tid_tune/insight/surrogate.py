@@ -107,7 +107,8 @@ def fit_surrogate(arm: Arm, defaults: Defaults | None = None) -> Surrogate | str
         used.variances * slopes**2,
     )
     noise = float(np.sqrt(model.kernel.noise)) * scale.size * scale.spread
-    count, carried = len(used.values), int((used.variances > 0).sum())
+    carried = sum(length not in one.curve for one in used.observations)
+    count = len(used.values)
     known = len(found.values)
     return Surrogate(arm, length, count, carried, known, noise, found, model, codes, scale)
 

@@ -93,3 +93,12 @@ def test_the_same_data_give_the_same_fit_also_where_points_repeat() -> None:
     first, second = (fit(points, values, np.zeros(20)).kernel for _ in range(2))
     assert (first.scales == second.scales).all()
     assert (first.signal, first.noise) == (second.signal, second.noise)
+
+
+def test_covariances_are_those_of_scikit_learn() -> None:
+    elsewhere = points_of(12, seed=6)
+    mean, covariance = process().together(elsewhere)
+    known = reference(POINTS, VALUES, NOISE + 0.2 + JITTER)
+    expected = known.predict(elsewhere, return_cov=True)
+    np.testing.assert_allclose(mean, expected[0], atol=1e-9)
+    np.testing.assert_allclose(covariance, expected[1], atol=1e-9)

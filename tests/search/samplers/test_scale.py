@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tid_tune.search.samplers.gp.scale import standardized
+from tid_tune.search.samplers.gp.scale import Scale, standardized
 
 LONG_TAIL = np.array([0.1, 0.1, 0.12, 0.80, 0.84, 0.85, 0.86, 0.87, 0.88])
 
@@ -41,3 +41,9 @@ def test_equal_values_are_no_obstacle(values: list[float]) -> None:
     assert np.isfinite(found).all()
     assert np.isfinite(slopes).all()
     assert (found[np.array(values) == values[0]] == found[0]).all()
+
+
+def test_plain_values_are_found_again_also_beyond_those_of_the_scale() -> None:
+    scale = Scale.of(LONG_TAIL)
+    values = np.array([-0.4, *LONG_TAIL, 0.85, 1.3])
+    np.testing.assert_allclose(scale.plain(scale.mapped(values)), values, atol=1e-12)

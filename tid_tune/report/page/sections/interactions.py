@@ -26,7 +26,7 @@ def section(study: Study) -> Section | None:
     caption = (
         f"The expected {study.objective} over the values of two parameters, mean over those of the "
         "others, estimated by a model. In brackets, the share of the variation that the pair adds "
-        f"to its two parameters alone, with the interval that holds 90 % of the functions that the "
+        "to its two parameters alone, with the interval that holds 90 % of the functions that the "
         "model thinks possible."
     )
     method = f" of {one.arm.method}" if one.arm.method else ""
@@ -45,15 +45,17 @@ def section(study: Study) -> Section | None:
 
 def _panel(pair: Pair, study: Study, names: dict[str, str]) -> Panel:
     share = pair.share
+    rows, columns = _labels(pair.rows), _labels(pair.columns)
     heat = Heat(
         study.objective,
-        _labels(pair.rows),
-        _labels(pair.columns),
+        rows,
+        columns,
         [[float(value) for value in row] for row in pair.values],
     )
     row, column = names[pair.row_name], names[pair.column_name]
     title = f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
-    return Panel(Axis(column), Axis(row), [heat], title, height=340)
+    axes = Axis(column, names=columns), Axis(row, names=rows)
+    return Panel(*axes, [heat], title, height=340)
 
 
 def _labels(values: Sequence[Value]) -> list[str]:

@@ -9,9 +9,9 @@ from tid_tune.insight.insight import ArmInsight
 from tid_tune.insight.lengths import length_text
 from tid_tune.insight.topk import Plans, TopK
 from tid_tune.report.charts.model import Axis, Chart, Heat, Panel
-from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock
+from tid_tune.report.page.blocks import Block, Cell, Column, Details, Section, TableBlock
 from tid_tune.report.page.study import Study
-from tid_tune.search.samplers.observations import Length
+from tid_tune.results.costs import total_cost, trial_cost
 from tid_tune.words import counted
 
 TRUSTED = 0.5
@@ -29,11 +29,11 @@ def section(study: Study) -> Section | None:
 
 
 def _arm(one: ArmInsight, study: Study) -> list[Block]:
-    blocks: list[Block] = [_heat(one), _table(one)]
+    blocks: list[Block] = [_heat(one)]
     plans = one.plans
     if plans is not None and plans.plans:
         blocks.append(_plans(plans, one, study))
-    return blocks
+    return [*blocks, Details("All rank correlations, with their intervals", [_table(one)])]
 
 
 def _answer(one: ArmInsight) -> str:
@@ -65,16 +65,18 @@ def _heat(one: ArmInsight) -> Chart:
     known = {(found.early, found.late): found for found in one.correlations}
     rows, columns = lengths[:-1], lengths[1:]
     cells = [[known.get((early, late)) for late in columns] for early in rows]
+    names = list(map(length_text, rows)), list(map(length_text, columns))
     heat = Heat(
         "Spearman",
-        [_short(early) for early in rows],
-        [_short(late) for late in columns],
+        names[0],
+        names[1],
         [[_value(found) for found in row] for row in cells],
         "diverging",
         (-1, 1),
         [[_cell_text(found) for found in row] for row in cells],
     )
-    panel = Panel(Axis("ranked again at"), Axis("ranked at"), [heat], height=110 + 46 * len(rows))
+    axes = Axis("ranked again at", names=names[1]), Axis("ranked at", names=names[0])
+    panel = Panel(*axes, [heat], height=110 + 46 * len(rows))
     caption = (
         "Spearman's rank correlation of the trials that came to both lengths, and their number in "
         "brackets. Where a scheduler stopped trials, these are the better ones of the shorter "
@@ -133,7 +135,7 @@ def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
         Column("regret", number=True),
         Column("ends unknown", number=True),
     ]
-    spent = sum(_epochs(one))
+    spent = total_cost(map(trial_cost, one.arm.trials)).epochs
     stopped = (
         f" {counted(plans.stopped, 'trial')} did not come to the end: one of them might have been "
         "better, and what they would have reached cannot be known."
@@ -163,22 +165,12 @@ def _plan(plan: TopK) -> Sequence[Cell | str]:
     ]
 
 
-def _epochs(one: ArmInsight) -> list[float]:
-    from tid_tune.results.costs import trial_cost
-
-    return [trial_cost(trial).epochs for trial in one.arm.trials]
-
-
 def _interval(value: Interval | None) -> str:
     if value is None:
         return ""
     if value.low is None or value.high is None:
         return f"{value.value:.2f}"
     return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
-
-
-def _short(length: Length) -> str:
-    return length_text(length)
 
 
 def _capital(text: str) -> str:
