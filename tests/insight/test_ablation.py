@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,11 +30,11 @@ START: Params = {"lr": 1e-3, "weight": 0.2, "select": "threshold", "cut": 0.7, "
 BEST: Params = {"lr": 1e-2, "weight": 0.8, "select": "quantile", "quantile": 0.1}
 
 
-def value(params: Params) -> float:
+def value(params: Mapping[str, Any]) -> float:
     """Additive: each change has its own gain, whatever the others are."""
-    found = 0.5 - 0.04 * (math.log10(params["lr"]) + 2) ** 2 + 0.1 * params["weight"]
+    found: float = 0.5 - 0.04 * (math.log10(params["lr"]) + 2) ** 2 + 0.1 * params["weight"]
     if params["select"] == "quantile":
-        return found + 0.02 - 0.05 * (params["quantile"] - 0.1)
+        found += 0.02 - 0.05 * (params["quantile"] - 0.1)
     return found
 
 

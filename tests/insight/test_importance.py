@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from tid_tune.insight.insight import ArmInsight
 from tid_tune.ledger.records import Status
 from tid_tune.space import Choice, Distribution, Fixed, LogUniform, Params, Space, Uniform
 from tid_tune.space.optuna_forms import quiet_optuna
+from tid_tune.space.values import as_number
 
 SPACE: dict[str, Distribution] = {
     "strong": LogUniform(low=1e-4, high=1e-1),
@@ -42,10 +44,11 @@ def drawn(count: int, seed: int = 0) -> list[Params]:
     return [space.build(lambda name, dist: dist.decode(float(rng.random()))) for _ in range(count)]
 
 
-def value(params: Params) -> float:
+def value(params: Mapping[str, Any]) -> float:
     """Linear in the codes of two parameters: their Sobol indices are A^2 and B^2, by their sum."""
     strong = SPACE["strong"].encode(params["strong"])
-    return math.sqrt(12) * (A * strong + B * float(params["weak"]))
+    found: float = math.sqrt(12) * (A * strong + B * params["weak"])
+    return found
 
 
 def insight_of(arm: Arm) -> ArmInsight:
@@ -205,7 +208,9 @@ def test_a_weak_parameter_is_found_beside_a_strong_one() -> None:
     """Its effect is small beside that of the strong one, and clear beside what that one leaves."""
     points = drawn(60)
     noise = 0.2 * np.random.default_rng(0).standard_normal(60)
-    values = np.array([5 * value(p) - 4.5 * math.sqrt(12) * B * float(p["weak"]) for p in points])
+    values = np.array(
+        [5 * value(p) - 4.5 * math.sqrt(12) * B * as_number(p["weak"]) for p in points]
+    )
     found = chances(Space(SPACE).searched, points, values + noise)
     assert found["strong"] <= LEVEL
     assert found["weak"] <= LEVEL
@@ -224,12 +229,13 @@ def test_pairs_that_act_together_are_found() -> None:
     """A product of two centred parameters: all of the variance is that of the pair."""
     space = {name: Uniform(low=0, high=1) for name in "xyz"}
     rng = np.random.default_rng(0)
-    points = [dict(zip("xyz", map(float, row), strict=True)) for row in rng.random((60, 3))]
-    together = [(p["x"] - 0.5) * (p["y"] - 0.5) for p in points]
+    rows = rng.random((60, 3))
+    points: list[Params] = [dict(zip("xyz", map(float, row), strict=True)) for row in rows]
+    together = [(x - 0.5) * (y - 0.5) for x, y, _ in rows]
     best, *others = insight_of(arm_of(space, points, together)).pairs
     assert {best.row_name, best.column_name} == {"x", "y"}
     assert best.share.value > 0.6
     assert all(pair.share.value < 0.1 for pair in others)
     assert best.values[0, 0] > 0 > best.values[0, -1]
-    apart = [p["x"] + p["y"] for p in points]
+    apart = [x + y for x, y, _ in rows]
     assert all(p.share.value < 0.1 for p in insight_of(arm_of(space, points, apart)).pairs)
