@@ -25,6 +25,7 @@ from tid_tune.cluster.messages import (
     StepAnswer,
     WorkOrder,
 )
+from tid_tune.console import say
 from tid_tune.distill.cache.settings import cache_edits
 from tid_tune.errors import TidTuneError
 from tid_tune.ledger.decisions import Cause
@@ -35,6 +36,7 @@ from tid_tune.search.retention import Retention
 from tid_tune.search.stages.plan import NONE
 from tid_tune.searchfile.checks.objectives import COSTS
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.words import counted
 
 PARTS = 2
 """In so many parts is a batch trained that was too large for the memory."""
@@ -228,7 +230,9 @@ class Dispatcher:
             return False
         if answer.effective is not None:
             self._search.proved(trial, answer.effective, answer.mode)
-        self._fits = answer.fits or self._fits
+        if answer.fits is not None and answer.fits != self._fits:
+            self._fits = answer.fits
+            say(f"students: auto: a worker can train {counted(answer.fits, 'trial')} side by side")
         self._checkpoints.written(answer.checkpoint)
         decision = self._search.report(
             trial,

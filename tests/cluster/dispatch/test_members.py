@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ray.exceptions import RayActorError
 from support.desk import Desk
 
@@ -84,12 +85,16 @@ def test_memory_that_runs_out_in_a_pack_sends_the_trial_on_alone(packed: Desk) -
     assert again.trial == second.trial
 
 
-def test_how_many_trials_fit_is_measured_by_the_first_that_has_a_teacher(tmp_path: Path) -> None:
+def test_how_many_trials_fit_is_measured_by_the_first_that_has_a_teacher(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     desk = Desk(tmp_path, capacity=lambda: 2, trials=6, resources=Resources(students="auto"))
     first = desk.pack_order("ray-a")
     assert (len(first.members), first.measure) == (1, True)
     (order,) = first.members
     desk.report("ray-a", order, 1, fits=3)
+    desk.report("ray-a", order, 2, fits=3)
+    assert capsys.readouterr().out.count("a worker can train 3 trials side by side") == 1
     second = desk.pack_order("ray-b")
     assert (len(second.members), second.measure) == (3, False)
 
