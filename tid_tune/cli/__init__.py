@@ -16,6 +16,7 @@ from tid_tune import __version__
 from tid_tune.cli import (
     cache,
     data,
+    draw,
     eval,
     export,
     report,
@@ -57,6 +58,7 @@ app.command("list")(runs.list_runs)
 app.command("eval")(eval.evaluate)
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
+app.add_typer(draw.app, name="draw")
 
 
 HELP = (

@@ -42,6 +42,15 @@ def report(
             help="With --measure: a Ray cluster; default: RAY_ADDRESS, else this machine."
         ),
     ] = None,
+    models: Annotated[
+        bool,
+        typer.Option(help="Compare baseline, best and teacher on validation images, once."),
+    ] = True,
+    images: Annotated[
+        int | None,
+        typer.Option(help="On so many images; default: `report.models`.", min=1, metavar="N"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="For that: auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Write the report of a run: one HTML file to open in a browser, also without a network."""
     folder = opened(run)
@@ -49,6 +58,8 @@ def report(
     if measure:
         complete = _measure(folder, address)
         folder = folder.read()
+    if models and folder.holder() is None:
+        _evaluate(folder, images or folder.spec.report.models, device)
     _write(folder, out, watch)
     console.say(f"wrote {folder.shown(folder.report.name) if out is None else out}")
     if not complete:
@@ -60,6 +71,27 @@ def report(
         folder = folder.read()
         _write(folder, out, watch)
     console.say(f"{folder.spec.name}: {folder.standing()}")
+
+
+def _evaluate(folder: RunFolder, images: int, device: str) -> None:
+    """Evaluate the models of a run that has some; without them the report has fewer pictures."""
+    from tid_tune.errors import TidTuneError
+    from tid_tune.searchfile.source import DEFAULT_TRAINABLE
+
+    if folder.winner is None or not images or folder.spec.trainable != DEFAULT_TRAINABLE:
+        return
+    from tid_tune.report.views.run_models import evaluate_run
+
+    try:
+        with console.progress("comparing models") as watch:
+            evaluate_run(
+                folder,
+                images=images,
+                device=device,
+                watch=lambda name, done, total: watch(done, total),
+            )
+    except TidTuneError as error:
+        console.say(f"warning: the report has no pictures of the models: {error}")
 
 
 def _write(folder: RunFolder, out: Path | None, watch: float | None) -> None:

@@ -42,6 +42,8 @@ class Meta(TypedDict, total=False):
 
     img_shape: Sequence[int]
     pad_shape: Sequence[int]
+    img_path: str
+    scale_factor: tuple[float, float]
 
 
 class Sample(Protocol):

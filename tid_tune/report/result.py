@@ -30,6 +30,7 @@ from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_tria
 from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.search.stages.verdict import Group, Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 from tid_tune.storage.objects import StoreError
 from tid_tune.tracking.address import address_of
 from tid_tune.words import counted
@@ -161,6 +162,7 @@ def _write_report(state: RunState, spec: SearchSpec, run: RunFolder) -> None:
     from tid_tune.report.page.assemble import write_report
     from tid_tune.report.page.study import Study
 
+    _evaluate_models(spec, run)
     try:
         write_report(Study.ended(run, spec, state))
     except Exception as error:
@@ -169,6 +171,28 @@ def _write_report(state: RunState, spec: SearchSpec, run: RunFolder) -> None:
             f"warning: the report {run.shown(run.report.name)} was not written ({kind}{error}). "
             f"`tid-tune report {run.shown()}` tries again"
         )
+
+
+def _evaluate_models(spec: SearchSpec, run: RunFolder) -> None:
+    """Evaluate baseline, best and teacher for the report, if that is cheap; it is never fatal."""
+    if not spec.report.models or spec.trainable != DEFAULT_TRAINABLE:
+        return
+    from tid_tune.report.views.run_models import AT_THE_END, TooSlow, evaluate_run
+
+    try:
+        read = run.read()
+        if read.winner is None:
+            return
+        console.step("comparing baseline, best and teacher")
+        evaluate_run(read, images=spec.report.models, seconds=AT_THE_END)
+    except TooSlow as reason:
+        console.say(
+            f"the report has no pictures of the models: {reason}. `tid-tune report {run.shown()}` "
+            "adds them"
+        )
+    except Exception as error:
+        kind = "" if isinstance(error, TidTuneError) else f"{type(error).__name__}: "
+        console.say(f"warning: the report has no pictures of the models ({kind}{error})")
 
 
 def _write_tables(result: Result, state: RunState) -> None:

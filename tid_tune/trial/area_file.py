@@ -16,6 +16,8 @@ from tid_tune.distill.area_codes import AreaMaps, Codes
 
 MOMENTS = 12
 """Epochs that a record holds; between the first and the last one, the others are spread evenly."""
+BOXES = 100
+"""Objects of an image that a record holds, the largest ones."""
 MAX_BYTES = 256 * 1024
 """Of the file of a trial; of one that would be larger, every second epoch is left out."""
 
@@ -26,13 +28,17 @@ class RecordedImage:
 
     Attributes:
         index: in the validation set.
+        file: of the image; empty: unknown.
         shape: (height, width) of the network's input without padding.
+        boxes: left, top, right, bottom of its objects in pixels of that; at most `BOXES`.
         levels: (height, width) of each level's map.
         strides: of each level, in pixels.
     """
 
     index: int
+    file: str
     shape: tuple[int, int]
+    boxes: tuple[tuple[float, ...], ...]
     levels: tuple[tuple[int, int], ...]
     strides: tuple[int, ...]
 
@@ -123,7 +129,9 @@ def read_record(path: Path) -> AreaRecord | None:
 def _image(row: dict[str, Any]) -> RecordedImage:
     levels = tuple((int(height), int(width)) for height, width in row["levels"])
     height, width = row["shape"]
-    return RecordedImage(row["index"], (height, width), levels, tuple(row["strides"]))
+    boxes = tuple(tuple(map(float, box)) for box in row["boxes"])
+    strides = tuple(row["strides"])
+    return RecordedImage(row["index"], row["file"], (height, width), boxes, levels, strides)
 
 
 def _most_crowded(epochs: Sequence[float]) -> int:

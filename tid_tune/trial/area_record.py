@@ -16,8 +16,8 @@ from tid_tune.distill.context import Batch
 from tid_tune.distill.distiller import Distiller
 from tid_tune.files import replacing
 from tid_tune.stalls import progress
-from tid_tune.trial.area_file import MAX_BYTES, AreaRecord, RecordedImage, read_record
-from tid_tune.trial.fixed_images import choose_images, load_image
+from tid_tune.trial.area_file import BOXES, MAX_BYTES, AreaRecord, RecordedImage, read_record
+from tid_tune.trial.fixed_images import FixedImage, choose_images, load_image
 from tid_tune.trial.process import random_state, set_random_state
 from tid_tune.trial.runner import TrialRunner
 
@@ -89,6 +89,19 @@ class AreaRecorder:
             made = teacher_batch(model, image.inputs, image.instances, image.meta)
             self._teacher[index] = made
         maps = area_maps(model, image.inputs, self._teacher[index])
-        height, width = image.meta["img_shape"][:2]
-        sizes = tuple((level.shape[0], level.shape[1]) for level in maps.levels)
-        return RecordedImage(index, (int(height), int(width)), sizes, maps.strides), maps
+        return recorded_image(image, maps), maps
+
+
+def recorded_image(image: FixedImage, maps: AreaMaps) -> RecordedImage:
+    """Return what a record holds of an image beside its areas."""
+    height, width = image.meta["img_shape"][:2]
+    boxes = image.instances.bboxes.cpu().numpy().reshape(-1, 4)
+    largest = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")[:BOXES]
+    return RecordedImage(
+        image.index,
+        str(image.meta.get("img_path", "")),
+        (int(height), int(width)),
+        tuple(tuple(row) for row in boxes[np.sort(largest)].round(1).tolist()),
+        tuple((level.shape[0], level.shape[1]) for level in maps.levels),
+        maps.strides,
+    )

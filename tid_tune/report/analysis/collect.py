@@ -43,11 +43,17 @@ Watch = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Collected:
-    """A detector's output on a split; `voc` says that the config evaluates by VOC's rules."""
+    """A detector's output on a split.
+
+    `voc` says that the config evaluates by VOC's rules; `files` are those of the images of `truth`,
+    empty texts where they are unknown, and `total` is the number of images of the split.
+    """
 
     truth: Truth
     detections: Detections
     voc: bool
+    files: tuple[str, ...]
+    total: int
 
 
 def collect(
@@ -70,7 +76,9 @@ def collect(
     truth, voc = _truth(config, split, dataset)
     index_of = {image_id: index for index, image_id in enumerate(truth.image_ids)}
     columns: dict[int, Columns] = {}
+    files: dict[int, str] = {}
     total = min(len(dataset), limit or len(dataset))
+    watch(0, total)
     for sample in _samples(detector, loader, limit):
         index = index_of.get(sample.img_id)
         if index is None:
@@ -82,6 +90,7 @@ def collect(
         columns[index] = tuple(
             getattr(found, name).detach().cpu().numpy() for name in ("bboxes", "scores", "labels")
         )
+        files[index] = str(sample.metainfo.get("img_path", ""))
         watch(len(columns), total)
     if not columns:
         raise DataError(f"the {split} split has no images")
@@ -90,7 +99,14 @@ def collect(
     # Without a limit all images of the annotations count, as in CocoMetric, found or not.
     if limit is not None:
         truth, places = truth.only(used), np.arange(len(used))
-    return Collected(truth, _stack(places, [columns[index] for index in used.tolist()]), voc)
+    images = range(len(truth.image_ids)) if limit is None else used.tolist()
+    return Collected(
+        truth,
+        _stack(places, [columns[index] for index in used.tolist()]),
+        voc,
+        tuple(files.get(index, "") for index in images),
+        len(dataset),
+    )
 
 
 def _stack(images: Ints, columns: list[Columns]) -> Detections:

@@ -103,13 +103,19 @@ class Bars:
 
 @dataclass(frozen=True)
 class Band:
-    """The area between two lines."""
+    """The area between two lines; `solid`: it is a part of a whole, and not an uncertainty."""
 
     name: str
     xs: Sequence[Number]
     lows: Sequence[Number]
     highs: Sequence[Number]
     role: str
+    solid: bool = False
+
+    @property
+    def strength(self) -> float:
+        """How much of its colour covers what is behind, from 0 to 1."""
+        return 0.85 if self.solid else 0.2
 
 
 @dataclass(frozen=True)

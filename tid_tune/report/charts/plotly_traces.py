@@ -118,7 +118,7 @@ def band_traces(mark: Band) -> list[Json]:
         "hoverinfo": "skip",
     }
     lower = common | {"y": numbers(mark.lows)}
-    fill = {"fill": "tonexty", "fillcolor": f"@{mark.role}/0.2"}
+    fill = {"fill": "tonexty", "fillcolor": f"@{mark.role}/{mark.strength}"}
     return [lower, common | {"y": numbers(mark.highs)} | fill]
 
 

@@ -81,7 +81,8 @@ def _handle(key: Key, theme: Theme) -> Line2D | Patch:
     look = LOOKS[key.role]
     colour = look.colour(theme)
     if isinstance(key.mark, Bars | Band):
-        return Patch(color=colour, label=key.name, alpha=0.2 if isinstance(key.mark, Band) else 1)
+        strength = key.mark.strength if isinstance(key.mark, Band) else 1.0
+        return Patch(color=colour, label=key.name, alpha=strength)
     if isinstance(key.mark, Points):
         marker, size = _MARKERS[look.symbol]
         fill = "none" if look.symbol == "open" else colour
@@ -157,7 +158,9 @@ class _Drawing:
                 self._bars(mark, panel)
             case Band():
                 colour = self._colour(mark.role)
-                axes.fill_between(mark.xs, mark.lows, mark.highs, color=colour, alpha=0.2, lw=0)
+                axes.fill_between(
+                    mark.xs, mark.lows, mark.highs, color=colour, alpha=mark.strength, lw=0
+                )
             case Heat():
                 self._heat(mark)
             case Parallel():

@@ -10,7 +10,7 @@ from pathlib import Path
 from tid_tune import __version__
 from tid_tune.files import replacing, write_text
 from tid_tune.report.charts.model import Chart
-from tid_tune.report.page.blocks import Section
+from tid_tune.report.page.blocks import ImageBlock, Section
 from tid_tune.report.page.bundle import colours, packed_plotly, style, text_of
 from tid_tune.report.page.html import json_script, section_html
 from tid_tune.report.page.sections import SECTIONS
@@ -102,12 +102,22 @@ def write_report(study: Study, reload: float | None = None) -> None:
         with replacing(run.pictures / f"{chart.name}.png") as partial:
             write_png(chart, partial)
         run.files.keep(f"{run.pictures.name}/{chart.name}.png")
+    for picture in _named_pictures(sections):
+        name = f"{picture.name}.{picture.kind}"
+        with replacing(run.pictures / name) as partial:
+            partial.write_bytes(picture.data)
+        run.files.keep(f"{run.pictures.name}/{name}")
 
 
 def charts_of(sections: Iterable[Section]) -> Iterator[Chart]:
     """Yield the charts of a page, except for those behind a summary."""
     for section in sections:
         yield from (block for block in section.blocks if isinstance(block, Chart))
+
+
+def _named_pictures(sections: Iterable[Section]) -> Iterator[ImageBlock]:
+    for section in sections:
+        yield from (b for b in section.blocks if isinstance(b, ImageBlock) and b.name)
 
 
 def _head(study: Study) -> str:

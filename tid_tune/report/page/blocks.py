@@ -79,7 +79,10 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class ImageBlock:
-    """A picture. `alt` says what there is to see; `caption` what it means."""
+    """A picture. `alt` says what there is to see; `caption` what it means.
+
+    One with a `name` is also written as a file.
+    """
 
     data: bytes
     alt: str
@@ -87,6 +90,7 @@ class ImageBlock:
     kind: Literal["png", "jpeg", "webp"] = "png"
     width: int | None = None
     """At most, in pixels; None: its own."""
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,8 @@ def _key(key: Key) -> str:
     match key.mark:
         case Bars():
             drawn = '<path d="M4 2h16v10H4z"/>'
-        case Band():
-            drawn = '<path d="M2 2h20v10H2z" opacity=".25"/>'
+        case Band() as band:
+            drawn = f'<path d="M2 2h20v10H2z" opacity="{band.strength}"/>'
         case Points():
             drawn = _SYMBOLS[look.symbol]
         case mark:

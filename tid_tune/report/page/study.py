@@ -23,6 +23,7 @@ from tid_tune.trial.report import LOG_FILE
 
 if TYPE_CHECKING:
     from tid_tune.openmmlab.configs import Config
+    from tid_tune.report.views.evaluated import Evaluated
 
 T = TypeVar("T")
 MOST_POINTS = 2000
@@ -126,6 +127,13 @@ class Study:
             file.seek(max(0, file.seek(0, os.SEEK_END) - most))
             text = file.read().decode("utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
+
+    @cached_property
+    def models(self) -> list[Evaluated]:
+        """Baseline, best and teacher on validation images, as far as they have been evaluated."""
+        from tid_tune.report.views.run_models import read_run_models
+
+        return read_run_models(self.run, self.winner)
 
     @property
     def ended_early(self) -> bool:

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from tid_tune.report.page.blocks import Section
 from tid_tune.report.page.sections import (
     ablation,
+    areas,
     confirmation,
     costs,
     course,
     curves,
+    detections,
+    errors,
     failures,
     importance,
     interactions,
@@ -37,6 +40,9 @@ SECTIONS: tuple[Callable[[Study], Section | None], ...] = (
     values.section,
     interactions.section,
     ablation.section,
+    detections.section,
+    errors.section,
+    areas.section,
     costs.section,
     failures.section,
     trials.section,
