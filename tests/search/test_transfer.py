@@ -16,7 +16,7 @@ from tid_tune.results.ranking import ranked_full_length
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Simulator, VirtualClock, simulate
 from tid_tune.search.transfer import narrowed
-from tid_tune.searchfile.model import Transfer
+from tid_tune.searchfile.transfer import Transfer
 from tid_tune.space import Constraint, Integer, LogUniform, Uniform
 
 

@@ -11,7 +11,8 @@ from support.spec_samples import HEAD, LR, ONE, with_line
 
 from tid_tune.errors import SpecError
 from tid_tune.searchfile import SearchSpec
-from tid_tune.searchfile.model import Confirm, Interval, Transfer
+from tid_tune.searchfile.model import Confirm, Interval
+from tid_tune.searchfile.transfer import Transfer
 from tid_tune.space import Choice, Constraint, Fixed, Integer, LogUniform, Normal, Ordinal, Uniform
 
 Load = Callable[..., SearchSpec]

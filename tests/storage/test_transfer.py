@@ -13,7 +13,7 @@ from tid_tune.results.ranking import ranked_full_length
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import simulate
-from tid_tune.searchfile.model import Transfer
+from tid_tune.searchfile.transfer import Transfer
 from tid_tune.storage import lock
 from tid_tune.storage.objects import Objects
 from tid_tune.storage.places import Uri, child

@@ -33,8 +33,8 @@ from tid_tune.searchfile.parts import (
     as_options,
     recorded_options,
 )
+from tid_tune.searchfile.transfer import Transfer
 from tid_tune.space import AnyDistribution, Constraint, Value
-from tid_tune.storage.places import Place, place_of
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$")]
 Metric = Annotated[str, Field(pattern=r"^[^\s=\x00-\x1f]{1,200}$")]
@@ -128,15 +128,6 @@ class Keep(Model):
     """The trainings of `confirm` with new seeds."""
     gib: Positive | None = None
     """All checkpoints together take no more than this, as far as trials that go on allow it."""
-
-
-class Transfer(Model):
-    """Start from the best `top` trials of an earlier run; `narrow` shrinks the ranges to them."""
-
-    run: Annotated[Place, BeforeValidator(place_of)]
-    """The run folder: a path, or the URI of one in a store."""
-    top: Count = 5
-    narrow: bool = False
 
 
 Spread = Literal["pack", "node", "any"]

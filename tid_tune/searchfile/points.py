@@ -6,27 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tid_tune.errors import UsageError, nearest
+from tid_tune.errors import nearest
 from tid_tune.ledger.file import LEDGER_NAME
-from tid_tune.models import Count, Model
 from tid_tune.searchfile.merge import read_text, shown_path
-from tid_tune.searchfile.model import Transfer
 from tid_tune.searchfile.names import UnknownName, full_name
 from tid_tune.searchfile.problems import Problems
-from tid_tune.searchfile.sections import read_section
+from tid_tune.searchfile.transfer import Transfer, read_transfer
 from tid_tune.searchfile.tree import Node, parse
 from tid_tune.space import Constraint, Distribution, Params
 from tid_tune.space.values import describe, same
-from tid_tune.storage.places import place_of
-
-
-class TransferText(Model):
-    """What `start_from: {run: ..., top: ..., narrow: ...}` holds in YAML."""
-
-    run: str
-    """The run folder of an earlier search: a path, or a URI such as s3://bucket/runs/NAME."""
-    top: Count = 5
-    narrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +36,7 @@ def read_start(
 ) -> tuple[tuple[Params, ...], Transfer | None]:
     """Return the points of a list or a file, or the transfer of a map; note problems."""
     if isinstance(node.value, dict):
-        return (), _read_transfer(node, problems)
+        return (), read_transfer(node, problems)
     if not isinstance(node.value, list | str):
         text = f"expected a list of points, a file or {{run: FOLDER}}, got {describe(node.plain())}"
         problems.add(node.where, "start_from", text)
@@ -117,26 +105,6 @@ def _no_file(path: Path) -> str:
         f"there is no file {str(path)!r}; {hint or 'name '}a file of points, relative to the "
         "current folder"
     )
-
-
-def _read_transfer(node: Node, problems: Problems) -> Transfer | None:
-    run = node.entries.get("run")
-    if run is not None and run.value == "":
-        problems.add(run.where, "start_from.run", "must not be empty; name a run folder")
-        return None
-    if node.entries and not node.entries.keys() & TransferText.model_fields.keys():
-        wrong = "a map names an earlier run; points are a list: start_from: [{parameter: value}]"
-        problems.add(node.where, "start_from", wrong)
-        return None
-    text = read_section(TransferText, "start_from", node, problems)
-    if text is None:
-        return None
-    try:
-        place = place_of(text.run)
-    except UsageError as error:
-        problems.add(node.entries["run"].where, "start_from.run", str(error))
-        return None
-    return Transfer(run=place, top=text.top, narrow=text.narrow)
 
 
 def _read_point(

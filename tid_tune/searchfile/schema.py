@@ -11,8 +11,8 @@ import json
 from tid_tune import dotted
 from tid_tune.models import Model
 from tid_tune.searchfile.parts import DEFAULT_TYPES, FEW_TRIALS, Section, options_types
-from tid_tune.searchfile.points import TransferText
 from tid_tune.searchfile.source import SECTIONS, Header
+from tid_tune.searchfile.transfer import TransferText
 from tid_tune.space import Schema, yaml_forms
 
 _NULL: Schema = {"type": "null"}

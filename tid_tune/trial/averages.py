@@ -87,3 +87,11 @@ def with_ratios(means: Mapping[str, float]) -> dict[str, float]:
     compared = terms if detector > 0 else {}
     ratios = {f"ratio/{k.removeprefix(TERM)}": value / detector for k, value in compared.items()}
     return {**means, "loss_detector": detector, **ratios}
+
+
+def speed(device: torch.device, images: int, trained: float, evaluated: float) -> dict[str, float]:
+    """Return what an interval has taken: images a second, seconds, and the memory of a GPU."""
+    found = {"images_per_second": images / trained, "evaluation_seconds": evaluated}
+    if device.type == "cuda":
+        found["gpu_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return found

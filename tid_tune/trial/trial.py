@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-import torch
 from torch import nn
 
 from tid_tune import ranks
@@ -24,7 +23,7 @@ from tid_tune.searchfile.model import Interval
 from tid_tune.trial import proof, state
 from tid_tune.trial.area_record import AreaRecorder
 from tid_tune.trial.assembly import assemble
-from tid_tune.trial.averages import with_ratios
+from tid_tune.trial.averages import speed, with_ratios
 from tid_tune.trial.deployment import deployment_costs
 from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
@@ -189,7 +188,7 @@ class Trial:
             self._areas.record(loop.iter / loop.per_epoch)
         recorded = time.monotonic() - evaluating - evaluated
         images = (loop.iter - self._first) * self.runner.train_dataloader.batch_sampler.batch_size
-        values = with_ratios(means) | self._speed(images, trained, evaluated)
+        values = with_ratios(means) | speed(self.runner.device, images, trained, evaluated)
         return TrialReport(
             step=loop.iter,
             epoch=loop.iter / loop.per_epoch,
@@ -295,9 +294,3 @@ class Trial:
         precision = str(getattr(self.model, "teacher_precision", None))
         found = evaluate_teacher(self.runner, teacher, precision)
         return {f"teacher/{k}": v for k, v in found.items()}
-
-    def _speed(self, images: int, trained: float, evaluated: float) -> dict[str, float]:
-        speed = {"images_per_second": images / trained, "evaluation_seconds": evaluated}
-        if self.runner.device.type == "cuda":
-            speed["gpu_mib"] = torch.cuda.max_memory_allocated(self.runner.device) / 2**20
-        return speed
