@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,6 +54,7 @@ NO_ANSWER = {
 
 ANSWERS: dict[str, list[str]] = {
     "list": [],
+    "compare": ["runs/toy", "runs/again"],
     "status": ["runs/toy"],
     "leaderboard": ["runs/toy"],
     "show": ["runs/toy", "t0004"],
@@ -140,6 +142,7 @@ def _fill(folder: Path) -> None:
     )
     with Ledger.open(Path("runs/toy/ledger.jsonl"), clock=VirtualClock()) as ledger:
         simulate(spec, objective, ledger=ledger)
+    shutil.copytree("runs/toy", "runs/again")
     write_digits(Path("data"), images=60, val_images=6)
     store = Store(CacheFolder(Path("caches/one")), 2**26, {"checkpoint": "teacher.pth"})
     store.put(bytes(20), b"entry")

@@ -16,6 +16,7 @@ from tid_tune.words import counted, shortened
         (1, "class", "1 class"),
         (80, "class", "80 classes"),
         (3, "box", "3 boxes"),
+        (2, "search", "2 searches"),
         (1234567, "image", "1234567 images"),
     ],
 )

@@ -15,6 +15,7 @@ import typer
 from tid_tune import __version__
 from tid_tune.cli import (
     cache,
+    compare,
     data,
     draw,
     eval,
@@ -48,6 +49,7 @@ for command in (
     runs.status,
     runs.show,
     report.report,
+    compare.compare,
     runs.stop,
     runs.table,
     runs.clean,

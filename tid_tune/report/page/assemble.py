@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -27,25 +28,45 @@ def sections_of(study: Study) -> list[Section]:
     return [found for make in SECTIONS if (found := make(study)) is not None]
 
 
+@dataclass(frozen=True)
+class Heading:
+    """What a page is called, a line on it, and what it was made from."""
+
+    title: str
+    line: str
+    made_from: str
+
+
 def page(study: Study, sections: Sequence[Section], reload: float | None = None) -> str:
-    """Return the report as one HTML document.
+    """Return the report as one HTML document; see `document`."""
+    heading = Heading(study.spec.name, _head(study), study.run.shown())
+    return document(heading, sections, f"{study.spec.name}: report of the search", reload)
+
+
+def document(
+    heading: Heading,
+    sections: Sequence[Section],
+    title: str | None = None,
+    reload: float | None = None,
+) -> str:
+    """Return sections as one HTML document.
 
     Args:
-        study: the search.
-        sections: of `sections_of`.
+        heading: of the page.
+        sections: what is in it.
+        title: of the window; None: that of the page.
         reload: seconds after which an open page reads the file again; None: it does not.
     """
     links = "".join(
         f'<li><a href="#{escape(s.anchor)}">{escape(s.title)}</a></li>' for s in sections
     )
-    name = escape(study.spec.name)
     options = {"colours": colours(), "reload": reload}
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}: report of the search</title>
+<title>{escape(title or heading.title)}</title>
 <link rel="icon" href="data:,">
 <style>
 {style()}
@@ -54,15 +75,15 @@ def page(study: Study, sections: Sequence[Section], reload: float | None = None)
 <body>
 <a class="skip" href="#main">Skip to the report</a>
 <header>
-<h1>{name}</h1>
-<p>{escape(_head(study))}</p>
+<h1>{escape(heading.title)}</h1>
+<p>{escape(heading.line)}</p>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 </header>
 <noscript><p class="warning">{NO_SCRIPT}</p></noscript>
 <p class="warning" id="trouble" role="alert" hidden></p>
 <main id="main">
 {"".join(map(section_html, sections))}</main>
-<footer><p>{escape(f"Made by tid-tune {__version__} from {study.run.shown()}.")}</p></footer>
+<footer><p>{escape(f"Made by tid-tune {__version__} from {heading.made_from}.")}</p></footer>
 {json_script(options, id="options")}
 <script type="text/plain" id="plotly">{packed_plotly()}</script>
 <script>

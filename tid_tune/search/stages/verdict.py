@@ -101,8 +101,8 @@ def judge(state: RunState, spec: SearchSpec) -> Verdict | None:
     level = UNTIL_LEVEL if until else LEVEL
     for family, references in ((others, [*baselines, *tuned]), (tuned, baselines)):
         for reference in references:
-            for name, gap in _differences(family, reference, sign, level).items():
-                found[name].append(Comparison(reference.title, gap, _word(gap)))
+            for name, gap in differences(family, reference, sign, level).items():
+                found[name].append(Comparison(reference.title, gap, word(gap)))
     compared = tuple(replace(group, comparisons=tuple(found[group.name])) for group in groups)
     winner = next((group for group in compared[:1] if group.values), None)
     return Verdict(
@@ -185,10 +185,20 @@ def _standing(group: Group, shared: set[int], sign: float) -> tuple[int, float]:
     return len(values), sign * (estimate(values).mean if values else 0.0)
 
 
-def _differences(
-    candidates: Sequence[Group], reference: Group, sign: float, level: float
+def differences(
+    candidates: Sequence[Group], reference: Group, sign: float, level: float = LEVEL
 ) -> dict[str, Estimate]:
-    """Return each candidate's difference to the reference, over the seeds that both have."""
+    """Return each candidate's difference to the reference, over the seeds that both have.
+
+    Args:
+        candidates: with the values of their reruns.
+        reference: what they are compared with.
+        sign: -1 where less is better; the differences are positive where a candidate is better.
+        level: of all intervals together.
+
+    Returns:
+        By the name of each candidate that has values.
+    """
     return {
         group.name: _difference(group, candidates, reference, sign, level)
         for group in candidates
@@ -212,7 +222,8 @@ def _difference(
     return Estimate(gap, gap - half, gap + half, len(seeds))
 
 
-def _word(gap: Estimate) -> str:
+def word(gap: Estimate) -> str:
+    """Return what an interval says: `real gain`, `not distinguishable` or `worse`."""
     if gap.low is None or gap.high is None or gap.low <= 0.0 <= gap.high:
         return UNCLEAR
     return REAL_GAIN if gap.low > 0.0 else WORSE

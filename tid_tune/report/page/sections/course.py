@@ -77,13 +77,26 @@ def _marks(
         for name, role, group in groups
         if group
     ]
-    return [*marks, _steps(full, max(map(cost, ended)), cost, sign)] if full else marks
+    if not full:
+        return marks
+    xs, ys, texts = steps(full, max(map(cost, ended)), cost, sign)
+    return [*marks, Line("best so far", xs, ys, "best", step=True, texts=texts)]
 
 
-def _steps(
+def steps(
     full: list[EndedTrial], end: float, cost: Callable[[EndedTrial], float], sign: float
-) -> Line:
-    """Return the best value so far: a point for each trial that was better than all before it."""
+) -> tuple[list[float], list[float], list[str]]:
+    """Return the best value so far: a point for each trial that was better than all before it.
+
+    Args:
+        full: the trials of full length, as they ended.
+        end: the cost at which the line ends.
+        cost: of the whole search when a trial ended.
+        sign: -1 where less is better.
+
+    Returns:
+        Costs, values, and what to say of each.
+    """
     better = full[:1]
     for trial in full:
         if sign * trial.value > sign * better[-1].value:
@@ -91,4 +104,4 @@ def _steps(
     xs = [*map(cost, better), end]
     ys = [*(trial.value for trial in better), better[-1].value]
     texts = [f"{trial.trial}: {trial.value:.3f}" for trial in [*better, better[-1]]]
-    return Line("best so far", xs, ys, "best", step=True, texts=texts)
+    return xs, ys, texts

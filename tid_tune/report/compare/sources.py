@@ -1,0 +1,39 @@
+"""The data of a run, as far as it can be known when runs are compared."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tid_tune.errors import ConfigError
+from tid_tune.report.page.study import Study
+from tid_tune.searchfile.checks.data import LOADERS, local_paths, placed_datasets
+from tid_tune.variables import resolved
+
+UNKNOWN = "unknown"
+_DIGITS = 8
+
+
+def annotation_files(study: Study) -> dict[str, list[Path]]:
+    """Return the annotation files that the config names now, by dataloader; empty if unreadable."""
+    config = study.config
+    if config is None:
+        return {}
+    return {
+        loader: [
+            path
+            for _, dataset in placed_datasets(config.get(loader), loader)
+            for what, path in local_paths(dataset)
+            if what == "annotation file"
+        ]
+        for loader in LOADERS
+    }
+
+
+def digest(path: Path) -> str:
+    """Return a digest of a file's content, or `unknown` where it cannot be read."""
+    try:
+        with Path(resolved(str(path))).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+    except (OSError, ConfigError):
+        return UNKNOWN
