@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from tid_tune.cli import app
 from tid_tune.data.digits import write_digits
 
-LIGHT = {"data", "schema", "list", "status", "leaderboard", "show", "table", "compare"}
+LIGHT = {"data", "schema", "list", "status", "leaderboard", "show", "table", "report", "compare"}
 NO_FILE = {"cd", "source"}
 BASH = blocks("bash")
 LEDGER = ROOT / "tests/fixtures/simulated_ledgers/methods.jsonl"
