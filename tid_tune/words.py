@@ -37,4 +37,4 @@ def duration(seconds: float) -> str:
 
 
 def _plural(noun: str) -> str:
-    return noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
+    return noun + ("es" if noun.endswith(("s", "x", "rch")) else "s")
