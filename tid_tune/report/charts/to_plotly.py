@@ -35,6 +35,9 @@ from tid_tune.report.charts.plotly_traces import (
     points_trace,
 )
 
+_NAMES: Json = {"type": "category", "tickmode": "linear", "dtick": 1}
+"""Of an axis of names, which shows each of them: plotly takes names such as `7` as numbers."""
+
 
 def figures(panels: Iterable[Panel]) -> list[Json]:
     """Return the `data` and `layout` of each panel."""
@@ -58,10 +61,13 @@ def figure(panel: Panel) -> Json:
                 layout["shapes"].append(_shape(mark.role, yref="paper", at=(mark.at, 0)))
             case Bars():
                 data.append(bars_trace(mark))
+                layout["yaxis" if mark.horizontal else "xaxis"] |= _NAMES
             case Band():
                 data += band_traces(mark)
             case Heat():
                 data.append(heat_trace(mark))
+                layout["xaxis"] |= _NAMES
+                layout["yaxis"] |= _NAMES
                 layout["xaxis"]["showgrid"] = layout["yaxis"]["showgrid"] = False
                 layout["yaxis"]["autorange"] = "reversed"
             case Parallel():

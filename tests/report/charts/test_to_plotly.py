@@ -1,0 +1,20 @@
+"""Charts for plotly.js."""
+
+from __future__ import annotations
+
+from tid_tune.report.charts.model import Axis, Bars, Heat, Panel
+from tid_tune.report.charts.to_plotly import figure
+
+
+def test_names_that_look_like_numbers_stay_names_in_their_order() -> None:
+    bars = Bars("AP", ["7", "1", "12"], [0.3, 0.2, 0.1], "best")
+    layout = figure(Panel(Axis("AP"), Axis(""), [bars]))["layout"]
+    assert layout["yaxis"]["type"] == "category"
+    assert layout["yaxis"]["dtick"] == 1
+    assert layout["xaxis"]["type"] == "-"
+
+
+def test_the_rows_and_columns_of_a_heat_map_are_names() -> None:
+    heat = Heat("AP", ["7", "1"], ["20", "3"], [[0.3, 0.2], [0.1, None]])
+    layout = figure(Panel(Axis(""), Axis(""), [heat]))["layout"]
+    assert layout["xaxis"]["type"] == layout["yaxis"]["type"] == "category"
