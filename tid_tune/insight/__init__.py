@@ -7,6 +7,7 @@
   results, with the shares of the parameters, their interactions, and the path from the defaults to
   the best (`ablation`).
 - `measuring`: the search that trains the steps of this path.
+- `savings`: what early stopping and packs saved, and what distilling costs beside training alone.
 - `sentences`: the three sentences that open a report.
 
 Nothing here is random: what is drawn is drawn with a fixed seed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tid_tune.insight.savings import Pace, Packs, Savings, Untrained, savings
 from tid_tune.report.charts.model import Axis, Bars, Chart, Panel
 from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock, Text
 from tid_tune.report.page.study import Study
@@ -16,7 +17,6 @@ from tid_tune.results.costs import (
     overhead_text,
     worker_time,
 )
-from tid_tune.results.insight.savings import Pace, Packs, Savings, Untrained, savings
 from tid_tune.words import counted
 
 OUTCOMES = {
