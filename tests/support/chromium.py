@@ -35,6 +35,10 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
+class ProtocolError(Exception):
+    """The browser did not do what it was asked for."""
+
+
 @dataclass
 class Page:
     """A tab, and what was heard of it: errors of its console, and addresses it asked for."""
@@ -58,11 +62,18 @@ class Page:
         while True:
             answer = self._read()
             if answer.get("id") == self._count:
-                assert "error" not in answer, (method, answer["error"])
+                if "error" in answer:
+                    raise ProtocolError(f"{method}: {answer['error']}")
                 return dict(answer["result"])
 
-    def open(self, address: str, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Open an address and wait until its charts are drawn."""
+    def open(
+        self, address: str, *, width: int, height: int = 900, dark: bool = False, before: str = ""
+    ) -> None:
+        """Open an address in a new tab and wait until its charts are drawn.
+
+        `before` runs before any script of the page does.
+        """
+        self.session = ""
         found = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=found, flatten=True)
         self.session = attached["sessionId"]
@@ -71,6 +82,8 @@ class Page:
         self.resize(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        if before:
+            self.call("Page.addScriptToEvaluateOnNewDocument", source=before)
         self.call("Page.navigate", url=address)
         self.wait(
             "document.readyState === 'complete' && (!document.querySelector('figure.chart')"
@@ -98,9 +111,13 @@ class Page:
     def wait(self, condition: str) -> None:
         """Wait until an expression is true in the page."""
         end = time.monotonic() + SECONDS
-        while not self.evaluate(f"Boolean({condition})"):
+        while True:
             assert time.monotonic() < end, f"not within {SECONDS:g} s: {condition}"
-            self.evaluate("new Promise(done => setTimeout(done, 100))")
+            # While a page is loaded anew, it has no answer.
+            with contextlib.suppress(ProtocolError):
+                if self.evaluate(f"Boolean({condition})"):
+                    return
+                self.evaluate("new Promise(done => setTimeout(done, 100))")
 
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole page."""

@@ -96,7 +96,7 @@ class ReportPage(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID:
             return
-        opened, attributes = self._open.pop()
+        opened, _ = self._open.pop()
         assert opened == tag, f"<{opened}> is closed by </{tag}>"
         if tag == "dd":
             label, value, note = self._tile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tid_tune.ledger.records import Status
@@ -49,7 +50,7 @@ def ended_trials(state: RunState, spec: SearchSpec) -> list[EndedTrial]:
         cost = trial_cost(trial)
         epochs, seconds = epochs + cost.epochs, seconds + cost.seconds
         value = trial.value(spec.first_objective)
-        if value is not None and trial.stage == "search":
+        if value is not None and math.isfinite(value) and trial.stage == "search":
             full = trial.status is Status.COMPLETED
             points.append(EndedTrial(trial.id, epochs, seconds * held / 3600, value, full))
     return points

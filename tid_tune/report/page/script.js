@@ -164,23 +164,24 @@
     return true;
   };
 
-  const prepareReloading = () => {
-    if (!options.reload) return false;
+  const reloadLater = () => {
+    if (!options.reload) return;
     setTimeout(() => {
       keepPlace();
       location.reload();
     }, options.reload * 1000);
-    return takePlace();
   };
 
   // ---- start ----
   const start = async () => {
-    const kept = prepareReloading();
+    if (!takePlace()) follow();
     prepareTables();
     prepareCopying();
-    if (!kept) follow();
     addEventListener("hashchange", follow);
-    if (!figures().length) return;
+    if (figures().length) await prepareCharts();
+  };
+
+  const prepareCharts = async () => {
     await unpack();
     for (const figure of figures()) {
       draw(figure);
@@ -209,5 +210,7 @@
     });
   };
 
-  start().catch((error) => trouble(`The charts are missing: ${error.message}.`));
+  start()
+    .catch((error) => trouble(`The charts are missing: ${error.message}.`))
+    .finally(reloadLater);
 })();

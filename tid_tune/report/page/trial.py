@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -142,18 +143,17 @@ def _values(trial: Trial) -> list[Block]:
 
 def _curves(study: Study, trial: Trial) -> list[Block]:
     reports = thinned(trial.reports, 300)
-    if not reports:
-        return []
     xs = [report.epoch for report in reports]
+    curves = {
+        name: [report.metrics.get(name) for report in reports] for name in study.spec.objectives
+    }
     panels = [
-        Panel(
-            Axis("epoch"),
-            Axis(objective),
-            [Line("", xs, [report.metrics.get(objective) for report in reports], "best")],
-            height=240,
-        )
-        for objective in study.spec.objectives
+        Panel(Axis("epoch"), Axis(name), [Line("", xs, ys, "best", dots=True)], height=240)
+        for name, ys in curves.items()
+        if any(y is not None and math.isfinite(y) for y in ys)
     ]
+    if not panels:
+        return []
     terms = [name for name in reports[-1].metrics if name.startswith("train/loss_distill")][:6]
     if terms:
         lines = [
