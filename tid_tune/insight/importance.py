@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tid_tune.insight.arms import Arm
+from tid_tune.insight.arms import COPIED, Arm
 from tid_tune.insight.lengths import Array
 from tid_tune.ledger.records import Trial
 from tid_tune.search.samplers.observations import Length
@@ -84,10 +84,7 @@ def importance_table(arm: Arm) -> ImportanceTable:
 
 def _obstacle(arm: Arm) -> str:
     if arm.copies:
-        return (
-            "its trials went on from each other's weights with other values, so that no result is "
-            "of one set of values alone"
-        )
+        return COPIED
     if not arm.searched:
         return "no parameter is searched that has more than one value"
     if arm.curves.longest(_enough(arm)) is None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tid_tune.insight.chance import LEVEL
 from tid_tune.insight.insight import ArmInsight, Insight
+from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.verdict import (
     REAL_GAIN,
-    UNCLEAR,
     WORSE,
     Comparison,
     Verdict,
@@ -46,12 +46,14 @@ def sentences(insight: Insight, verdict: Verdict | None, names: Mapping[str, str
         nothing = "No trial of the search has reported a value, so it is not known what matters."
         return Sentences(nothing, "Nothing can be ruled out either.", luck)
     if isinstance(one.told, str):
-        mattered = f"{_scope(insight, one)}What mattered is not known: {one.told}."
-        return Sentences(mattered, "For the same reason, nothing can be ruled out.", luck)
+        mattered = f"What mattered is not known: {one.told}."
+        return Sentences(
+            _scoped(mattered, insight, one), "For the same reason, nothing can be ruled out.", luck
+        )
     found = Findings.of(one)
     noise = [_undecided(found, names, len(one.told.results.values)), luck]
     return Sentences(
-        _scope(insight, one) + _mattered(one, found, names),
+        _scoped(_mattered(one, found, names), insight, one),
         _did_not(found, names),
         " ".join(text for text in noise if text),
     )
@@ -81,8 +83,8 @@ class Findings:
         )
 
 
-def _scope(insight: Insight, one: ArmInsight) -> str:
-    """Return of what the sentences speak, where a search has several of it."""
+def _scoped(text: str, insight: Insight, one: ArmInsight) -> str:
+    """Return a sentence with what it speaks of, where a search has several of it."""
     spec = insight.spec
     parts = []
     if insight.state.closed is None:
@@ -91,12 +93,14 @@ def _scope(insight: Insight, one: ArmInsight) -> str:
         parts.append(f"with the method {one.arm.method}")
     if len(spec.objectives) > 1:
         parts.append(f"for {spec.first_objective} alone")
-    text = ", ".join(parts)
-    return f"{text[0].upper()}{text[1:]}: " if parts else ""
+    if not parts:
+        return text
+    scope = ", ".join(parts)
+    return f"{scope[0].upper()}{scope[1:]}, {text[0].lower()}{text[1:]}"
 
 
 def _mattered(one: ArmInsight, found: Findings, names: Mapping[str, str]) -> str:
-    count = counted(one.told.known if not isinstance(one.told, str) else 0, "trial")
+    count = counted(one.told.known if not isinstance(one.told, str) else 0, "result")
     if not found.mattered:
         return (
             f"What mattered cannot be told from chance: among {count}, no parameter stands out "
@@ -108,8 +112,8 @@ def _mattered(one: ArmInsight, found: Findings, names: Mapping[str, str]) -> str
     if more:
         shown.append(f"{more} more")
     return (
-        f"What mattered: {_listed(shown)}, as shares of the variation over the space by a model of "
-        f"{count}."
+        f"What mattered: {_listed(shown)}. The shares are of the variation over the whole space, "
+        f"estimated from {count}."
     )
 
 
@@ -133,7 +137,7 @@ def _undecided(found: Findings, names: Mapping[str, str], count: int) -> str:
         return ""
     theirs = "its effect" if len(found.undecided) == 1 else "their effects"
     return (
-        f"Within noise: {_named(found.undecided, names)}; {counted(count, 'trial')} cannot tell "
+        f"Within noise: {_named(found.undecided, names)}; {counted(count, 'result')} cannot tell "
         f"{theirs} from chance."
     )
 
@@ -156,14 +160,13 @@ def _luck(insight: Insight, verdict: Verdict | None) -> str:
 def _gain(name: str, comparison: Comparison) -> str:
     gap = comparison.difference
     seeds = seed_count(gap.count)
-    what = {
-        REAL_GAIN: "is not noise",
-        UNCLEAR: "is within noise",
-        WORSE: "is a loss, and not noise",
-    }[comparison.verdict]
     interval = "" if gap.low is None else f" [{gap.low:+.3f}, {gap.high:+.3f}]"
-    against = f"over {comparison.baseline}"
-    return f"The gain of {name} {against}, {gap.mean:+.3f}{interval} over {seeds}, {what}."
+    against = "no distillation" if comparison.baseline == NONE else comparison.baseline
+    shown = f"{gap.mean:+.3f}{interval} over {seeds}"
+    if comparison.verdict == WORSE:
+        return f"{name} is worse than {against}: {shown}, which is not noise."
+    what = "is not noise" if comparison.verdict == REAL_GAIN else "is within noise"
+    return f"The gain of {name} over {against}, {shown}, {what}."
 
 
 def _named(paths: Sequence[str], names: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tid_tune.insight.arms import Arm
+from tid_tune.insight.arms import COPIED, Arm
 from tid_tune.insight.codes import PathCodes
 from tid_tune.insight.defaults import Defaults
 from tid_tune.insight.lengths import Array, values_of
@@ -90,7 +90,7 @@ def fit_surrogate(arm: Arm, defaults: Defaults | None = None) -> Surrogate | str
     from tid_tune.search.samplers.gp.gaussian import fit
 
     if arm.copies:
-        return "its trials went on from each other's weights, so that no value is of one set alone"
+        return COPIED
     codes = PathCodes(arm.space)
     if not codes.width:
         return "no parameter is searched that has more than one value"

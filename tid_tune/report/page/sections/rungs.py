@@ -40,11 +40,16 @@ def _answer(one: ArmInsight) -> str:
     """Return whether the shortest length, and each rung, ranks trials as the longest does."""
     method = f"With {one.arm.method}: " if one.arm.method else ""
     last = one.arm.curves.lengths[-1]
-    rungs = set(one.arm.spec.scheduler.rungs(one.arm.spec.epochs) or ())
+    rungs = _rungs(one)
     to_last = [c for c in one.correlations if c.late == last and c.spearman is not None]
     shown = [c for c in to_last if c.early.epoch in rungs] or to_last[:1]
     text = " ".join(_trust(c) for c in shown)
     return f"{method}{text}" if text else f"{method}too few trials came to {length_text(last)}."
+
+
+def _rungs(one: ArmInsight) -> set[float]:
+    """Return the lengths at which the scheduler compares trials."""
+    return set(one.arm.spec.scheduler.rungs(one.arm.spec.epochs) or ())
 
 
 def _trust(found: RankCorrelation) -> str:
@@ -80,8 +85,8 @@ def _heat(one: ArmInsight) -> Chart:
     caption = (
         "Spearman's rank correlation of the trials that came to both lengths, and their number in "
         "brackets. Where a scheduler stopped trials, these are the better ones of the shorter "
-        "length, not a random part: among all trials the correlation would be higher, and of those "
-        "that were stopped nothing is known."
+        "length, not a random part: they are more alike than all trials are, so the correlation "
+        "among all would most likely be higher. How the stopped ones would have ended is not known."
     )
     method = f" ({one.arm.method})" if one.arm.method else ""
     name = f"rungs_{one.arm.method}" if one.arm.method else "rungs"
@@ -150,7 +155,9 @@ def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
         f"{counted(plans.all_to_the_end, 'epoch')}. Regret: how much worse in "
         f"{study.objective} the best of those kept is than {plans.winner}, at most.{stopped}"
     )
-    return TableBlock(caption, columns, [_plan(plan) for plan in plans.plans])
+    rungs = _rungs(one)
+    shown = [p for p in plans.plans if p.length.epoch in rungs] or plans.plans
+    return TableBlock(caption, columns, [_plan(plan) for plan in shown])
 
 
 def _plan(plan: TopK) -> Sequence[Cell | str]:
