@@ -79,7 +79,7 @@ def _share_panel(one: ArmInsight, names: dict[str, str]) -> list[Panel]:
         [share.low for share in shares],
         [share.high for share in shares],
     )
-    title = f"share of a model's variation, {counted(one.told.trials, 'trial')}"
+    title = f"shares, model of {counted(one.told.trials, 'result')}"
     return [_panel(title, bars, len(shares))]
 
 

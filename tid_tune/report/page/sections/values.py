@@ -20,7 +20,7 @@ from tid_tune.report.page.study import Study
 from tid_tune.space import Distribution, Value
 from tid_tune.space.values import is_number
 
-SLICES, LINES = 12, 8
+SLICES, LINES = 12, 6
 """Parameters that have a slice, and an axis of the parallel coordinates: the most important."""
 SHOWN = 400
 """Trials that are drawn; of more, a fixed draw with the best ones."""
