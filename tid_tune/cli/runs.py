@@ -38,7 +38,7 @@ def list_runs(runs: Runs = "runs", as_json: Json = False) -> None:
     if not found:
         console.say(f"no runs in {runs}; `tid-tune run SPACE.yaml` makes one")
         return
-    console.show(list_table(map(run_row, found)))
+    console.show(list_table(list(map(run_row, found)), console.out.width))
 
 
 def status(run: RunDir = None, as_json: Json = False) -> None:

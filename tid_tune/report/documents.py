@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from tid_tune.errors import ConfigError
 from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.report.overview import RunRow, run_row
 from tid_tune.results.costs import cost_rows, device_name, trial_cost, worker_time
@@ -15,6 +16,7 @@ from tid_tune.results.one_trial import changes, config_diff, trained_by
 from tid_tune.results.ranking import gain_over_baseline, leaderboard, undistilled, winning_row
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.stages.verdict import Group, judge
+from tid_tune.searchfile.model import SearchSpec
 
 Document = dict[str, Any]
 
@@ -91,8 +93,16 @@ def trial_document(run: RunFolder, trial: Trial) -> Document:
             for one in changes(run.ledger, trial)
         ],
         "reports": [_report(report) for report in trial.reports],
-        "diff": list(config_diff(trial, spec.trial)),
+        "diff": _diff(trial, spec),
     }
+
+
+def _diff(trial: Trial, spec: SearchSpec) -> list[str] | None:
+    """Return the config of a trial as a diff; None where the search's is not as it was."""
+    try:
+        return list(config_diff(trial, spec.trial))
+    except ConfigError:
+        return None
 
 
 def _running(trial: Trial, objective: str) -> Document:

@@ -16,6 +16,7 @@ from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten_lines, why_nothing
 from tid_tune.report.confirmation import confirmation_table, verdict_text
+from tid_tune.report.fitting import flowing
 from tid_tune.report.leaderboard import leaderboard_table, to_text
 from tid_tune.results.costs import (
     Cost,
@@ -101,7 +102,9 @@ class Result:
         if self.confirmation is not None:
             # Not the value that made it the best of many: that one is too good to be true.
             console.show(self.confirmation)
-            console.say(f"best: {self.verdict}", style="bold")
+            first, *rest = self.verdict.split("; ")
+            for line in flowing([f"best: {first}", *rest], console.out.width, "; "):
+                console.say(line, style="bold")
         else:
             objective, value = next(iter(self.best.values.items()))
             gain = "" if self.best.gain is None else f", {self.best.gain:+.3f} over no distillation"

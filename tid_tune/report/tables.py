@@ -9,6 +9,7 @@ from rich.table import Table
 from tid_tune.ledger.events import Changed, Suggested
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
+from tid_tune.report.fitting import Column, fitted, table_of
 from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.report.overview import RunRow
 from tid_tune.results.costs import CostRow, device_name
@@ -26,22 +27,21 @@ def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
     return table
 
 
-def list_table(rows: Iterable[RunRow]) -> Table:
-    """Draw one line a run."""
-    names = ("run", "state", "trials", "epochs", "best", "value", "gain", "confirmed")
-    table = plain_table(*names, right=("trials", "epochs"))
-    for row in rows:
-        table.add_row(
-            row.run,
-            row.standing,
-            str(row.trials),
-            f"{row.epochs:g}",
-            row.best or "",
-            "" if row.value is None else f"{row.value:.3f}",
-            "" if row.gain is None else f"{row.gain:+.3f}",
-            row.confirmed,
-        )
-    return table
+def list_table(rows: Sequence[RunRow], width: int | None) -> Table:
+    """Draw one line a run; columns that do not fit a width are left out."""
+    values = ["" if row.value is None else f"{row.value:.3f}" for row in rows]
+    gains = ["" if row.gain is None else f"{row.gain:+.3f}" for row in rows]
+    columns = [
+        Column("run", [row.run for row in rows], stays=True),
+        Column("state", [row.standing for row in rows], stays=True),
+        Column("best", [row.best or "" for row in rows]),
+        Column("value", values, right=True),
+        Column("gain", gains, right=True),
+        Column("confirmed", [row.confirmed for row in rows]),
+        Column("trials", [str(row.trials) for row in rows], right=True),
+        Column("epochs", [f"{row.epochs:g}" for row in rows], right=True),
+    ]
+    return table_of(fitted(columns, width))
 
 
 def cost_table(rows: Sequence[CostRow], resources: Resources) -> Table:
