@@ -103,3 +103,17 @@ def test_an_objective_to_be_minimized_is_best_at_zero(
     assert "defaults (t0002) score lower" in shown
     zero = ending(tmp_path, capsys, lambda work, epoch: {"loss": 0.0}, objectives={"loss": "min"})
     assert "nothing has learned" not in zero
+
+
+def test_the_verdict_is_broken_between_its_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = ending(tmp_path, capsys, weight, confirm=Confirm(top=1, seeds=3))
+    lines = shown.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("best: t0004: map "))
+    assert lines[at].endswith("over 3 seeds")
+    assert [line.split(": ")[0].split()[-1] for line in lines[at + 1 : at + 3]] == [
+        "none",
+        "defaults",
+    ]
+    assert max(map(len, lines[at : at + 3])) <= 100
