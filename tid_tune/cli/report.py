@@ -76,12 +76,10 @@ def report(
 def _evaluate(folder: RunFolder, images: int, device: str) -> None:
     """Evaluate the models of a run that has some; without them the report has fewer pictures."""
     from tid_tune.errors import TidTuneError
-    from tid_tune.searchfile.source import DEFAULT_TRAINABLE
+    from tid_tune.report.views.run_models import can_be_evaluated, evaluate_run
 
-    if folder.winner is None or not images or folder.spec.trainable != DEFAULT_TRAINABLE:
+    if not images or not can_be_evaluated(folder):
         return
-    from tid_tune.report.views.run_models import evaluate_run
-
     try:
         with console.progress("comparing models") as watch:
             evaluate_run(

@@ -31,7 +31,6 @@ from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_tria
 from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.search.stages.verdict import Group, Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 from tid_tune.storage.objects import StoreError
 from tid_tune.tracking.address import address_of
 from tid_tune.words import counted
@@ -178,13 +177,18 @@ def _write_report(state: RunState, spec: SearchSpec, run: RunFolder) -> None:
 
 def _evaluate_models(spec: SearchSpec, run: RunFolder) -> None:
     """Evaluate baseline, best and teacher for the report, if that is cheap; it is never fatal."""
-    if not spec.report.models or spec.trainable != DEFAULT_TRAINABLE:
+    if not spec.report.models:
         return
-    from tid_tune.report.views.run_models import AT_THE_END, TooSlow, evaluate_run
+    from tid_tune.report.views.run_models import (
+        AT_THE_END,
+        TooSlow,
+        can_be_evaluated,
+        evaluate_run,
+    )
 
     try:
         read = run.read()
-        if read.winner is None:
+        if not can_be_evaluated(read):
             return
         console.step("comparing baseline, best and teacher")
         evaluate_run(read, images=spec.report.models, seconds=AT_THE_END)

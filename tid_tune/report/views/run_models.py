@@ -15,7 +15,8 @@ from functools import partial
 from tid_tune.files import write_text
 from tid_tune.ledger.records import Trial
 from tid_tune.report.views.evaluated import Evaluated, read_evaluated, require_same_images
-from tid_tune.results.run_folder import RunFolder
+from tid_tune.results.run_folder import BEST, RunFolder
+from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 
 FOLDER, INDEX = "report/models", "report/models.json"
 IMAGES = 200
@@ -54,6 +55,17 @@ class _Clock:
                 f"evaluating {self.models} models on {total} images takes about {expected:.0f} s "
                 f"here, and may take {self.seconds:g} s at the end of a search"
             )
+
+
+def can_be_evaluated(run: RunFolder) -> bool:
+    """Return whether a run has weights of its best student, trained as every shipped search does.
+
+    This is known without torch.
+    """
+    best = run.winner
+    if best is None or run.spec.trainable != DEFAULT_TRAINABLE:
+        return False
+    return bool(run.files.sizes(BEST)) or run.checkpoint(best) is not None
 
 
 def evaluate_run(
