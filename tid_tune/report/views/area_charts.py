@@ -27,10 +27,7 @@ def training_chart(trial: Trial) -> Chart | None:
     if len(reports) < 2:
         return None
     epochs = [report.epoch for report in reports]
-    panels = [
-        Panel(_epochs(), _share(), _levels(reports, epochs, area), where)
-        for area, where in WHERE.items()
-    ]
+    panels = [_share_panel(_levels(reports, epochs, area), where) for area, where in WHERE.items()]
     losses = sorted({n for r in reports for n in r.metrics if _LOSS.fullmatch(n)})
     lines = [
         Line(f"{area} term", epochs, [r.metrics.get(name) for r in reports], LOSS_ROLES[area])
@@ -66,7 +63,7 @@ def record_chart(record: AreaRecord, name: str) -> Chart | None:
             )
             for level in levels
         ]
-        panels.append(Panel(_epochs(), _share(), lines, where))
+        panels.append(_share_panel(lines, where))
     caption = (
         f"{name}. The share of a level's points, in {len(record.images)} validation images. A "
         f"point of both areas counts as {record.first}."
@@ -94,5 +91,8 @@ def _epochs() -> Axis:
     return Axis("epoch")
 
 
-def _share() -> Axis:
-    return Axis("share of the points")
+def _share_panel(lines: Sequence[Line], title: str) -> Panel:
+    most = max((y for line in lines for y in line.ys if y is not None), default=0.0)
+    return Panel(
+        _epochs(), Axis("share of the points", limits=(0, 1.1 * most or 1.0)), lines, title
+    )
