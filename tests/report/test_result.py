@@ -39,7 +39,7 @@ def ending(
 @pytest.mark.parametrize(
     ("tracking", "curves"),
     [
-        (Tracking(), "mlflow ui"),
+        (Tracking(), "tid-tune ui"),
         (Tracking(uri="http://tracker:5000"), "http://tracker:5000"),
         (Tracking(enabled=False), None),
     ],

@@ -23,8 +23,8 @@ from tid_tune.ledger.records import Status
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.tracking.address import Address
 from tid_tune.tracking.mlflow_sync import Mirror
+from tid_tune.tracking.tags import TRIAL_TAG
 from tid_tune.tracking.tracker import Copied, Tracker
-from tid_tune.tracking.trial_runs import TRIAL_TAG
 
 MAP = "coco/bbox_mAP"
 Params = dict[str, Any]

@@ -26,6 +26,7 @@ from tid_tune.cli import (
     start,
     submit,
     train,
+    ui,
     validate,
 )
 from tid_tune.errors import TidTuneError
@@ -54,6 +55,7 @@ for command in (
     runs.table,
     runs.clean,
     export.export,
+    ui.ui,
 ):
     app.command()(command)
 app.command("list")(runs.list_runs)

@@ -115,8 +115,8 @@ class Result:
         self._show_student()
         if self.spec.tracking.enabled:
             address = address_of(self.spec, Path.cwd())
-            here = "mlflow ui   (in this folder, then open the address it prints)"
-            console.say(f"  curves       {here if address.is_default else address.shown}")
+            where = "" if address.is_default else f"   (MLflow at {address.shown})"
+            console.say(f"  curves       tid-tune ui {self.run.shown()}{where}")
         self._show_report()
 
     def _show_report(self) -> None:

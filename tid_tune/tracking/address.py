@@ -67,6 +67,12 @@ def address_of(spec: SearchSpec, root: Path) -> Address:
     )
 
 
+def default_address(root: Path) -> Address:
+    """Return where searches are copied to whose specs set nothing; it names no experiment."""
+    uri = os.environ.get(URI_VARIABLE, "")
+    return Address(uri or sqlite_uri(root / DEFAULT_DATABASE), "", is_default=not uri)
+
+
 def sqlite_uri(path: Path) -> str:
     """Return the URI of a database file; characters that mean something in a URI are quoted."""
     quoted = re.sub("[%?#]", lambda found: f"%{ord(found[0]):02X}", str(path))

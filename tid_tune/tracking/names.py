@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from tid_tune.dotted import last
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.searchfile.model import SearchSpec
 
@@ -66,13 +67,13 @@ def trial_name(trial: Trial, spec: SearchSpec, gain: float | None) -> str:
     come to its full length (`t0005 0.128 (+0.034) epoch 2`): its value belongs to that epoch.
     """
     parts = [trial.id, *_kind(trial)]
-    last = trial.last
-    if last is not None:
-        values = [last.metrics[name] for name in spec.objectives if name in last.metrics]
+    report = trial.last
+    if report is not None:
+        values = [report.metrics[name] for name in spec.objectives if name in report.metrics]
         parts += [", ".join(f"{value:.3f}" for value in values)] if values else []
         parts += [] if gain is None else [f"({gain:+.3f})"]
-        parts += [] if trial.full_length else [f"epoch {last.epoch:g}"]
-        parts += [] if last.fraction == 1.0 else [f"of {last.fraction:.3g} of the data"]
+        parts += [] if trial.full_length else [f"epoch {report.epoch:g}"]
+        parts += [] if report.fraction == 1.0 else [f"of {report.fraction:.3g} of the data"]
     if trial.status in (Status.FAILED, Status.DUPLICATE):
         parts.append(trial.status.value)
     return " ".join(parts)[:LENGTH]
@@ -100,8 +101,17 @@ def short_names(objectives: Iterable[str]) -> dict[str, str]:
     names = list(objectives)
     lasts = [name.rpartition("/")[2] for name in names]
     return {
-        name: last if last and lasts.count(last) == 1 else name
-        for name, last in zip(names, lasts, strict=True)
+        name: step if step and lasts.count(step) == 1 else name
+        for name, step in zip(names, lasts, strict=True)
+    }
+
+
+def param_names(paths: Iterable[str]) -> dict[str, str]:
+    """Return the last key of each dotted path, unless two of them have the same one."""
+    names = list(paths)
+    lasts = [last(path) for path in names]
+    return {
+        path: key if lasts.count(key) == 1 else path for path, key in zip(names, lasts, strict=True)
     }
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
@@ -17,15 +16,12 @@ from tid_tune.ledger.events import Closed, Ended, Event, Opened, Reported, Resul
 from tid_tune.ledger.records import Trial
 from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.tracking.context import Context
 from tid_tune.tracking.names import search_name
-from tid_tune.tracking.standing import Standing
-from tid_tune.tracking.subject import Subject
 from tid_tune.tracking.summary import description, done, figures, search_params
-from tid_tune.tracking.trial_runs import RUN_TAG, milliseconds
-from tid_tune.tracking.writer import Writer
+from tid_tune.tracking.tags import NOTE_TAG, RUN_TAG
+from tid_tune.tracking.trial_runs import milliseconds
 
-NOTE_TAG = "mlflow.note.content"
-"""The description of a run, in Markdown."""
 DONE = "trials/done"
 POINT_SECONDS = 60.0
 """Between two points at reports; at starts and ends of trials there is one besides."""
@@ -33,34 +29,15 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
 
 
 class SearchRun:
-    """Writes the run of a search.
+    """Writes the run of a search."""
 
-    Args:
-        spec: the search.
-        run_id: of the search, as the ledger has it.
-        standing: has taken in every event before it comes here.
-        subject: what the search is about.
-        writer: writes to runs.
-        client: makes runs, and writes files.
-    """
-
-    def __init__(
-        self,
-        spec: SearchSpec,
-        run_id: str,
-        standing: Standing,
-        subject: Subject,
-        writer: Writer,
-        client: MlflowClient,
-    ) -> None:
-        self._spec = spec
-        self._run_id = run_id
-        self._standing = standing
-        self._subject = subject
-        self._writer = writer
-        self._client = client
+    def __init__(self, context: Context) -> None:
+        self._spec, self._run_id = context.spec, context.run_id
+        self._standing, self._subject = context.standing, context.subject
+        self._client, self._writer = context.client, context.writer
+        self._files = context.files
         self._status, self._failed = "KILLED", False
-        self._stale = False
+        self._stale = self._has_data = False
         self._shown: dict[str, float] = {}
         self._last_point = -math.inf
         self._done = 0
@@ -75,6 +52,7 @@ class SearchRun:
         self.run, self._known = run.info.run_id, dict(run.data.params)
         self._done = int(run.data.metrics.get(DONE, 0))
         self._note = run.data.tags.get(NOTE_TAG, "")
+        self._has_data = run.inputs is not None and bool(run.inputs.dataset_inputs)
 
     def make(self) -> None:
         """Make the run, unless it was found, and write what the search is."""
@@ -84,6 +62,8 @@ class SearchRun:
             ).info.run_id
             text = without_secrets(_plain_yaml(self._spec))
             self.file("spec.yaml", lambda: self._client.log_text(self.run, text, "spec.yaml"))
+        if not self._has_data:
+            self._files.data(self.run)
         wanted = {**search_params(self._spec), **self._subject.params}
         new = {name: value for name, value in wanted.items() if name not in self._known}
         changed = {

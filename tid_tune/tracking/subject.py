@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tid_tune.distill.model_config import is_distiller, student_config
-from tid_tune.distill.registry import DEFAULT, option_for
+from tid_tune.distill.registry import DEFAULT, methods_without_teacher, option_for
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import Config, get_value, load_config
 from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.checks.data import LOADERS, local_paths, placed_datasets
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.space.space import METHOD_PATH
 from tid_tune.variables import resolved
 
 _DISTILLATION = "model.distillation."
@@ -63,13 +64,14 @@ class Subject:
     def own_values(self, method: str | None) -> dict[str, object]:
         """Return what a trial has where the search space sets nothing.
 
-        It is the config's value, or the default of the method.
+        It is the config's value, or the default of the method. A trial without distillation has
+        those of the config's method, although nothing uses them: MLflow can compare it then.
 
         Args:
             method: of the trial; None: that of the config.
         """
-        if method is None and self.config is not None:
-            method = self._value("model.distillation.method") or DEFAULT
+        if method is None or method in methods_without_teacher():
+            method = self._value(METHOD_PATH) or DEFAULT
         known = ((path, self._own_value(path, method)) for path in self.paths)
         return {path: value for path, value in known if value is not None}
 

@@ -54,9 +54,11 @@ def search_params(spec: SearchSpec) -> dict[str, object]:
         "trials": spec.trials,
         "seed": spec.seed,
         "objectives": ", ".join(f"{name} {way}" for name, way in spec.objectives.items()),
-        "methods": ", ".join(spec.method) or "one",
+        **({"methods": ", ".join(spec.method)} if spec.method else {}),
         "searched": ", ".join(last(path) for path, d in spec.space.items() if not d.is_fixed),
-        "confirm.seeds": 0 if spec.confirm is None else spec.confirm.seeds,
+        "confirm": "none"
+        if spec.confirm is None
+        else f"the best {spec.confirm.top}, {counted(spec.confirm.seeds, 'new seed')}",
         "cache": "none" if spec.cache is None else f"{spec.cache.precision}, {spec.cache.store}",
         "students": spec.resources.students,
         "devices": f"{spec.resources.ranks} x {spec.resources.gpus:g} GPU"
@@ -93,8 +95,8 @@ def _table(standing: Standing, spec: SearchSpec, link: Link) -> Iterator[str]:
     if not (standing.best or standing.levels):
         return
     short = short_names(spec.objectives)
-    searched = [path for path, dist in spec.space.items() if not dist.is_fixed]
-    yield _row("", *short.values(), "gain", *(last(path) for path in searched))
+    searched = [path for path in spec.space if any(path in one.params for one in standing.best)]
+    yield _row("trial", *short.values(), "gain", *(last(path) for path in searched))
     yield _row("---", *("---:" for _ in chain(short, [""], searched)))
     for trial in standing.best:
         gain = standing.gain(trial)

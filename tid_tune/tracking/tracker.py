@@ -18,6 +18,7 @@ from tid_tune.ledger.records import Trial
 from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.tracking.address import Address
+from tid_tune.tracking.interface import is_server
 from tid_tune.tracking.subject import NOTHING, Subject
 from tid_tune.words import counted
 
@@ -47,10 +48,12 @@ class Copied:
     """Why the rest is not in MLflow yet; empty if it is."""
     passing: bool = True
     """Whether what is missing may be copied without somebody's doing."""
+    page: str = ""
+    """The address of the trials in the interface of an MLflow server; empty for a database."""
 
     def lines(self) -> list[str]:
-        """Return what a user should know; nothing where all has been copied as it is."""
-        lines = []
+        """Return what a user should know; nothing of a database where all has been copied."""
+        lines = [f"trials in MLflow: {self.page}"] if self.page else []
         if self.renamed:
             names = [f"{name} is {given}" for name, given in self.renamed.items()]
             what = counted(len(names), "name")
@@ -157,6 +160,8 @@ class Tracker:
     def _remember(self) -> None:
         """Keep what a connection has left out or renamed."""
         if self._mirror is not None:
+            if is_server(self._address.uri):
+                self._copied.page = self._mirror.place.trials_url(self._address.shown)
             self._copied.renamed |= self._mirror.writer.renamed
             self._copied.refused |= self._mirror.writer.refused
 
@@ -206,7 +211,9 @@ class Tracker:
         if self._mirror is None:
             # A new mirror knows nothing of the trials so far; it skips what MLflow has already.
             self._tail = LedgerTail(self._ledger)
-            self._mirror = connect(self._spec, self._run_id, self._address, self._subject)
+            self._mirror = connect(
+                self._spec, self._run_id, self._address, self._subject, self._ledger.parent
+            )
         for event in self._tail.new_events():
             self._mirror.apply(event)
         self._mirror.flush()
@@ -228,7 +235,13 @@ def is_deleted(error: Exception) -> bool:
     return failures.is_deleted(error)
 
 
-def connect(spec: SearchSpec, run_id: str, address: Address, subject: Subject = NOTHING) -> Mirror:
+def connect(
+    spec: SearchSpec,
+    run_id: str,
+    address: Address,
+    subject: Subject = NOTHING,
+    folder: Path | None = None,
+) -> Mirror:
     """Return a connected Mirror. The first call makes the database, and takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # MLflow's own seven tries take four minutes, in which nobody learns that the server is gone.
@@ -242,6 +255,6 @@ def connect(spec: SearchSpec, run_id: str, address: Address, subject: Subject = 
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     make_database(address.uri)
-    mirror = Mirror(spec, run_id, address, subject)
+    mirror = Mirror(spec, run_id, address, subject, folder)
     mirror.connect()
     return mirror

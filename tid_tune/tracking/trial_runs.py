@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tid_tune.ledger.events import (
@@ -20,30 +19,29 @@ from tid_tune.ledger.events import (
     Started,
     Suggested,
 )
-from tid_tune.ledger.records import Report, Status, Trial, reached
-from tid_tune.searchfile.model import SearchSpec
+from tid_tune.ledger.records import Status, Trial
 from tid_tune.space.distributions.numeric import Numeric
 from tid_tune.space.space import METHOD_PATH
-from tid_tune.tracking.names import rung_name, short_names, trial_name
-from tid_tune.tracking.standing import Standing
-from tid_tune.tracking.subject import Subject
-from tid_tune.tracking.writer import VALUE_LENGTH, Writer
+from tid_tune.tracking.context import Context
+from tid_tune.tracking.metrics import ReportMetrics
+from tid_tune.tracking.names import param_names, trial_name
+from tid_tune.tracking.tags import (
+    CAUSE_TAG,
+    METHOD_TAG,
+    MODE_TAG,
+    NODE_TAG,
+    ORIGIN_TAG,
+    OUTCOME_TAG,
+    PACK_TAG,
+    PARENT_TAG,
+    REASON_TAG,
+    RUN_TAG,
+    SEED_TAG,
+    STAGE_TAG,
+    TRIAL_TAG,
+)
+from tid_tune.tracking.writer import VALUE_LENGTH
 
-RUN_TAG = "tid_tune.run"
-TRIAL_TAG = "tid_tune.trial"
-STAGE_TAG = "tid_tune.stage"
-METHOD_TAG = "tid_tune.method"
-SEED_TAG = "tid_tune.seed"
-ORIGIN_TAG = "tid_tune.origin"
-OUTCOME_TAG = "tid_tune.outcome"
-"""`completed`, `stopped`, `failed` and so on, as in the ledger; `running` until then."""
-REASON_TAG = "tid_tune.reason"
-CAUSE_TAG = "tid_tune.cause"
-NODE_TAG = "tid_tune.node"
-PACK_TAG = "tid_tune.pack"
-MODE_TAG = "tid_tune.mode"
-"""A tag for each part of a trial's mode: `tid_tune.mode.teacher`."""
-PARENT_TAG = "mlflow.parentRunId"
 REPORTS = "cost/reports"
 """How many reports of a trial are in MLflow. A metric, since a tag doubles the cost of a call."""
 STATUS = {
@@ -86,40 +84,20 @@ class _Child:
 
 
 class TrialRuns:
-    """Writes the runs of trials.
+    """Writes the runs of trials."""
 
-    Args:
-        spec: the search.
-        run_id: of the search, as the ledger has it.
-        standing: has taken in every event before it comes here.
-        subject: what the search is about.
-        writer: writes to runs.
-        client: makes runs.
-    """
-
-    def __init__(
-        self,
-        spec: SearchSpec,
-        run_id: str,
-        standing: Standing,
-        subject: Subject,
-        writer: Writer,
-        client: MlflowClient,
-    ) -> None:
-        self._spec = spec
-        self._run_id = run_id
-        self._standing = standing
-        self._subject = subject
-        self._writer = writer
-        self._client = client
+    def __init__(self, context: Context) -> None:
+        self._spec, self._run_id = context.spec, context.run_id
+        self._standing, self._subject = context.standing, context.subject
+        self._client, self._writer = context.client, context.writer
+        self._files = context.files
         self._children: dict[str, _Child] = {}
         self._unborn: dict[str, _Child] = {}
         self._unnamed: dict[str, Trial] = {}
-        self._short = short_names(spec.objectives)
-        rungs = spec.scheduler.rungs(spec.epochs)
-        self._rungs = None if rungs is None else (*rungs, float(spec.epochs))
+        self._metrics = ReportMetrics(self._spec)
+        self._params = param_names(self._spec.space)
         self._logged = {
-            name for name, d in spec.space.items() if isinstance(d, Numeric) and d.is_log
+            name for name, d in self._spec.space.items() if isinstance(d, Numeric) and d.is_log
         }
         self.parent = self.experiment = ""
 
@@ -146,7 +124,8 @@ class TrialRuns:
         match event:
             case Changed() if child.is_new:
                 # MLflow's params are final.
-                now = {f"now.{key}": str(value) for key, value in event.params.items()}
+                names = self._params
+                now = {f"now.{names.get(k, k)}": str(v) for k, v in event.params.items()}
                 self._tag(child, {ORIGIN_TAG: event.origin, **now})
             case Started():
                 self._start(child, event)
@@ -174,7 +153,9 @@ class TrialRuns:
             OUTCOME_TAG: "running",
         }
         self._tag(child, {name: value for name, value in tags.items() if value})
-        self._param(child, event.params)
+        own = self._subject.own_values(event.edits.get(METHOD_PATH))
+        # Those of a baseline are known when it is built, and a parameter in MLflow is final.
+        self._param(child, {**own, **event.params} if event.stage == "search" else event.params)
         if not child.run:
             self._unborn[event.trial] = child
 
@@ -197,7 +178,7 @@ class TrialRuns:
 
     def _report(self, child: _Child, trial: Trial, event: Reported) -> None:
         child.seen += 1
-        values, is_new = self._values(trial, event), child.seen > child.copied
+        values, is_new = self._metrics.of(trial, event), child.seen > child.copied
         if not is_new:
             self._writer.know(values)
         else:
@@ -214,37 +195,17 @@ class TrialRuns:
                 self._writer.metrics(other.run, {"gain": gain.value}, at, round(gain.report.epoch))
                 self._unnamed[gain.trial.id] = gain.trial
 
-    def _values(self, trial: Trial, event: Reported) -> dict[str, float]:
-        """Return the metrics of a report by their names in MLflow."""
-        # MLflow's charts have no use for NaN and infinities.
-        values = {key: value for key, value in event.metrics.items() if math.isfinite(value)}
-        # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
-        if self._is_rung(trial, trial.reports[-1]):
-            values |= {
-                rung_name(short, event.epoch, self._spec.epochs): values[name]
-                for name, short in self._short.items()
-                if name in values
-            }
-        values["cost/seconds"] = event.seconds
-        # An epoch of a part of the data is no point of the same curve.
-        part = "" if trial.fraction == 1.0 else f"data_{trial.fraction:.3g}/"
-        return {part + key: value for key, value in values.items()}
-
-    def _is_rung(self, trial: Trial, report: Report) -> bool:
-        """Return whether a report is the first at or behind a length at which trials compare."""
-        if self._rungs is None:
-            return True
-        before = trial.reports[-2] if len(trial.reports) > 1 else None
-        same = before is not None and before.fraction == report.fraction
-        gone = before.epoch if before is not None and same else 0.0
-        return any(reached(report.epoch, one) and not reached(gone, one) for one in self._rungs)
-
     def _end(self, child: _Child, trial: Trial, event: Ended) -> None:
         if child.ended:
             return
         run, cause = self._run(child, trial), "" if event.cause is None else event.cause.value
         tags = {OUTCOME_TAG: event.status.value, REASON_TAG: event.reason, CAUSE_TAG: cause}
         self._writer.tags(run, {name: value for name, value in tags.items() if value})
+        # A stopped trial has neither: most are, and each file is a call.
+        if trial.full_length:
+            self._files.data(run)
+        if trial.full_length or event.status is Status.FAILED:
+            self._files.of_trial(run, trial)
         goes_on = event.status is Status.PAUSED
         self._writer.state(
             run,
@@ -293,15 +254,16 @@ class TrialRuns:
 
     def _param(self, child: _Child, params: Mapping[str, object]) -> None:
         """Log values, and the decimal logarithms of those that are searched on a log scale."""
+        values = {self._params.get(path, path): value for path, value in params.items()}
         logs = {
-            f"log10/{path}": f"{math.log10(value):.6g}"
+            f"log10/{self._params[path]}": f"{math.log10(value):.6g}"
             for path, value in params.items()
             if path in self._logged and isinstance(value, int | float) and value > 0
         }
         if child.run:
-            self._writer.params(child.run, {**params, **logs})
+            self._writer.params(child.run, {**values, **logs})
         else:
-            child.params |= {**params, **logs}
+            child.params |= {**values, **logs}
 
 
 def milliseconds(event: Event) -> int:

@@ -141,7 +141,7 @@ class Writer:
             if not is_of_an_item(error):
                 raise
             if len(items) == 1:
-                self._leave_out(f"{kind} {items[0].key}", error)
+                self.leave_out(f"{kind} {items[0].key}", error)
                 return
             middle = len(items) // 2
             for half in (items[:middle], items[middle:]):
@@ -153,8 +153,9 @@ class Writer:
         except Exception as error:
             if not is_of_an_item(error):
                 raise
-            self._leave_out(f"{what} of the run {run}", error)
+            self.leave_out(f"{what} of the run {run}", error)
 
-    def _leave_out(self, what: str, error: Exception) -> None:
+    def leave_out(self, what: str, error: Exception) -> None:
+        """Note that something is not in MLflow, and why."""
         reason = str(error).strip().splitlines()
         self.refused.setdefault(what, reason[0] if reason else type(error).__name__)

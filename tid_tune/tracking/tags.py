@@ -1,0 +1,22 @@
+"""The tags that runs have in MLflow."""
+
+from __future__ import annotations
+
+RUN_TAG = "tid_tune.run"
+"""The id of a search, of its run and of those of its trials."""
+TRIAL_TAG = "tid_tune.trial"
+STAGE_TAG = "tid_tune.stage"
+METHOD_TAG = "tid_tune.method"
+SEED_TAG = "tid_tune.seed"
+ORIGIN_TAG = "tid_tune.origin"
+OUTCOME_TAG = "tid_tune.outcome"
+"""`completed`, `stopped`, `failed` and so on, as in the ledger; `running` until then."""
+REASON_TAG = "tid_tune.reason"
+CAUSE_TAG = "tid_tune.cause"
+NODE_TAG = "tid_tune.node"
+PACK_TAG = "tid_tune.pack"
+MODE_TAG = "tid_tune.mode"
+"""A tag for each part of a trial's mode: `tid_tune.mode.teacher`."""
+PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+"""The description of a run, in Markdown."""

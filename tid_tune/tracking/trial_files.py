@@ -1,0 +1,93 @@
+"""Files and data of runs in MLflow: what a trial was trained with and on, and its log."""
+
+from __future__ import annotations
+
+import copy
+import json
+from functools import partial
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from tid_tune.errors import ConfigError
+from tid_tune.ledger.records import Trial
+from tid_tune.openmmlab.configs import set_value
+from tid_tune.passwords import without_secrets
+from tid_tune.results.run_folder import TRIALS
+from tid_tune.tracking.subject import Subject
+from tid_tune.tracking.writer import Writer
+
+LOG = "trial.log"
+LOG_BYTES = 200_000
+"""Of the end of a log."""
+CONFIG = "config.json"
+
+
+class RunFiles:
+    """Writes files and data sets to runs.
+
+    Args:
+        subject: what the search is about.
+        folder: the run folder, on this machine; None: there is none.
+        writer: writes to runs.
+        client: writes files.
+    """
+
+    def __init__(
+        self, subject: Subject, folder: Path | None, writer: Writer, client: MlflowClient
+    ) -> None:
+        self._subject = subject
+        self._folder = folder
+        self._writer = writer
+        self._client = client
+        self._inputs: list[DatasetInput] | None = None
+
+    def data(self, run: str) -> None:
+        """Name the data that a run reads, with the digests of their annotations."""
+        if self._inputs is None:
+            self._inputs = _inputs(self._subject)
+        if self._inputs:
+            log = partial(self._client.log_inputs, run, datasets=self._inputs)
+            self._writer.files(run, "data sets", log)
+
+    def of_trial(self, run: str, trial: Trial) -> None:
+        """Write a trial's config, which mmdet can load, and the end of its log."""
+        for name, text in ((CONFIG, self._config(trial)), (LOG, self._log(trial))):
+            if text:
+                log = partial(self._client.log_text, run, without_secrets(text), name)
+                self._writer.files(run, name, log)
+
+    def _config(self, trial: Trial) -> str:
+        if self._subject.config is None:
+            return ""
+        config = copy.deepcopy(self._subject.config)
+        try:
+            for path, value in trial.edits.items():
+                set_value(config, path, value)
+            return json.dumps(config.to_dict(), indent=1, default=str)
+        except (ConfigError, TypeError, ValueError):  # the trial has failed, and says why
+            return ""
+
+    def _log(self, trial: Trial) -> str:
+        if self._folder is None:
+            return ""
+        try:
+            with (self._folder / TRIALS / trial.id / LOG).open("rb") as stream:
+                size = stream.seek(0, 2)
+                stream.seek(max(0, size - LOG_BYTES))
+                return stream.read().decode("utf-8", "replace")
+        except OSError:  # on another node, or in a store
+            return ""
+
+
+def _inputs(subject: Subject) -> list[DatasetInput]:
+    found = []
+    for file in subject.data:
+        digest = file.digest(Path.cwd())
+        if digest:
+            source = json.dumps({"uri": file.place})
+            data = Dataset(name=file.name, digest=digest, source_type="local", source=source)
+            found.append(DatasetInput(data, [InputTag(MLFLOW_DATASET_CONTEXT, file.part)]))
+    return found
