@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,10 +51,12 @@ def ui(
         show(address.shown.rstrip("/"))
         return
     console.say(f"MLflow over {address.shown}: starting takes some seconds")
-    with serving(address.uri, port) as server:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), serving(address.uri, port) as server:
         show(server)
         console.say("Ctrl-C ends it")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        while True:
+            signal.pause()
 
 
 def _address(folder: RunFolder | None, uri: str | None) -> Address:

@@ -60,7 +60,7 @@ COMMENTS = {
     "progress for `stall_minutes` counts as lost; smaller_parts tries out of memory once more.",
     "report": "Of so many validation images (`areas`), the key and weak areas are recorded at each "
     "evaluation, for the report.",
-    "tracking": "The MLflow experiment; `mlflow ui`, started in the same folder, shows it.",
+    "tracking": "The MLflow experiment; `tid-tune ui RUN` shows it.",
     "seed": "Seeds the training of every trial.",
 }
 """The fields in the order they are written, each with its comment."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from mlflow.entities import Run
 from ruamel.yaml import YAML
@@ -25,7 +26,8 @@ from tid_tune.tracking.trial_runs import milliseconds
 DONE = "trials/done"
 POINT_SECONDS = 60.0
 """Between two points at reports; at starts and ends of trials there is one besides."""
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
+REPORT, PICTURE = "report.html", "best_so_far.png"
+"""Files that the description shows."""
 
 
 class SearchRun:
@@ -136,10 +138,10 @@ class SearchRun:
         """
         finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
         self._writer.metrics(self.run, finite, int(time.time() * 1000), done(self._standing))
+        self._pictures = []
         for path in map(Path, artifacts):
             self.file(path.name, partial(self._log_path, path))
-            if path.suffix in PICTURES:
-                self._pictures.append(path.name)
+            self._pictures += [self._shown_file(name) for name in _to_show(path)]
         self.flush(link)
         self._end()
 
@@ -153,12 +155,24 @@ class SearchRun:
         else:
             self._client.log_artifact(self.run, str(path))
 
+    def _shown_file(self, name: str) -> str:
+        """Return a file of the run in Markdown: a picture, or a link to download it."""
+        link = f"get-artifact?path={quote(name, safe='')}&run_uuid={self.run}"
+        return f"![{name}]({link})" if name.endswith(".png") else f"[{name}]({link})"
+
     def _end(self) -> None:
         self._writer.state(self.run, self._status, name=self._named(), at=int(time.time() * 1000))
 
     def _named(self) -> str:
         best = self._standing.winner
         return search_name(self._spec, best, None if best is None else self._standing.gain(best))
+
+
+def _to_show(path: Path) -> list[str]:
+    """Return the files that belong into the description, by their names in MLflow."""
+    if path.name == REPORT:
+        return [path.name]
+    return [f"{path.name}/{PICTURE}"] if (path / PICTURE).is_file() else []
 
 
 def _plain_yaml(spec: SearchSpec) -> str:
