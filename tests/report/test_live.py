@@ -25,7 +25,8 @@ from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, Simulator, VirtualClock
 from tid_tune.search.simulated_nodes import Node
 from tid_tune.search.stages.plan import stages
-from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.model import Resources, SearchSpec
+from tid_tune.space import Uniform
 
 REASON = (
     "RuntimeError: expected all tensors to be on the same device, but found two: cuda:0 and cpu"
@@ -108,6 +109,25 @@ def test_a_running_trial_has_its_rate_and_the_time_to_its_end(halfway: Progress)
     assert "epochs/min" in text
     assert "CPU-hours" in text
     assert "left" in lines[-1]
+
+
+def test_of_a_pack_the_time_is_that_of_its_worker_and_not_a_share() -> None:
+    space = {"model.distillation.weight": Uniform(low=0, high=1)}
+    spec = make_spec(
+        trials=3,
+        baseline=False,
+        space=space,
+        scheduler=scheduler_of("none"),
+        resources=Resources(students=3),
+    )
+    clock = VirtualClock(now=time.time())
+    search = Search.open(spec, Ledger.in_memory(clock=clock))
+    progress = Progress(search, 3)
+    run = Simulator(search, learning_curve, clock, seconds=lambda work: 20.0)
+    for _ in range(2):
+        run.step()
+        shown = "\n".join(drawn(progress, 200))
+        assert len(re.findall(r"t000\d +\d/9 .* 60", shown)) == 3
 
 
 def test_on_a_low_terminal_running_trials_are_counted(halfway: Progress) -> None:

@@ -109,7 +109,7 @@ def _parameters(trials: Sequence[Trial], spec: SearchSpec) -> Iterator[Column]:
 def _running(trials: Sequence[Trial], progress: Progress, width: int) -> RenderableType:
     """Draw trials that run, with how far they are and when each is at its end if it goes on."""
     spec, now = progress.search.spec, progress.search.ledger.clock()
-    rates = [_epoch_seconds(trial) for trial in trials]
+    rates = [_epoch_seconds(trial, _beside(trial, progress)) for trial in trials]
     lefts = [
         "" if rate is None else duration(_seconds_left(trial, rate, now))
         for trial, rate in zip(trials, rates, strict=True)
@@ -131,18 +131,28 @@ def _running(trials: Sequence[Trial], progress: Progress, width: int) -> Rendera
     return table_of(fitted(columns, width))
 
 
-def _epoch_seconds(trial: Trial) -> float | None:
-    """Return how long the last epoch took; None before there is a report of this run."""
+def _beside(trial: Trial, progress: Progress) -> int:
+    """Return how many trials its worker trains side by side."""
+    pack = progress.search.state.packs.get(trial.pack)
+    return 1 if pack is None else max(1, len(pack.running))
+
+
+def _epoch_seconds(trial: Trial, beside: int) -> float | None:
+    """Return how long the last epoch took; None before there is a report of this run.
+
+    Args:
+        trial: that runs.
+        beside: the trials of its worker; it is charged its share of their time.
+    """
     here = [report for report in trial.reports[-2:] if _is_of_this_run(report, trial)]
     if not here:
         return None
     last = here[-1]
     if len(here) == 2 and last.epoch > here[0].epoch:
-        # By the clock: in a pack, a trial is charged its share only.
         return (last.time - here[0].time) / (last.epoch - here[0].epoch)
     before = trial.reports[-2] if len(trial.reports) > 1 else None
     begun = before.epoch if before is not None and before.fraction == last.fraction else 0.0
-    return last.seconds / (last.epoch - begun) if last.epoch > begun else None
+    return beside * last.seconds / (last.epoch - begun) if last.epoch > begun else None
 
 
 def _is_of_this_run(report: Report, trial: Trial) -> bool:
