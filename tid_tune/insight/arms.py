@@ -56,7 +56,8 @@ class Arm:
     @property
     def copies(self) -> bool:
         """Whether trials went on from each other's weights, with other values."""
-        return scheduler_class(self.spec.scheduler.type).copies_trials
+        alone = len(self.spec.objectives) == 1  # with several, no scheduler is at work
+        return alone and scheduler_class(self.spec.scheduler.type).copies_trials
 
 
 def arms_of(state: RunState, spec: SearchSpec) -> list[Arm]:

@@ -44,9 +44,11 @@ def _arm(one: ArmInsight, names: dict[str, str]) -> list[Block]:
         caption = " ".join(_captions(one))
         blocks.append(Chart(f"importance{suffix}", title[0].upper() + title[1:], caption, panels))
         blocks.append(_table(one, names, method))
-    if ped.reason:
+    if ped.reason and isinstance(told, str):
+        blocks.append(Text(f"{method}{ped.reason}.", "note"))
+    elif ped.reason:
         blocks.append(Text(f"{method}no PED-ANOVA: {ped.reason}.", "note"))
-    if isinstance(told, str) and told != ped.reason:
+    elif isinstance(told, str):
         blocks.append(Text(f"{method}no shares of a model: {told}.", "note"))
     return blocks
 
