@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="there is no Chromium
 
 OUTSIDE = """
 [...document.querySelectorAll('figure.chart .panel')].flatMap(panel => {
-  const room = panel.getBoundingClientRect();
+  const room = (panel.querySelector('.main-svg') ?? panel).getBoundingClientRect();
   return [...panel.querySelectorAll('text')].filter(text => {
     const box = text.getBoundingClientRect();
     return box.width && (box.left < room.left - 1 || box.right > room.right + 1 ||
@@ -29,7 +29,7 @@ OUTSIDE = """
 """The labels that are cut off at the edge of their chart."""
 OVERLAPPING = """
 [...document.querySelectorAll('figure.chart .panel')].flatMap(panel =>
-  ['.xtick text', '.ytick text'].flatMap(kind => {
+  ['.xtick text', '.ytick text', '.annotation text'].flatMap(kind => {
     const found = [...panel.querySelectorAll(kind)].map(t => [t, t.getBoundingClientRect()]);
     return found.flatMap(([a, p], at) => found.slice(at + 1).filter(([b, q]) =>
       a.getAttribute('transform')?.includes('rotate(0') !== false &&

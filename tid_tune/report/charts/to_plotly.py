@@ -39,6 +39,10 @@ _NAMES: Json = {"type": "category", "tickmode": "linear", "dtick": 1}
 """Of an axis of names, which shows each of them: plotly takes names such as `7` as numbers."""
 
 
+DIMENSION = 78
+"""Pixels that an axis of parallel coordinates needs at least; a narrower page scrolls the chart."""
+
+
 def figures(panels: Iterable[Panel]) -> list[Json]:
     """Return the `data` and `layout` of each panel."""
     return [figure(panel) for panel in panels]
@@ -166,6 +170,7 @@ def _draw_dimensions(mark: Parallel, layout: Json) -> None:
     }
     layout["yaxis"] |= {"visible": False, "range": [-0.04, 1.04]}
     layout["annotations"] = []
+    layout["meta"] = {"least": DIMENSION * len(mark.dimensions)}
     for at, dimension in enumerate(mark.dimensions):
         shape = _shape("muted", (at, 0), yref="paper")
         shape["line"]["dash"] = "solid"

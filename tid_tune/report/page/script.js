@@ -43,7 +43,8 @@
     const drawn = JSON.parse(figure.querySelector("script").textContent);
     figure.querySelectorAll(".panel").forEach((panel, at) => {
       const { data, layout } = coloured(drawn[at], options.colours[theme]);
-      layout.width = printing ? PAPER : panel.clientWidth;
+      // A chart that needs more room than there is scrolls in its panel.
+      layout.width = printing ? PAPER : Math.max(panel.clientWidth, layout.meta?.least ?? 0);
       layout.dragmode = coarse ? false : "zoom"; // a finger scrolls the page
       if (layout.width < 480) {
         layout.font.size = 12;
