@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tid_tune.openmmlab.models import DetDataPreprocessor, data_sample
+from tid_tune.openmmlab.models import build_model, data_sample
 from tid_tune.trial.fixed_images import choose_images, load_image
 
 
@@ -34,7 +34,9 @@ class Images:
 class Model(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.data_preprocessor = DetDataPreprocessor(pad_size_divisor=32)
+        self.data_preprocessor = build_model(
+            {"type": "mmdet.DetDataPreprocessor", "pad_size_divisor": 32}
+        )
 
 
 def row(left: float, label: int = 1, ignore: int = 0) -> dict[str, Any]:
