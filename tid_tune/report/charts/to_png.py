@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -49,12 +50,14 @@ _DASHES: dict[str, Any] = {
 }
 WIDTH = 4.8
 """Of a panel, in inches."""
+BESIDE, CROWDED = 3, 6
+"""Panels in a row; labels below a heat map that are not written upright. At most."""
 DPI = 120
 
 
 def write_png(chart: Chart, path: Path, theme: Theme = "light") -> None:
     """Write a chart, with its title and its legend, as a PNG at `path`."""
-    columns = 1 if chart.wide else len(chart.panels)
+    columns = 1 if chart.wide else min(len(chart.panels), BESIDE)
     rows = math.ceil(len(chart.panels) / columns)
     height = sum(chart.panels[row * columns].height for row in range(rows)) / 80
     width = 2 * WIDTH if chart.wide else WIDTH * max(columns, 1.5)
@@ -62,7 +65,9 @@ def write_png(chart: Chart, path: Path, theme: Theme = "light") -> None:
     FigureCanvasAgg(figure)
     figure.set_facecolor(LOOKS["paper"].colour(theme))
     grid = figure.subplots(rows, columns, squeeze=False)
-    for panel, axes in zip(chart.panels, grid.flat, strict=True):
+    for axes in grid.flat[len(chart.panels) :]:
+        axes.set_visible(False)
+    for panel, axes in zip(chart.panels, grid.flat, strict=False):
         _Drawing(axes, theme).draw(panel)
     figure.suptitle(chart.title, color=LOOKS["ink"].colour(theme))
     keys = legend(chart)
@@ -232,7 +237,8 @@ class _Drawing:
         drawn = axes.pcolormesh(
             values, cmap=_scale(mark.scale), vmin=low, vmax=high, edgecolor=self._colour("paper")
         )
-        axes.set_xticks(np.arange(len(mark.columns)) + 0.5, mark.columns)
+        count = len(mark.columns)
+        axes.set_xticks(np.arange(count) + 0.5, mark.columns, rotation=90 * (count > CROWDED))
         axes.set_yticks(np.arange(len(mark.rows)) + 0.5, mark.rows)
         axes.grid(visible=False)
         self._colour_bar(drawn, mark.name)
@@ -261,8 +267,6 @@ class _Drawing:
                     at + 0.03, place, text, size=8, va="center", bbox=box, color=self._colour("ink")
                 )
         low, high = min(mark.colours, default=0.0), max(mark.colours, default=1.0)
-        from matplotlib.cm import ScalarMappable
-
         shades = ScalarMappable(Normalize(low, high), _scale("sequential"))
         self._colour_bar(shades, mark.scale_label)
 
