@@ -49,13 +49,13 @@ def test_the_student_of_a_search_in_a_store_is_exported_from_there(
     (run_folder / "ledger").mkdir()
     (run_folder / "ledger.jsonl").rename(run_folder / "ledger" / "00000.jsonl")
     place = f"file://{run_folder}"
-    export(run=place, out=tmp_path / "first", trial="t0001")
+    export(run=place, out=str(tmp_path / "first"), trial="t0001")
     run = RunFolder(place)
     write_best(run.state, run.spec, run, run.trial())
     assert (run_folder / "best" / "README.md").is_file()
     assert not list(run.trials.rglob("*.pth")), "the copy is in best/"
     shutil.rmtree(run_folder / "trials")
-    export(run=place, out=tmp_path / "best")
+    export(run=place, out=f"file://{tmp_path}/best")
     for out in ("first", "best"):
         assert load_state(tmp_path / out / "checkpoint.pth")["state_dict"]
     with pytest.raises(UsageError, match="no weights of trial t0001"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.cli.options import Json
+from tid_tune.cli.options import Json, local
 from tid_tune.console import answer, answering, progress, say, step
 from tid_tune.distill.cache.settings import FOLDER
 from tid_tune.errors import UsageError
@@ -25,6 +25,7 @@ Source = Annotated[
     typer.Argument(
         metavar="SPACE.yaml|CONFIG.py",
         help="A search space with a section `cache`, or a config with model.teacher.cache.",
+        callback=local,
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -32,7 +33,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=VALUE", help="Override a field of a search space."),
 ]
-Folder = Annotated[Path, typer.Option("--dir", help="The folder of the caches.")]
+Folder = Annotated[Path, typer.Option("--dir", help="The folder of the caches.", callback=local)]
 
 
 @app.command()

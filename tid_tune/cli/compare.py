@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tid_tune import console
-from tid_tune.cli.options import Json
+from tid_tune.cli.options import Json, local
 from tid_tune.cli.runs import opened
 from tid_tune.errors import UsageError
 
@@ -25,7 +25,10 @@ def compare(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Also write the comparison as a page.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.html", help="Also write the comparison as a page.", callback=local
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.cli.options import Json
+from tid_tune.cli.options import Json, local
 from tid_tune.console import answer, answering, say
 from tid_tune.words import counted
 
@@ -27,7 +27,7 @@ class DigitsFormat(StrEnum):
 
 @app.command()
 def digits(
-    out: Annotated[Path, typer.Option(help="The folder to create.")],
+    out: Annotated[Path, typer.Option(help="The folder to create.", callback=local)],
     images: Annotated[int, typer.Option(help="Images of the train split.")] = 600,
     val_images: Annotated[int, typer.Option(help="Images of the val split.")] = 100,
     seed: Annotated[int, typer.Option(help="Random seed; another one gives other images.")] = 0,
@@ -53,7 +53,8 @@ def digits(
 
 
 AnnotationFile = Annotated[
-    Path, typer.Argument(help="A COCO json, or a VOC image list (ImageSets/Main/*.txt).")
+    Path,
+    typer.Argument(help="A COCO json, or a VOC image list (ImageSets/Main/*.txt).", callback=local),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed; another one chooses other images.")]
 BoxesOnly = Annotated[
@@ -64,7 +65,9 @@ BoxesOnly = Annotated[
 @app.command()
 def split(
     ann: AnnotationFile,
-    out: Annotated[Path, typer.Option(help="The folder for NAME_fit and NAME_select.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder for NAME_fit and NAME_select.", callback=local)
+    ],
     fraction: Annotated[
         float, typer.Option(help="Fraction of images to hold out, in (0, 1).")
     ] = 0.1,
@@ -80,7 +83,7 @@ def split(
 @app.command()
 def subset(
     ann: AnnotationFile,
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write.", callback=local)],
     images: Annotated[
         int | None, typer.Option(min=1, help="Number of images to keep (not with --fraction).")
     ] = None,
@@ -117,8 +120,11 @@ Classes = Annotated[
 
 @app.command()
 def voc_to_coco(
-    lists: Annotated[list[Path], typer.Argument(help="VOCdevkit/VOC2007/ImageSets/Main/*.txt ...")],
-    out: Annotated[Path, typer.Option(help="The json to write.")],
+    lists: Annotated[
+        list[Path],
+        typer.Argument(help="VOCdevkit/VOC2007/ImageSets/Main/*.txt ...", callback=local),
+    ],
+    out: Annotated[Path, typer.Option(help="The json to write.", callback=local)],
     classes: Classes = None,
 ) -> None:
     """Write VOC image lists, of one or several years, as one COCO json."""
@@ -147,11 +153,15 @@ def check(
         Path,
         typer.Argument(
             help="A folder (annotations/instances_train.json beside train/, or VOCdevkit), a COCO "
-            "json, or a VOC image list."
+            "json, or a VOC image list.",
+            callback=local,
         ),
     ],
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the images, if it is not found automatically.")
+        Path | None,
+        typer.Option(
+            help="Folder of the images, if it is not found automatically.", callback=local
+        ),
     ] = None,
     classes: Classes = None,
     deep: Annotated[

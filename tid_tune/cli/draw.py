@@ -9,6 +9,7 @@ import typer
 
 from tid_tune import console
 from tid_tune.cli.eval import Split
+from tid_tune.cli.options import local
 from tid_tune.errors import UsageError
 from tid_tune.files import make_folder
 
@@ -20,9 +21,10 @@ app = typer.Typer(no_args_is_help=True, help="Draw what a model sees, and where 
 MODEL_HELP = "A config, followed by its checkpoint; or RUN, RUN:TRIAL, such as runs/NAME:t0007."
 Named = Annotated[str, typer.Argument(metavar="CONFIG", help=MODEL_HELP)]
 Weights = Annotated[
-    Path | None, typer.Argument(metavar="CHECKPOINT", help="Weights of that config.")
+    Path | None,
+    typer.Argument(metavar="CHECKPOINT", help="Weights of that config.", callback=local),
 ]
-Out = Annotated[Path, typer.Option(help="The folder to write the pictures to.")]
+Out = Annotated[Path, typer.Option(help="The folder to write the pictures to.", callback=local)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 Data = Annotated[Split, typer.Option(help="Which dataloader of the config to use.")]
 Limit = Annotated[int | None, typer.Option(help="Use only the first N images.", min=1, metavar="N")]

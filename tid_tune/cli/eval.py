@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tid_tune.cli.options import Json
+from tid_tune.cli.options import Json, local
 from tid_tune.files import make_folder
 
 
@@ -21,14 +21,18 @@ class Split(StrEnum):
 
 def evaluate(
     config: Annotated[
-        Path, typer.Argument(help="An mmdet config. Of a Distiller, the student is evaluated.")
+        Path,
+        typer.Argument(
+            help="An mmdet config. Of a Distiller, the student is evaluated.", callback=local
+        ),
     ],
-    checkpoint: Annotated[Path, typer.Argument(help="Weights of that config.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Weights of that config.", callback=local)],
     split: Annotated[
         Split, typer.Option(help="Which dataloader of the config to evaluate on.")
     ] = Split.val,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write numbers, curves and detections to.")
+        Path | None,
+        typer.Option(help="Folder to write numbers, curves and detections to.", callback=local),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Use only the first N images.", min=1, metavar="N")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,10 @@ from tid_tune.errors import UsageError
 
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    out: Annotated[
+        str,
+        typer.Option(metavar="FOLDER", help="The folder to write, or its URI, such as s3://b/x."),
+    ],
     trial: Annotated[
         str, typer.Option(help="Trial whose student is exported: best, or an id such as t0007.")
     ] = "best",
@@ -29,30 +31,30 @@ def export(
 ) -> None:
     """Write a trained student as an ordinary mmdet config and checkpoint."""
     wanted = None if size is None else parse_size(size)
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; name a folder")
-    if not overwrite and out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"--out {out} is not empty; name a new folder, or add --overwrite")
     from tid_tune.console import say
     from tid_tune.results.run_folder import RunFolder
+    from tid_tune.storage.output import output_folder
+    from tid_tune.storage.places import child, place_of
 
-    folder = RunFolder.open(run)
-    # After the checks: it imports torch.
-    from tid_tune.export import export_student
-    from tid_tune.export.runs import find_student
+    place = place_of(out)
+    with output_folder(place, "--out", overwrite=overwrite) as written:
+        folder = RunFolder.open(run)
+        # After the checks: it imports torch.
+        from tid_tune.export import export_student
+        from tid_tune.export.runs import find_student
 
-    found = find_student(folder, trial)
-    exported = export_student(
-        found.config,
-        found.checkpoint,
-        out,
-        origin=found.origin,
-        onnx=onnx,
-        size=wanted,
-    )
+        found = find_student(folder, trial)
+        exported = export_student(
+            found.config,
+            found.checkpoint,
+            written,
+            origin=found.origin,
+            onnx=onnx,
+            size=wanted,
+        )
     say(f"the student of {found.origin.trial}, trained with seed {found.origin.seed}")
     for path in exported.files:
-        say(f"wrote {path}")
+        say(f"wrote {child(place, path.relative_to(written).as_posix())}")
 
 
 def parse_size(text: str) -> tuple[int, int]:

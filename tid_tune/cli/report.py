@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune import console
+from tid_tune.cli.options import local
 from tid_tune.cli.run import end_at_once
 from tid_tune.cli.runs import RunDir, opened
 from tid_tune.errors import UsageError
@@ -21,7 +22,9 @@ def report(
     run: RunDir = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Where to write it; default: RUN/report.html."),
+        typer.Option(
+            metavar="FILE.html", help="Where to write it; default: RUN/report.html.", callback=local
+        ),
     ] = None,
     watch: Annotated[
         float | None,

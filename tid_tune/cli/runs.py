@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune import console
-from tid_tune.cli.options import Json
-from tid_tune.cli.run import Runs
+from tid_tune.cli.options import Json, local
+from tid_tune.cli.run import RUNS, Runs
 from tid_tune.errors import UsageError
 from tid_tune.words import counted
 
@@ -24,14 +24,19 @@ TOP = 20
 _TRIAL = re.compile(r"best|t\d{4,}")
 
 
-def list_runs(runs: Runs = "runs", as_json: Json = False) -> None:
+def list_runs(runs: Runs = RUNS, as_json: Json = False) -> None:
     """List the runs: the state of each, its trials, its best value."""
     from tid_tune.report.documents import runs_document
     from tid_tune.report.overview import run_row
     from tid_tune.report.tables import list_table
     from tid_tune.results.run_folder import RunFolder
+    from tid_tune.storage.places import place_of, shown
+    from tid_tune.storage.stored import require_folder
 
-    found = RunFolder.all_in(runs)
+    place = place_of(runs)
+    if runs != RUNS or Path(RUNS).exists():
+        require_folder(place)
+    found = RunFolder.all_in(place)
     if as_json:
         console.answer(runs_document(found))
         return
@@ -39,6 +44,8 @@ def list_runs(runs: Runs = "runs", as_json: Json = False) -> None:
         console.say(f"no runs in {runs}; `tid-tune run SPACE.yaml` makes one")
         return
     console.show(list_table(list(map(run_row, found)), console.out.width))
+    if not isinstance(place, Path):
+        console.say(f"in {shown(place)}; tid-tune status {found[0].pasted()}")
 
 
 def status(run: RunDir = None, as_json: Json = False) -> None:
@@ -182,7 +189,10 @@ def table(
     run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
     out: Annotated[
         Path,
-        typer.Argument(help="FILE.csv, FILE.db for optuna-dashboard, or a folder for TensorBoard."),
+        typer.Argument(
+            help="FILE.csv, FILE.db for optuna-dashboard, or a folder for TensorBoard.",
+            callback=local,
+        ),
     ],
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into a folder.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.cli.options import Json
+from tid_tune.cli.options import Json, local
 
 if TYPE_CHECKING:
     from tid_tune.shipped.files import ShippedSpace
@@ -39,7 +39,9 @@ def spaces(as_json: Json = False) -> None:
     say("tid-tune init NAME --from SPACE copies one, with its configs, into a folder NAME")
 
 
-Folder = Annotated[Path, typer.Argument(metavar="NAME", help="The folder to create.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="NAME", help="The folder to create.", callback=local)
+]
 Space = Annotated[
     str | None,
     typer.Option(
@@ -68,7 +70,9 @@ TeacherCheckpoint = Annotated[
 Data = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER", help="Your dataset in COCO or VOC form; it also sets the classes."
+        metavar="FOLDER",
+        help="Your dataset in COCO or VOC form; it also sets the classes.",
+        callback=local,
     ),
 ]
 

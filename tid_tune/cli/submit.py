@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tid_tune.cli.options import local
 from tid_tune.cli.run import Overrides, SpaceFile
 from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.storage.places import child, place_of, shown
@@ -22,7 +23,7 @@ Address = Annotated[
     typer.Option(help="The job server. Default: RAY_API_SERVER_ADDRESS, or this machine's."),
 ]
 WorkingDir = Annotated[
-    Path, typer.Option(help="The project: the folder that the job is started in.")
+    Path, typer.Option(help="The project: the folder that the job is started in.", callback=local)
 ]
 NoUpload = Annotated[
     bool,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.cli.options import Json
+from tid_tune.cli.options import Json, local
 from tid_tune.console import answer, answering, progress, say
 from tid_tune.words import counted
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="An mmdet config file.")],
+    config: Annotated[Path, typer.Argument(help="An mmdet config file.", callback=local)],
     work_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results, such as checkpoint.pth. Default: runs/<config's name>."
+            help="Folder of the results, such as checkpoint.pth. Default: runs/<config's name>.",
+            callback=local,
         ),
     ] = None,
     epochs: Annotated[

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tid_tune import dotted
-from tid_tune.cli.options import Json
+from tid_tune.cli.options import Json, local
 
 if TYPE_CHECKING:
     from tid_tune.report.start_points import StartingPoints
     from tid_tune.searchfile.model import SearchSpec
     from tid_tune.space import Distribution
 
-SpaceFile = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
+SpaceFile = Annotated[
+    Path, typer.Argument(metavar="SPACE.yaml", help="The search space.", callback=local)
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=VALUE", help="Override a field; may be repeated."),

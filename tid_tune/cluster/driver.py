@@ -16,6 +16,7 @@ from tid_tune.cluster.jobs.place import in_package, require_lasting
 from tid_tune.cluster.nodes import Newcomers, check_nodes
 from tid_tune.cluster.session import Capacity, RaySession
 from tid_tune.console import say
+from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.preflight import Plan, require
 from tid_tune.preflight.resources import require_here
@@ -31,6 +32,7 @@ from tid_tune.search.stages.plan import stages
 from tid_tune.search.suggestions import effective_of
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
+from tid_tune.storage.objects import StoreError
 from tid_tune.storage.places import Place, child, shown
 from tid_tune.tracking.address import address_of
 from tid_tune.tracking.subject import subject_of
@@ -79,7 +81,7 @@ def run_search(
         TidTuneError: Ray did not start, its head was lost, or the search cannot be recorded.
     """
     started = time.monotonic()
-    run = RunFolder.driven(child(runs, spec.name))
+    run = _reachable(child(runs, spec.name))
     require_lasting(run.path)
     new = fresh or not run.exists
     with ExitStack() as stack:
@@ -115,6 +117,20 @@ def run_search(
             say(f"interrupted; the same command resumes. Run folder: {run.shown()}")
         failed = result.failed or search.state.no_room
         return Outcome(run, finished, failed if finished else "")
+
+
+def _reachable(place: Place) -> RunFolder:
+    """Return the run folder of a search, whose store answers.
+
+    Raises:
+        UsageError: it does not, or has no such bucket: nothing is started.
+    """
+    try:
+        run = RunFolder.driven(place)
+        run.files.require_reachable()
+    except StoreError as error:
+        raise UsageError(*error.messages) from None
+    return run
 
 
 def _work(

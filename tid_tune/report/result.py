@@ -127,7 +127,7 @@ class Result:
 
     def _show_student(self) -> None:
         """Print where the best student is, and what else can be had of it."""
-        run, best = self.run.shown(), self.run.shown(BEST)
+        run, best = self.run.pasted(), self.run.shown(BEST)
         if self.unwritten:
             console.say(f"  warning: the student is not in {best}: {self.unwritten}")
             return
@@ -136,10 +136,14 @@ class Result:
             console.say(f"  student      tid-tune export {run} --out DIR")
             return
         if f"{BEST}/{README}" not in there:  # what a trainable of the user's own has saved
-            console.say(f"  student      {best}/checkpoint.pth with {best}/config.py")
+            weights, config = (
+                self.run.shown(f"{BEST}/{name}") for name in ("checkpoint.pth", "config.py")
+            )
+            console.say(f"  student      {weights} with {config}")
             return
         console.say(f"  student      {best}: plain mmdet config and weights; see its {README}")
-        console.say(f"  values       {best}/{VALUES}: to paste or name in `start_from`")
+        values = self.run.shown(f"{BEST}/{VALUES}")
+        console.say(f"  values       {values}: to paste or name in `start_from`")
         console.say(f"  ONNX         tid-tune export {run} --out DIR --onnx")
 
 
@@ -171,7 +175,7 @@ def _write_report(state: RunState, spec: SearchSpec, run: RunFolder) -> None:
         kind = "" if isinstance(error, TidTuneError) else f"{type(error).__name__}: "
         console.say(
             f"warning: the report {run.shown(run.report.name)} was not written ({kind}{error}). "
-            f"`tid-tune report {run.shown()}` tries again"
+            f"`tid-tune report {run.pasted()}` tries again"
         )
 
 
@@ -194,7 +198,7 @@ def _evaluate_models(spec: SearchSpec, run: RunFolder) -> None:
         evaluate_run(read, images=spec.report.models, seconds=AT_THE_END)
     except TooSlow as reason:
         console.say(
-            f"the report has no pictures of the models: {reason}. `tid-tune report {run.shown()}` "
+            f"the report has no pictures of the models: {reason}. `tid-tune report {run.pasted()}` "
             "adds them"
         )
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from tid_tune.errors import UsageError, nearest
@@ -15,13 +16,26 @@ from tid_tune.results.ranking import Row, leaderboard, winning_trial
 from tid_tune.results.table import TrialRow, trial_rows
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.storage.files import RunFiles
-from tid_tune.storage.places import Place, child, name_of, parent, place_of, shown
+from tid_tune.storage.places import (
+    Place,
+    Uri,
+    child,
+    name_of,
+    parent,
+    pasted,
+    place_of,
+    shown,
+)
 from tid_tune.storage.stored import driver_files, folders_in, read_files
 
 BEST = "best"
 """Names the winning trial where a trial is asked for, and its folder."""
 TRIALS = "trials"
 """Of the folder of the trials' folders."""
+
+
+_LOOKED_INTO = 5
+"""Folders in what is named as a run: each costs a request of a store."""
 
 
 class RunFolder:
@@ -67,6 +81,7 @@ class RunFolder:
         """
         folder = cls(place)
         if not folder.exists:
+            folder.files.require_reachable()
             raise UsageError(f"{place} is no run folder: it has no {LEDGER_NAME}{folder._hint()}")
         return folder
 
@@ -98,6 +113,10 @@ class RunFolder:
     def shown(self, name: str = "") -> str:
         """Return the folder, or a file in it, as a user types it."""
         return shown(child(self.place, name) if name else self.place)
+
+    def pasted(self) -> str:
+        """Return the folder as a word of a shell command."""
+        return pasted(self.place)
 
     @cached_property
     def state(self) -> RunState:
@@ -184,15 +203,22 @@ class RunFolder:
         return child(parent(self.place), aside)
 
     def _hint(self) -> str:
-        above = parent(self.place)
-        if isinstance(self.place, Path):
-            inside = RunFolder(Path("runs") / self.place)
+        for inside in map(RunFolder, islice(folders_in(self.place), _LOOKED_INTO)):
             if inside.exists:
-                return f"; did you mean {inside.path}?"
-        near = nearest(self.name, map(name_of, folders_in(above)))
+                return f"; it holds run folders: name one of them, such as {inside.shown()}"
+        if isinstance(self.place, Path):
+            other = RunFolder(Path("runs") / self.place)
+            if other.exists:
+                return f"; did you mean {other.path}?"
+        elif not Uri.parse(self.place).parent.path:  # a bucket
+            return ""
+        above = parent(self.place)
+        beside = (name_of(place) for place in folders_in(above) if place != self.place)
+        near = nearest(self.name, beside)
         if near is not None:
             return f"; did you mean {child(above, near)}?"
-        return "; `tid-tune list` shows the runs"
+        where = "" if isinstance(above, Path) else f" --runs {pasted(above)}"
+        return f"; `tid-tune list{where}` shows the runs"
 
 
 def ended_standing(state: RunState) -> str:

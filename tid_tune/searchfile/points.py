@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tid_tune.errors import nearest
+from tid_tune.errors import TidTuneError, nearest
 from tid_tune.ledger.file import LEDGER_NAME
 from tid_tune.searchfile.merge import read_text, shown_path
 from tid_tune.searchfile.names import UnknownName, full_name
 from tid_tune.searchfile.problems import Problems
 from tid_tune.searchfile.transfer import Transfer, read_transfer
-from tid_tune.searchfile.tree import Node, parse
+from tid_tune.searchfile.tree import MAX_BYTES, Node, parse
 from tid_tune.space import Constraint, Distribution, Params
 from tid_tune.space.values import describe, same
+from tid_tune.storage.places import Uri
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,16 @@ def _items(node: Node, problems: Problems) -> Iterator[_Item]:
 
 def _points_of_file(at: str, node: Node, problems: Problems) -> Iterator[_Item]:
     """Yield the points in a file, such as best/values.yaml: one map, or a list of them."""
-    path = Path(str(node.value))
-    if not path.is_file():
+    named = str(node.value)
+    path = Path(named)
+    source = named if "://" in named else shown_path(path)
+    if "://" in named:
+        text = _read_stored(named, node, problems, at)
+    elif path.is_file():
+        text = read_text(path, source, node, problems, at)
+    else:
         problems.add(node.where, at, _no_file(path))
         return
-    source = shown_path(path)
-    text = read_text(path, source, node, problems, at)
     tree = None if text is None else parse(text, source, problems)
     if tree is None:
         return
@@ -84,6 +89,27 @@ def _points_of_file(at: str, node: Node, problems: Problems) -> Iterator[_Item]:
     else:
         got = "an empty file" if tree.value is None else describe(tree.plain())
         problems.add(tree.where, "", f"expected a list of points or one map of values, got {got}")
+
+
+def _read_stored(named: str, node: Node, problems: Problems, at: str) -> str | None:
+    """Return the text of a file in a store; None with a problem noted."""
+    from tid_tune.storage.objects import Objects
+
+    try:
+        uri = Uri.parse(named)
+        objects = Objects(uri.parent)
+        size = objects.size(uri.name)
+        if size is not None and size <= MAX_BYTES:
+            return objects.read(uri.name).decode("utf-8-sig")
+        wrong = f"there is no file {named}" if size is None else f"{named} is too large"
+        form = "{run: URI}"
+        wrong += f"; name a file of points, or write start_from: {form} for a run's best trials"
+    except TidTuneError as error:
+        wrong = str(error)
+    except UnicodeDecodeError:
+        wrong = f"{named} is not UTF-8 text"
+    problems.add(node.where, at, wrong)
+    return None
 
 
 def _no_file(path: Path) -> str:

@@ -48,6 +48,15 @@ class RunFiles(abc.ABC):
         """What other machines open: `worker_files` takes it there."""
 
     @abc.abstractmethod
+    def require_reachable(self) -> None:
+        """Check that a search can begin there.
+
+        Raises:
+            UsageError: the bucket of a store does not exist.
+            StoreError: the store does not answer.
+        """
+
+    @abc.abstractmethod
     def has_ledger(self) -> bool:
         """Return whether the search was ever begun."""
 
@@ -150,6 +159,9 @@ class FolderFiles(RunFiles):
     def sent(self) -> str:
         """The path."""
         return str(self.local)
+
+    def require_reachable(self) -> None:
+        """Do nothing: the folder is made if needed."""
 
     def has_ledger(self) -> bool:
         """Return whether there is a ledger."""

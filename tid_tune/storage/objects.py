@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from tid_tune import stalls
 from tid_tune.console import say
-from tid_tune.errors import TrialError
+from tid_tune.errors import TrialError, UsageError
 from tid_tune.files import is_full, replacing
 from tid_tune.ledger.decisions import Cause
 from tid_tune.storage.places import Uri
@@ -29,6 +30,8 @@ _FLAT = ("s3", "gcs", "abfs")
 """Stores without folders: an empty object would take the place of one."""
 _RENAMED = ("local", "hdfs")
 """File systems on which a reader can meet half of a file: it is written under another name."""
+_REQUEST = re.compile(r" \(Request ID: [^)]*\)")
+"""Says nothing to a user."""
 
 
 class StoreError(TrialError):
@@ -58,7 +61,7 @@ class Objects:
         try:
             self._system, self._root = file_system(uri)
         except OSError as error:
-            raise StoreError(f"{uri} cannot be used: {shortened(str(error), 300)}") from None
+            raise StoreError(f"{uri} cannot be used: {_reason(error)}") from None
 
     def hasty(self) -> Objects:
         """Return the same store for requests that nobody can wait for."""
@@ -135,6 +138,39 @@ class Objects:
         found = self._try(lambda: self._infos(self._root, recursive=False))
         return sorted(info.base_name for info in found if not info.is_file)
 
+    def require_bucket(self) -> None:
+        """Check that the store answers and has the bucket; elsewhere a folder is made if needed.
+
+        Raises:
+            UsageError: it has not.
+            StoreError: it does not answer.
+        """
+        if self._system.type_name not in _FLAT:
+            return
+        bucket = self._root.partition("/")[0]
+        if not self._is_there(bucket):
+            raise UsageError(
+                f"{self.uri}: there is no bucket {bucket!r}; make it, or correct the name or the "
+                "endpoint"
+            )
+
+    def require_folder(self) -> None:
+        """Check that the folder is there: a store has it, if it has a file in it.
+
+        Raises:
+            UsageError: it is not.
+            StoreError: the store does not answer.
+        """
+        self.require_bucket()
+        if not self._is_there(self._root):
+            raise UsageError(f"{self.uri}: there is no such folder, or nothing is in it")
+
+    def _is_there(self, path: str) -> bool:
+        from pyarrow.fs import FileType
+
+        (info,) = self._try(lambda: self._system.get_file_info([path]))
+        return bool(info.type != FileType.NotFound)
+
     def rename(self, name: str, but: str) -> None:
         """Move all files to a folder beside this one. A store copies each; then they are deleted.
 
@@ -210,7 +246,7 @@ class Objects:
             except OSError as error:
                 if is_full(error):  # of this machine
                     raise
-                reason = shortened(str(error), 300)
+                reason = _reason(error)
             else:
                 if deadline is not None:
                     say(f"{self.uri} answers again")
@@ -230,6 +266,10 @@ class Objects:
             f"{self.uri} cannot be used: {reason}. Check the address, the endpoint and the "
             f"credentials{again if self.patience else ''}"
         )
+
+
+def _reason(error: OSError) -> str:
+    return shortened(_REQUEST.sub("", str(error)), 300)
 
 
 def _pauses() -> Iterator[float]:

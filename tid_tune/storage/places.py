@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,7 @@ from tid_tune.passwords import without_secrets
 Place = Path | str
 """A path, or a URI as a string: `s3://bucket/folder`."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-_COLLAPSED = re.compile(r"[a-z][a-z0-9+.]+:/[^/]")
+_COLLAPSED = re.compile(r"([a-z][a-z0-9+.]+:)/([^/])")
 _HOST = re.compile(r"(?:[^:@]*@)?[^:@]*(?::\d+)?")
 """What may stand between `://` and the next `/`: no password."""
 
@@ -94,9 +95,15 @@ def place_of(named: Place) -> Place:
     """
     if isinstance(named, str) and "://" in named:
         return str(Uri.parse(named))
-    if isinstance(named, Path) and _COLLAPSED.match(str(named)):
+    if isinstance(named, Path) and uri_of(named) is not None:
         raise UsageError(f"{named}: pass a URI as a string, since a Path drops one of its slashes")
     return Path(named)
+
+
+def uri_of(path: Path) -> str | None:
+    """Return the URI that was made a path, which drops one of its slashes; None: it is a path."""
+    text = str(path)
+    return _COLLAPSED.sub(r"\1//\2", text, count=1) if _COLLAPSED.match(text) else None
 
 
 def child(place: Place, name: str) -> Place:
@@ -112,6 +119,11 @@ def parent(place: Place) -> Place:
 def shown(place: Place) -> str:
     """Return a place as a user types it."""
     return str(shown_path(place)) if isinstance(place, Path) else place
+
+
+def pasted(place: Place) -> str:
+    """Return a place as a word of a shell command: with quotes, if it has a `?`, `&` or blank."""
+    return shlex.quote(shown(place))
 
 
 def name_of(place: Place) -> str:

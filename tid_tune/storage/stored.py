@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from tid_tune.errors import TidTuneError
+from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.files import digest as digest_of
 from tid_tune.files import replacing
 from tid_tune.ledger.file import LEDGER_NAME
@@ -52,6 +52,10 @@ class StoredFiles(RunFiles):
     def sent(self) -> str:
         """The URI, with the endpoint that this process's environment names."""
         return str(self._uri.anywhere())
+
+    def require_reachable(self) -> None:
+        """Ask the store for the bucket."""
+        self._objects.require_bucket()
 
     def has_ledger(self) -> bool:
         """Return whether the store has a part of a ledger."""
@@ -198,6 +202,20 @@ def worker_files(sent: str, patience: float = PATIENCE) -> RunFiles:
     if "://" not in sent:
         return FolderFiles(Path(sent))
     return StoredFiles(sent, copy_folder(Uri.parse(sent)), patience)
+
+
+def require_folder(place: Place) -> None:
+    """Check that a folder is there.
+
+    Raises:
+        UsageError: it is not, or the bucket of a store is not.
+        StoreError: the store does not answer.
+    """
+    if isinstance(place, Path):
+        if not place.is_dir():
+            raise UsageError(f"{place}: there is no such folder")
+        return
+    Objects(Uri.parse(place)).require_folder()
 
 
 def folders_in(place: Place) -> list[Place]:

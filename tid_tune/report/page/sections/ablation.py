@@ -143,7 +143,7 @@ def _how_to_measure(found: Measuring, study: Study) -> list[Block]:
         trainings = counted(len(found.missing), "training")
         blocks.append(
             Code(
-                f"tid-tune report {study.run.shown()} --measure",
+                f"tid-tune report {study.run.pasted()} --measure",
                 f"Train the steps instead of estimating them: {trainings}, about {cost}.",
             )
         )

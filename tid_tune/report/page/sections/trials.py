@@ -28,7 +28,7 @@ def section(study: Study) -> Section | None:
         else f"{counted(len(chosen), 'trial')} of {len(study.state.trials)}: the best, the "
         "baselines, the Pareto front, what was confirmed, some of the longest that were stopped, "
         "those that run, and failures of each cause; "
-        f"`tid-tune show {study.run.shown()} TRIAL` shows any other"
+        f"`tid-tune show {study.run.pasted()} TRIAL` shows any other"
     )
     intro = f"{more}: values, curves, end of the log, and what differs from the config."
     details = [trial_details(study, trial) for trial in chosen]
@@ -63,7 +63,7 @@ def _table(study: Study, detailed: set[str]) -> TableBlock:
     )
     if len(study.rows) > len(shown):
         caption += (
-            f" The first {len(shown)} of {len(study.rows)}; `tid-tune table {study.run.shown()} "
+            f" The first {len(shown)} of {len(study.rows)}; `tid-tune table {study.run.pasted()} "
             "FILE.csv` writes all."
         )
     marked = next((at for at, row in enumerate(shown) if row is study.best), None)

@@ -170,7 +170,7 @@ def _export(study: Study) -> list[Block]:
     blocks: list[Block] = [
         Code(text, "The values as YAML, to paste under `start_from:` of a search file")
     ]
-    shown = run.shown()
+    shown = run.pasted()
     if run.files.size(f"{BEST}/{VALUES}") is not None:
         where = (
             f"The student is in `{run.shown(BEST)}`: a plain mmdet config and its weights, which "
