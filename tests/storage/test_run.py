@@ -169,7 +169,8 @@ def test_a_search_goes_on_where_driver_worker_and_their_disks_are_gone(
         assert [report.epoch for report in trial.reports] == [1, 2, 3]
         result = write_result(driver.search.state, machines.spec, driver.run)
     result.show(seconds=1)
-    assert f"{Uri.parse(machines.place).child('best')}/checkpoint.pth" in capsys.readouterr().out
+    kept = Uri.parse(machines.place).child("best/checkpoint.pth")
+    assert f"{kept} with " in capsys.readouterr().out
     assert {"best/config.py", "best/checkpoint.pth", "leaderboard.txt"} <= set(machines.there())
     assert "lock.json" not in machines.there()
     assert machines.checkpoints() == {f"{TRIAL}/epoch_3_step_3.pth"}
