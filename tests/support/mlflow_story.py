@@ -123,10 +123,16 @@ def write(path: Path, events: list[Event]) -> None:
         stream.writelines(to_line(event) + b"\n" for event in events)
 
 
-def track(spec: SearchSpec, ledger: Path, events: list[Event], uri: str) -> Copied:
+def track(
+    spec: SearchSpec,
+    ledger: Path,
+    events: list[Event],
+    uri: str,
+    files: Iterable[str] = (),
+) -> Copied:
     """Copy a whole search, as one command does."""
     write(ledger, events)
     tracker = Tracker(spec, "run", ledger, Address(uri, spec.name))
     tracker.start()
     tracker.notify(events[-1], None)
-    return tracker.finish({"best": 0.5}, [])
+    return tracker.finish({"best": 0.5}, files)
