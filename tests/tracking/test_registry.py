@@ -41,8 +41,8 @@ def test_the_student_is_registered_once_and_is_the_champion(
         children(spec, uri)["parent"].info.run_id,
     )
     assert version.tags["tid_tune.trial"] == "t0001"
-    assert "t0001 is a real gain" in version.description
-    place = Path(client.get_model_version_download_uri(spec.name, version.version))
+    assert "t0001 is a real gain" in str(version.description)
+    place = Path(str(client.get_model_version_download_uri(spec.name, version.version)))
     assert (place / "checkpoint.pth").read_bytes() == b"weights"
 
 

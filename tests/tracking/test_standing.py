@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.mlflow_story import report, start, suggest
 
+from tid_tune.ledger.events import Event
 from tid_tune.ledger.file import read_events
 from tid_tune.ledger.records import Status
 from tid_tune.ledger.state import RunState
@@ -46,11 +48,9 @@ def test_a_search_stands_where_its_ledger_says(ledger: Path) -> None:
 
 
 def test_a_gain_is_known_once_the_student_alone_has_come_as_far(spec: SearchSpec) -> None:
-    from support.mlflow_story import report, start, suggest
-
-    standing, found = Standing(spec), []
+    standing, found = Standing(spec), list[tuple[str, float]]()
     alone = replace(suggest("t0001", label="none"), stage="baseline")
-    events = [
+    events: list[Event] = [
         *(alone, suggest("t0002"), start("t0001"), start("t0002")),
         *(report("t0002", 1, 0.3), report("t0001", 1, 0.1)),
     ]
