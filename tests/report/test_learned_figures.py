@@ -29,6 +29,12 @@ from tid_tune.results.run_folder import RunFolder
 WORDS = {"completed": "full length", "stopped": "stopped early", "failed": "failed"}
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals take most of the time; what they are made of is tested elsewhere."""
+    monkeypatch.setattr("tid_tune.insight.importance.RESAMPLES", 4)
+
+
 @dataclass
 class Known:
     """What the ledger says of a search trial."""
