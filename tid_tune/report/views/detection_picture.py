@@ -94,7 +94,7 @@ def draw_panels(pixels: Pixels, panels: Sequence[Panel]) -> Image.Image:
     scale = SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     shown = fitted(pixels, *size)
-    cell, rows = max(size[0], 240), math.ceil(len(panels) / 2)
+    cell, rows = max(size[0], SIDE), math.ceil(len(panels) / 2)
     columns = min(2, len(panels))
     canvas = Canvas(
         columns * cell + (columns + 1) * GAP, rows * (HEAD + size[1] + GAP) + GAP + FOOT
@@ -131,8 +131,8 @@ def _panel(pixels: Pixels, scale: float, panel: Panel) -> tuple[Canvas, int]:
 def _detail(panel: Panel, named: int) -> str:
     boxes = min(len(panel.marks), MOST_BOXES)
     if boxes < len(panel.marks):
-        return f"{panel.detail} ({boxes} of {len(panel.marks)} boxes drawn, {named} named)"
-    return panel.detail if named == boxes else f"{panel.detail} ({named} of {boxes} boxes named)"
+        return f"{panel.detail}; {boxes} of {len(panel.marks)} drawn"
+    return panel.detail if named == boxes else f"{panel.detail}; {named} of {boxes} named"
 
 
 def _objects(truth: Truth, boxes: Ints, colour: str, dash: Dash, prefix: str) -> list[Mark]:
