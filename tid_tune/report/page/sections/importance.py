@@ -40,9 +40,11 @@ def _arm(one: ArmInsight, names: dict[str, str]) -> list[Block]:
     panels = [*_ped_panel(ped, names), *_share_panel(one, names)]
     if panels:
         suffix = f"_{one.arm.method}" if one.arm.method else ""
-        title = f"{method}importance of each parameter"
+        title = (
+            f"{method}importance of each parameter" if method else "Importance of each parameter"
+        )
         caption = " ".join(_captions(one))
-        blocks.append(Chart(f"importance{suffix}", title[0].upper() + title[1:], caption, panels))
+        blocks.append(Chart(f"importance{suffix}", title, caption, panels))
         blocks.append(_table(one, names, method))
     if ped.reason and isinstance(told, str):
         blocks.append(Text(f"{method}{ped.reason}.", "note"))
@@ -143,7 +145,7 @@ def _table(one: ArmInsight, names: dict[str, str], method: str) -> TableBlock:
             ]
         )
     caption = (
-        f"{method}the parameters. By chance: the probability that shuffled results show as much "
-        "for any of the parameters."
+        f"{method or 'The parameters. '}By chance: the probability that shuffled results show as "
+        "much for any of the parameters."
     )
-    return TableBlock(caption[0].upper() + caption[1:], columns, rows, sortable=True)
+    return TableBlock(caption, columns, rows, sortable=True)

@@ -66,7 +66,9 @@ def _trust(found: RankCorrelation) -> str:
 
 
 def _heat(one: ArmInsight) -> Chart:
-    lengths = one.arm.curves.lengths
+    shown = [found for found in one.correlations if found.spearman is not None]
+    there = {length for found in shown for length in (found.early, found.late)}
+    lengths = [length for length in one.arm.curves.lengths if length in there]
     known = {(found.early, found.late): found for found in one.correlations}
     rows, columns = lengths[:-1], lengths[1:]
     cells = [[known.get((early, late)) for late in columns] for early in rows]
