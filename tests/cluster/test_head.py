@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import Any
 
@@ -98,3 +99,19 @@ def test_what_a_ray_that_did_not_start_leaves_behind_is_ended(
     with pytest.raises(TidTuneError, match="timed out"):
         starting.start("local", {}, local=True)
     assert ended == [{"check_alive": False, "allow_graceful": False}] * starting.STARTS
+
+
+@pytest.mark.parametrize("slowly", [False, True])
+def test_a_ray_that_leaves_slowly_is_not_asked_about_what_is_freed_meanwhile(
+    slowly: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own code would end the process with exit code 1."""
+    from ray._private.worker import global_worker
+
+    left = threading.Event()
+    monkeypatch.setattr(starting, "LEAVE_SECONDS", 0.05 if slowly else 20)
+    monkeypatch.setattr("ray.shutdown", (lambda: left.wait(20)) if slowly else lambda: None)
+    vars(global_worker)["core_worker"] = "there"
+    starting.leave()
+    left.set()
+    assert vars(global_worker).pop("core_worker", "gone") == ("gone" if slowly else "there")

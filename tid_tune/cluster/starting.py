@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,7 +54,7 @@ def start(address: str, options: Mapping[str, Any], *, local: bool) -> None:
         except Exception as error:
             # A bare Exception, when its time is over.
             end_processes(error)
-            _bounded(ray.shutdown)
+            leave()
             first = str(error).splitlines()[0]
             if attempt == STARTS:
                 raise TidTuneError(
@@ -96,13 +98,24 @@ def end_processes(error: BaseException) -> None:
 
 
 def leave() -> None:
-    """Leave the cluster, or end the Ray that was started here."""
-    import ray
+    """Leave the cluster, or end the Ray that was started here, for some seconds at most.
 
-    _bounded(ray.shutdown)
+    While Ray leaves, its own code ends the process, without a word and with exit code 1, as soon as
+    a reference to an object of Ray's is freed. So those that nobody has are freed before; and where
+    Ray takes longer, it is not asked about those that are freed later.
+    """
+    from ray._private.worker import global_worker
 
-
-def _bounded(action: Callable[[], None]) -> None:
-    thread = threading.Thread(target=action, daemon=True)
+    gc.collect()
+    thread = threading.Thread(target=_shut_down, daemon=True)
     thread.start()
     thread.join(LEAVE_SECONDS)
+    if thread.is_alive():
+        vars(global_worker).pop("core_worker", None)
+
+
+def _shut_down() -> None:
+    import ray
+
+    with contextlib.suppress(AttributeError):  # it took too long, see above
+        ray.shutdown()
