@@ -11,7 +11,9 @@ import pytest
 
 from tid_tune.cluster import head, starting
 from tid_tune.cluster.head import HeadLostError, HeadWatch, require_answer
+from tid_tune.cluster.session import RaySession
 from tid_tune.errors import TidTuneError, UsageError
+from tid_tune.searchfile.model import Resources
 
 
 @pytest.fixture
@@ -24,11 +26,21 @@ def address_of(server: socket.socket) -> str:
     return f"127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("form", ["{}", "ray://{}"])
-def test_an_address_that_does_not_answer_is_refused_within_seconds(
-    form: str, listening: socket.socket
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [("http://head:8265", "the job server"), ("ray://head:10001", "a Ray client's server")],
+)
+def test_the_address_of_another_server_of_a_cluster_is_refused_with_the_one_to_use(
+    address: str, what: str
 ) -> None:
-    address = form.format(address_of(listening))
+    with pytest.raises(UsageError, match=rf"{what}.*--address head:6379.*tid-tune submit"):
+        RaySession(address, Resources(), 1, [])
+
+
+def test_an_address_that_does_not_answer_is_refused_within_seconds(
+    listening: socket.socket,
+) -> None:
+    address = address_of(listening)
     require_answer(address)
     listening.close()
     started = time.monotonic()

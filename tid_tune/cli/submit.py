@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,28 +80,45 @@ def submit(
         raise UsageError(f"{space} is not in the working folder {folder}; name another one")
     os.chdir(folder)
     spec = load(space, overrides or (), check_files=False)
-    from tid_tune.cluster.jobs.submission import Request, read_env, require_public
+    from tid_tune.cluster.jobs.submission import (
+        Request,
+        read_env,
+        require_public,
+        store_variables,
+    )
 
     require_public(overrides or ())
+    place = _runs(runs, folder, no_upload)
+    variables = read_env(env or ())
+    passed = {} if stop else store_variables(place, variables)
     request = Request(
         name=spec.name,
         space=PurePosixPath(space.relative_to(folder).as_posix()),
-        runs=_runs(runs, folder, no_upload),
+        runs=place,
         folder=PurePosixPath(folder.as_posix()) if no_upload else None,
         overrides=tuple(overrides or ()),
         fresh=fresh,
-        env=read_env(env or ()),
+        env={**passed, **variables},
         cpus=entrypoint_cpus,
         memory=_bytes(entrypoint_memory),
     )
     package = None if no_upload or stop else _package(spec, folder)
     from tid_tune.cluster.jobs.client import connect
+    from tid_tune.console import say
 
+    if passed:
+        shown_variables = ", ".join(f"{name}={value}" for name, value in passed.items())
+        say(f"passed to the job from this shell: {shown_variables}; --env sets others")
+    if not stop and "://" in place and _default_database(spec, variables):
+        say(
+            "warning: tracking.uri is not set, so MLflow's database is lost with the job; name a "
+            "server with --set tracking.uri=http://HOST:5000, or --set tracking.enabled=false"
+        )
     client = connect(address)
     if stop:
         _stop(client, request)
         return
-    job = _attach_or_submit(client, request, package)
+    job = _attach_or_submit(client, request, package, no_wait)
     if not no_wait:
         _follow(client, job)
 
@@ -116,6 +134,13 @@ def _runs(runs: str | None, folder: Path, no_upload: bool) -> str:
             "folder is lost with the job"
         )
     return str(place)
+
+
+def _default_database(spec: SearchSpec, variables: Mapping[str, str]) -> bool:
+    """Return whether a search is copied to a database in a folder that ends with its job."""
+    from tid_tune.tracking.address import URI_VARIABLE
+
+    return spec.tracking.enabled and spec.tracking.uri is None and URI_VARIABLE not in variables
 
 
 def _bytes(text: str | None) -> int | None:
@@ -137,7 +162,7 @@ def _package(spec: SearchSpec, folder: Path) -> Package:
 
 
 def _attach_or_submit(
-    client: JobSubmissionClient, request: Request, package: Package | None
+    client: JobSubmissionClient, request: Request, package: Package | None, no_wait: bool
 ) -> str:
     """Return the name of the job that runs the search, a present or a new one."""
     from tid_tune.cluster.jobs.submission import (
@@ -150,7 +175,8 @@ def _attach_or_submit(
 
     last = present_job(client, request)
     if last is not None and is_running(last):
-        say(f"{request.name} is running as the job {last.submission_id}; attached to it")
+        what = "nothing is submitted" if no_wait else "its output follows"
+        say(f"{request.name} is running already, as the job {last.submission_id}; {what}")
         if has_other_command(last, request):
             say(f"  it was submitted as `{last.entrypoint}`; for other options, --stop it first")
         return str(last.submission_id)
@@ -160,11 +186,11 @@ def _attach_or_submit(
         job = submit(client, request, package, last)
     except RuntimeError as error:
         raise TidTuneError(f"the job server refused the job: {error}") from error
-    what = (
-        "submitted" if last is None else f"resumed after {last.submission_id}, which {_end(last)}"
-    )
     folder = shown(child(place_of(request.runs), request.name))
-    say(f"{request.name} is {what}: job {job}; run folder {folder}")
+    say(f"{request.name} is submitted: job {job}; run folder {folder}")
+    if last is not None:
+        then = "it starts over" if request.fresh else "what it has recorded is resumed"
+        say(f"  the job before, {last.submission_id}, {_end(last)}; {then}")
     return job
 
 

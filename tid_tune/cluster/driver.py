@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 from tid_tune.cluster.dispatch import Dispatcher
 from tid_tune.cluster.draining import Draining
 from tid_tune.cluster.head import HeadLostError
-from tid_tune.cluster.jobs.place import in_package, require_lasting
+from tid_tune.cluster.jobs.place import in_job, in_package, require_lasting
 from tid_tune.cluster.nodes import Newcomers, check_nodes
 from tid_tune.cluster.session import Capacity, RaySession
 from tid_tune.console import say
@@ -43,6 +44,9 @@ MLFLOW_SECONDS = 60.0
 """How long a search that is over waits for a tracking server."""
 INTERRUPTED_SECONDS = 10.0
 """The same for one that was interrupted: a user waits, or a job's stop kills it after a while."""
+
+INSTANT_SECONDS = 1.0
+"""What takes longer is announced."""
 
 PRELOAD = "tid_tune.trial.preload"
 """Imports what trials of ours need."""
@@ -180,10 +184,26 @@ def _check(spec: SearchSpec, session: RaySession) -> None:
     """
     if session.local:
         require_here(spec.resources)
-        session.begin()
-    else:
-        session.connect()
-    require(Plan.of_search(spec))
+    with _announced(
+        f"{spec.name}: checking the models of {counted(spec.trials, 'trial')}, Ray starts"
+    ):
+        if session.local:
+            session.begin()
+        else:
+            session.connect()
+        require(Plan.of_search(spec))
+
+
+@contextmanager
+def _announced(what: str) -> Iterator[None]:
+    """Print what the block does, if it takes longer than `INSTANT_SECONDS`."""
+    timer = threading.Timer(INSTANT_SECONDS, say, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _session(spec: SearchSpec, address: str | None) -> RaySession:
@@ -215,7 +235,10 @@ def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:
     place = run.shown()
     trainings = counted(sum(stage.trainings for stage in plan), "training")
     say(f"{spec.name}: {trainings} ({counts}), at most {most}, {concurrent} at a time")
-    say(f"  in {place}; from another shell: tid-tune status {place}. Ctrl-C ends it cleanly.")
+    end = "Ctrl-C ends it cleanly."
+    if in_job():
+        end = "`tid-tune submit` with --stop, or `ray job stop`, ends it cleanly."
+    say(f"  in {place}; from another shell: tid-tune status {run.pasted()}. {end}")
 
 
 @contextmanager

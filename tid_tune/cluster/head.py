@@ -26,7 +26,7 @@ LOST_SECONDS = 20.0
 PAUSE_SECONDS = 0.25
 LAST_SECONDS = 15.0
 """So long the search has to notice that the head is lost."""
-_ADDRESS = re.compile(r"^(?:ray://)?(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>\d{1,5})$")
+_ADDRESS = re.compile(r"^(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>\d{1,5})$")
 
 
 class HeadLost(BaseException):
@@ -40,6 +40,23 @@ class HeadLostError(TidTuneError):
     """The head of the cluster is gone."""
 
     at_once = True
+
+
+def require_cluster(address: str) -> None:
+    """Check that an address is not that of another server of a cluster.
+
+    Raises:
+        UsageError: it is; the message names the one to use.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return
+    host = rest.partition("/")[0].rpartition(":")[0] or rest
+    what = "the job server" if scheme.startswith("http") else "a Ray client's server"
+    raise UsageError(
+        f"{address} is the address of {what}. Name the head as --address {host}:6379, on a machine "
+        "of the cluster; from elsewhere, use `tid-tune submit` with --address http://HEAD:8265"
+    )
 
 
 def require_answer(address: str) -> None:

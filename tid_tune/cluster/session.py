@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
+from tid_tune.cluster.head import require_cluster
 from tid_tune.cluster.placement import asked, fitting
 from tid_tune.cluster.privacy import pass_on_variables
 from tid_tune.cluster.recent import Recent
@@ -51,12 +52,16 @@ class RaySession:
         resources: of a worker.
         workers: so many run at once, at most.
         modules: workers import these when they start, where Ray starts here.
+
+    Raises:
+        UsageError: the address is one of another server of a cluster.
     """
 
     def __init__(
         self, address: str | None, resources: Resources, workers: int, modules: Sequence[str]
     ) -> None:
         self._address = address or os.environ.get("RAY_ADDRESS") or LOCAL
+        require_cluster(self._address)
         self._resources = resources
         self._workers = workers
         self._modules = modules

@@ -93,6 +93,8 @@ class WorkerTime:
     charged: float
     """To trials: their steps, and what failed or was lost. It is the seconds of `run_cost`, with
     what running trials have trained since their last reports."""
+    reported: bool = True
+    """Whether a trial has reported: before, a worker's time is known to nobody."""
 
     @property
     def overhead(self) -> float:
@@ -110,6 +112,7 @@ def worker_time(state: RunState) -> WorkerTime:
         there=sum(session.workers * (session.last - session.opened) for session in sessions),
         charged=run_cost(state).seconds
         + sum(state.unreported_seconds(trial, now) for trial in running),
+        reported=any(trial.reports for trial in state.trials.values()),
     )
 
 
@@ -167,6 +170,8 @@ def overhead_text(used: WorkerTime) -> str:
     """Return `2 workers, of whose time 3.1 % was charged to no trial`."""
     if not used.workers:
         return "no worker has run yet"
+    if not used.reported:
+        return f"{counted(used.workers, 'worker')}; no epoch is reported yet"
     workers = counted(used.workers, "worker")
     return f"{workers}, of whose time {100 * used.overhead:.1f} % was charged to no trial"
 

@@ -125,7 +125,7 @@ def test_a_search_is_submitted_attached_to_stopped_and_resumed_after_a_change(
     (project / "config.py").write_text((project / "config.py").read_text() + "# changed\n")
     code, output = finish(start(project, *words, **WITH_TOKEN))
     assert code == 0, output
-    assert re.search(r"resumed after \S+-1, which was stopped: job \S+-2;", output)
+    assert re.search(r"submitted: job \S+-2;.*\n  the job before, \S+-1, was stopped", output)
     assert "best: t" in output, "the job's own output"
     state = RunState.read(ledger)
     assert state.closed is not None

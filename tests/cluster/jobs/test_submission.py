@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from ray.job_submission import JobStatus
 
+from tid_tune.cli.submit import _attach_or_submit
 from tid_tune.cluster.jobs import client, following, submission
 from tid_tune.cluster.jobs.submission import (
     Request,
     present_job,
     read_env,
     require_public,
+    store_variables,
     submit,
 )
 from tid_tune.errors import UsageError
@@ -104,6 +106,33 @@ def test_secrets_are_refused_where_ray_would_show_them(name: str) -> None:
     with pytest.raises(UsageError, match=r"tracking\.uri=http://me:\*\*\*@host") as refused:
         require_public(["tracking.uri=http://me:planted@host"])
     assert "planted" not in str(refused.value)
+
+
+def test_a_job_is_given_where_the_store_is_and_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio:9000")
+    monkeypatch.setenv("AWS_REGION", "here")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    found = store_variables("s3://bucket/runs", {"AWS_REGION": "there"})
+    assert found == {"AWS_ENDPOINT_URL": "http://minio:9000"}
+    assert store_variables("/shared/runs", {}) == {}
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://me:planted@minio:9000")
+    with pytest.raises(UsageError, match="AWS_ENDPOINT_URL") as refused:
+        store_variables("s3://bucket/runs", {})
+    assert "planted" not in str(refused.value)
+
+
+def test_a_job_that_runs_already_is_not_said_to_be_followed_without_waiting(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server: Any = Server(Job(f"{REQUEST.prefix}1"))
+    for no_wait, said in ((True, "nothing is submitted"), (False, "its output follows")):
+        _attach_or_submit(server, REQUEST, None, no_wait)
+        assert f"running already, as the job {REQUEST.prefix}1; {said}" in capsys.readouterr().out
+    server = Server(Job(f"{REQUEST.prefix}1", JobStatus.FAILED))
+    _attach_or_submit(server, REQUEST, None, False)
+    assert f"the job before, {REQUEST.prefix}1, failed; what" in capsys.readouterr().out
 
 
 def test_the_environment_of_a_job_is_read() -> None:

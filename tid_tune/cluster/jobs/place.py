@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,12 +10,19 @@ from tid_tune.errors import UsageError
 
 _PACKAGES = "working_dir_files"
 _PACKAGE = "_ray_pkg_"
+_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it for the command of a job."""
 
 
 def in_package(path: Path) -> bool:
     """Return whether a path lies in a folder that Ray has made of a job's `working_dir`."""
     parts = path.absolute().parts
     return any(one == _PACKAGES and other.startswith(_PACKAGE) for one, other in pairwise(parts))
+
+
+def in_job() -> bool:
+    """Return whether this process is the entry point of a Ray job, also one that uploads nothing."""
+    return _JOB_VARIABLE in os.environ
 
 
 def require_lasting(run: Path) -> None:

@@ -7,11 +7,12 @@ there is one at a time, and the next one resumes the search.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -30,6 +31,7 @@ START_SECONDS = 90.0
 RETRY_SECONDS = 2.0
 _STARTING = "No available agent"
 """What the job server answers until then."""
+_STORE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 _SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?$|ACCESS_KEY|API_KEY|_KEY$")
 
 
@@ -90,6 +92,23 @@ def read_env(settings: Sequence[str]) -> dict[str, str]:
             )
         env[name] = value
     return env
+
+
+def store_variables(runs: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of this process that say where the store of the run folders is.
+
+    None of them is a secret. Those that the user has given are left out.
+
+    Raises:
+        UsageError: an endpoint has a password.
+    """
+    if not runs.startswith("s3://"):
+        return {}
+    found = {name: os.environ.get(name, "") for name in _STORE_VARIABLES if name not in given}
+    for name, value in found.items():
+        if without_secrets(value) != value:
+            raise UsageError(f"{name} of this shell has a password; take it out")
+    return {name: value for name, value in found.items() if value}
 
 
 def require_public(overrides: Sequence[str]) -> None:
