@@ -109,10 +109,10 @@ def submit(
     if passed:
         shown_variables = ", ".join(f"{name}={value}" for name, value in passed.items())
         say(f"passed to the job from this shell: {shown_variables}; --env sets others")
-    if not stop and "://" in place and _default_database(spec, variables):
+    if package is not None and "://" in place and _default_database(spec, variables):
         say(
-            "warning: tracking.uri is not set, so MLflow's database is lost with the job; name a "
-            "server with --set tracking.uri=http://HOST:5000, or --set tracking.enabled=false"
+            "warning: tracking.uri is not set, so MLflow's database stays on the node of the job, "
+            "in its cache; name a server with --set tracking.uri=http://HOST:5000"
         )
     client = connect(address)
     if stop:
@@ -137,7 +137,7 @@ def _runs(runs: str | None, folder: Path, no_upload: bool) -> str:
 
 
 def _default_database(spec: SearchSpec, variables: Mapping[str, str]) -> bool:
-    """Return whether a search is copied to a database in a folder that ends with its job."""
+    """Return whether a search is copied to a database, and to no server."""
     from tid_tune.tracking.address import URI_VARIABLE
 
     return spec.tracking.enabled and spec.tracking.uri is None and URI_VARIABLE not in variables

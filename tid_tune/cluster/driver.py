@@ -184,9 +184,8 @@ def _check(spec: SearchSpec, session: RaySession) -> None:
     """
     if session.local:
         require_here(spec.resources)
-    with _announced(
-        f"{spec.name}: checking the models of {counted(spec.trials, 'trial')}, Ray starts"
-    ):
+    trials = counted(spec.trials, "trial")
+    with _announced(f"{spec.name}: checking the models of {trials} and starting Ray"):
         if session.local:
             session.begin()
         else:

@@ -126,7 +126,8 @@ def test_a_job_is_given_where_the_store_is_and_no_keys(monkeypatch: pytest.Monke
 def test_a_job_that_runs_already_is_not_said_to_be_followed_without_waiting(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    server: Any = Server(Job(f"{REQUEST.prefix}1"))
+    command = {"tid_tune_command": REQUEST.command}
+    server: Any = Server(Job(f"{REQUEST.prefix}1", metadata=command))
     for no_wait, said in ((True, "nothing is submitted"), (False, "its output follows")):
         _attach_or_submit(server, REQUEST, None, no_wait)
         assert f"running already, as the job {REQUEST.prefix}1; {said}" in capsys.readouterr().out

@@ -21,7 +21,7 @@ def in_package(path: Path) -> bool:
 
 
 def in_job() -> bool:
-    """Return whether this process is the entry point of a Ray job, also one that uploads nothing."""
+    """Return whether this process is the command of a Ray job, also of one without an upload."""
     return _JOB_VARIABLE in os.environ
 
 
