@@ -42,7 +42,7 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "grid": Look("#E1E6EA", "#34414C"),
         "paper": Look("#FFFFFF", "#161D24"),
         # Models and trials.
-        "best": Look(BLUE, "#4AA3DC", "star"),
+        "best": Look(BLUE, "#3A86E8", "star"),
         "search": Look(SKY, SKY, "circle"),
         "stopped": Look(GREY, GREY, "small"),
         "failed": Look(VERMILION, "#F07A1F", "cross"),
@@ -51,14 +51,14 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "defaults": Look(PURPLE, PURPLE, "triangle", "dot"),
         "teacher": Look(GREEN, "#23C297", "diamond", "dashdot"),
         # Series without a meaning of their own, in this order.
-        "series1": Look(BLUE, "#4AA3DC", "circle"),
+        "series1": Look(BLUE, "#3A86E8", "circle"),
         "series2": Look(ORANGE, ORANGE, "square"),
         "series3": Look(GREEN, "#23C297", "diamond", "dash"),
         "series4": Look(PURPLE, PURPLE, "triangle", "dot"),
         "series5": Look(VERMILION, "#F07A1F", "cross", "dashdot"),
         "series6": Look(SKY, SKY, "open", "longdash"),
         # The sides of a difference.
-        "more": Look(BLUE, "#4AA3DC"),
+        "more": Look(BLUE, "#3A86E8"),
         "less": Look(VERMILION, "#F07A1F"),
     }
 )
@@ -87,6 +87,12 @@ SCALES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def series(number: int) -> str:
     """Return the role of the series of this number, from 0; after six, the roles repeat."""
     return f"series{number % 6 + 1}"
+
+
+def level_dash(role: str) -> Dash:
+    """Return the dash of a level, which is never solid: that is how courses are drawn."""
+    dash = LOOKS[role].dash
+    return "dot" if dash == "solid" else dash
 
 
 def shade(value: float, low: float, high: float, scale: str = "sequential") -> str:

@@ -22,7 +22,7 @@ from tid_tune.report.charts.model import (
     Points,
     Rule,
 )
-from tid_tune.report.charts.palette import LOOKS
+from tid_tune.report.charts.palette import level_dash
 from tid_tune.report.charts.plotly_traces import (
     Json,
     band_traces,
@@ -150,8 +150,7 @@ def _shape(role: str, at: tuple[float, float], *, xref: str = "x", yref: str = "
     x, y = at
     ends = {"x0": 0, "x1": 1} if xref == "paper" else {"x0": x, "x1": x}
     ends |= {"y0": 0, "y1": 1} if yref == "paper" else {"y0": y, "y1": y}
-    look = LOOKS[role]
-    line = {"color": f"@{role}", "width": 1.5, "dash": look.dash}
+    line = {"color": f"@{role}", "width": 1.5, "dash": level_dash(role)}
     if yref == "paper":
         line |= {"width": 1, "dash": "dot"}
     return {"type": "line", "layer": "below", "xref": xref, "yref": yref, "line": line, **ends}

@@ -29,7 +29,7 @@ from tid_tune.report.charts.model import (
     Points,
     Rule,
 )
-from tid_tune.report.charts.palette import LOOKS, SCALES, Theme
+from tid_tune.report.charts.palette import LOOKS, SCALES, Theme, level_dash
 
 _MARKERS = {
     "circle": ("o", 5),
@@ -93,6 +93,8 @@ def _handle(key: Key, theme: Theme) -> Line2D | Patch:
         fill = "none" if look.symbol == "open" else colour
         return Line2D([], [], color=colour, marker=marker, ms=size, mfc=fill, ls="", label=key.name)
     dash: Any = ":" if isinstance(key.mark, Rule) else _DASHES[look.dash]
+    if isinstance(key.mark, Level):
+        dash = _DASHES[level_dash(key.role)]
     return Line2D([], [], color=colour, linestyle=dash, label=key.name)
 
 
@@ -155,7 +157,7 @@ class _Drawing:
             case Points():
                 self._points(mark)
             case Level():
-                dash = _DASHES[LOOKS[mark.role].dash]
+                dash = _DASHES[level_dash(mark.role)]
                 axes.axhline(mark.value, color=self._colour(mark.role), lw=1.2, ls=dash)
             case Rule():
                 axes.axvline(mark.at, color=self._colour(mark.role), lw=0.8, ls=":")

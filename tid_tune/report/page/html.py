@@ -10,7 +10,7 @@ from html import escape
 
 from tid_tune.report.charts.layout import Key, legend
 from tid_tune.report.charts.model import Band, Bars, Chart, Level, Points, Rule
-from tid_tune.report.charts.palette import LOOKS
+from tid_tune.report.charts.palette import LOOKS, level_dash
 from tid_tune.report.charts.to_plotly import figures
 from tid_tune.report.page.blocks import (
     Block,
@@ -194,7 +194,8 @@ def _key(key: Key) -> str:
         case Points():
             drawn = _SYMBOLS[look.symbol]
         case mark:
-            dash = "2 3" if isinstance(mark, Rule) else _DASHES[look.dash]
+            own = level_dash(key.role) if isinstance(mark, Level) else look.dash
+            dash = "2 3" if isinstance(mark, Rule) else _DASHES[own]
             drawn = f'<path d="M0 7h24" class="stroke" stroke-dasharray="{dash}"/>'
     value = f" {key.mark.value:.3f}" if isinstance(key.mark, Level) else ""
     svg = f'<svg viewBox="0 0 24 14" width="24" height="14" aria-hidden="true">{drawn}</svg>'

@@ -68,7 +68,7 @@ def _chart(study: Study, trials: dict[str, list[Trial]]) -> Chart:
     return Chart(
         "methods",
         "The methods' trials",
-        "Left: trials of full length, one seed each. Right: the best of them so far, against what "
+        "First, trials of full length, one seed each; then the best of them so far, against what "
         "the search trials of that method had cost.",
         [
             Panel(Axis("", names=names), Axis(study.objective), points),
