@@ -117,3 +117,23 @@ def test_the_verdict_is_broken_between_its_parts(
         "defaults",
     ]
     assert max(map(len, lines[at : at + 3])) <= 100
+
+
+def test_the_report_is_the_last_thing_to_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *_, last = ending(tmp_path, capsys, weight).splitlines()
+    assert last.split()[:2] == ["report", f"{tmp_path / 'report.html'}:"]
+    assert (tmp_path / "report.html").stat().st_size > 1_000_000
+    assert (tmp_path / "report/best_so_far.png").stat().st_size > 5000
+
+
+def test_a_report_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.html").mkdir()
+    (tmp_path / "report.html/in_the_way").touch()
+    shown = ending(tmp_path, capsys, weight)
+    assert "warning: the report" in shown
+    assert f"`tid-tune report {tmp_path}` tries again" in shown
+    assert "best: t0003 " in shown or "best: t0004 " in shown
