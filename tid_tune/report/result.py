@@ -116,7 +116,7 @@ class Result:
         if self.spec.tracking.enabled:
             address = address_of(self.spec, Path.cwd())
             where = "" if address.is_default else f"   (MLflow at {address.shown})"
-            console.say(f"  curves       tid-tune ui {self.run.shown()}{where}")
+            console.say(f"  curves       tid-tune ui {self.run.pasted()}{where}")
         self._show_report()
 
     def _show_report(self) -> None:
