@@ -63,16 +63,16 @@ def report(
         folder = folder.read()
     if models and folder.holder() is None:
         _evaluate(folder, images or folder.spec.report.models, device)
-    _write(folder, out, watch)
+    runs = _write(folder, out, watch)
     console.say(f"wrote {folder.shown(folder.report.name) if out is None else out}")
     if not complete:
         raise typer.Exit(130)
     if watch is None:
         return
-    while folder.holder() is not None:
+    while runs:  # the last one is written after its end
         time.sleep(watch)
         folder = folder.read()
-        _write(folder, out, watch)
+        runs = _write(folder, out, watch)
     console.say(f"{folder.spec.name}: {folder.standing()}")
 
 
@@ -95,13 +95,14 @@ def _evaluate(folder: RunFolder, images: int, device: str) -> None:
         console.say(f"warning: the report has no pictures of the models: {error}")
 
 
-def _write(folder: RunFolder, out: Path | None, watch: float | None) -> None:
-    """Write the report; while it is watched and the search runs, without its pictures."""
+def _write(folder: RunFolder, out: Path | None, watch: float | None) -> bool:
+    """Write the report and return whether the search runs: then, if watched, without pictures."""
     from tid_tune.report.page.assemble import write_page, write_report
     from tid_tune.report.page.study import Study
 
     study = Study.of(folder)
-    reload = watch if folder.holder() is not None else None
+    runs = folder.holder() is not None
+    reload = watch if runs else None
     try:
         if out is not None:
             write_page(study, out, reload)
@@ -110,6 +111,7 @@ def _write(folder: RunFolder, out: Path | None, watch: float | None) -> None:
     except OSError as error:
         place = folder.report if out is None else out
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from None
+    return runs
 
 
 def _measure(folder: RunFolder, address: str | None) -> bool:
