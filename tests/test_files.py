@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tid_tune.errors import UsageError
-from tid_tune.files import make_folder, replacing, write_text
+from tid_tune.files import make_folder, replacing, unwritable, write_text
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
@@ -68,3 +68,14 @@ def test_a_folder_that_cannot_be_made_is_refused_with_its_option(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"--out .*file/below.*Not a directory"):
         make_folder(tmp_path / "file" / "below", "--out")
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    taken = tmp_path / "README.md"
+    taken.touch()
+    for name in ("x.html", "deeper/x.html"):
+        path = taken / name
+        with pytest.raises(OSError) as caught:
+            write_text(path, "")
+        message = str(unwritable(path, caught.value, "--out"))
+        assert message == f"--out {path}: cannot be written: {taken} is a file and no folder"

@@ -72,6 +72,23 @@ def make_folder(path: Path, option: str) -> None:
         ) from None
 
 
+def unwritable(path: Path, error: OSError, option: str = "") -> UsageError:
+    """Return the message to a user whose output file `path` cannot be written.
+
+    Args:
+        path: of the file.
+        error: why.
+        option: by which the user named it; empty for an argument.
+    """
+    why = error.strerror or str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        files = [above for above in path.parents if above.is_file()]
+        why = f"{files[0]} is a file and no folder" if files else why
+    elif isinstance(error, IsADirectoryError):
+        why = "it is a folder; name a file"
+    return UsageError(f"{option} {path}: cannot be written: {why}".lstrip())
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

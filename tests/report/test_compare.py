@@ -208,6 +208,8 @@ def test_students_that_train_differently_are_told_by_their_baselines(search: Mak
 
     search("a"), search("b", drifted)
     shown = CliRunner().invoke(app, ["compare", "runs/a", "runs/b"]).stdout
+    assert any(line.split()[:2] == ["rank", "run"] for line in shown.splitlines())
+    assert any("seeds 1, 2, 3, 4" in line for line in shown.splitlines())
     assert re.search(r"warning: without distillation, runs/b is \+0\.0\d", shown)
     assert "compare gains and not values" in " ".join(shown.split())
     search("c")

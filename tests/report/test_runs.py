@@ -128,6 +128,25 @@ def test_status_shows_the_best_trial_and_what_to_open_next_again(
     assert "teacher" not in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "tensorboard", "why"),
+    [
+        ("/proc/x.csv", False, "No such file"),
+        ("folder.csv", False, "is a folder"),
+        ("/proc/x.db", False, "No such file"),
+        ("/proc/events", True, "No such file"),
+    ],
+)
+def test_a_table_that_cannot_be_written_is_an_error_of_one_line(
+    name: str, tensorboard: bool, why: str, tmp_path: Path
+) -> None:
+    searched(tmp_path / "run", type="none")
+    (tmp_path / "folder.csv").mkdir()
+    out = tmp_path / name
+    with pytest.raises(UsageError, match=f"^{out}: cannot be written: .*{why}[^\n]*$"):
+        runs.table(str(tmp_path / "run"), out, tensorboard=tensorboard)
+
+
 @pytest.mark.parametrize("command", [runs.status, runs.show, runs.leaderboard, runs.stop])
 def test_a_command_without_a_run_names_the_command_that_lists_them(command: Any) -> None:
     with pytest.raises(UsageError, match="tid-tune list"):

@@ -10,7 +10,6 @@ import typer
 from tid_tune import console
 from tid_tune.cli.options import Json, local
 from tid_tune.cli.runs import opened
-from tid_tune.errors import UsageError
 
 
 def compare(
@@ -40,12 +39,13 @@ def compare(
         studies = [Study.of(opened(run)) for run in runs]
         found = compared(studies, level)
     if out is not None:
+        from tid_tune.files import unwritable
         from tid_tune.report.compare.page import write_comparison
 
         try:
             write_comparison(found, studies, out)
         except OSError as error:
-            raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from None
+            raise unwritable(out, error, "--out") from None
     if as_json:
         console.answer({**vars(found), "written": out})
         return

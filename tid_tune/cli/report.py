@@ -97,6 +97,7 @@ def _evaluate(folder: RunFolder, images: int, device: str) -> None:
 
 def _write(folder: RunFolder, out: Path | None, watch: float | None) -> bool:
     """Write the report and return whether the search runs: then, if watched, without pictures."""
+    from tid_tune.files import unwritable
     from tid_tune.report.page.assemble import write_page, write_report
     from tid_tune.report.page.study import Study
 
@@ -109,8 +110,7 @@ def _write(folder: RunFolder, out: Path | None, watch: float | None) -> bool:
         else:
             write_report(study, reload)
     except OSError as error:
-        place = folder.report if out is None else out
-        raise UsageError(f"{place}: cannot be written: {error.strerror}") from None
+        raise unwritable(folder.report if out is None else out, error) from None
     return runs
 
 

@@ -15,6 +15,7 @@ from tid_tune.errors import UsageError
 from tid_tune.words import counted
 
 if TYPE_CHECKING:
+    from tid_tune.results.existing import Existing
     from tid_tune.results.run_folder import RunFolder
 
 RUN_HELP = "A run folder, such as runs/NAME or s3://bucket/runs/NAME."
@@ -205,32 +206,47 @@ def table(
     ] = False,
 ) -> None:
     """Write the trials for other tools: CSV, an Optuna study in sqlite, TensorBoard's events."""
+    from tid_tune.files import unwritable
     from tid_tune.results.existing import Existing
-    from tid_tune.results.optuna_study import write_optuna
-    from tid_tune.results.table import write_csv
 
     existing = Existing.of(overwrite=overwrite, extend=extend)
 
     folder = opened(run)
     if not out.parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.parent}; make it, or write elsewhere")
+    try:
+        written = _write_table(folder, out, existing, tensorboard)
+    except OSError as error:
+        raise unwritable(out, error) from None
+    console.say(f"wrote {counted(written, 'trial')} to {out}")
+
+
+def _write_table(folder: RunFolder, out: Path, existing: Existing, tensorboard: bool) -> int:
+    """Write the trials in the form that `out` or `tensorboard` selects; return how many.
+
+    Raises:
+        UsageError: there is no such form, or what is there already is in the way.
+        OSError: a file cannot be written.
+    """
+    from tid_tune.results.existing import Existing
+    from tid_tune.results.optuna_study import write_optuna
+    from tid_tune.results.table import write_csv
+
     state, spec = folder.state, folder.spec
     if tensorboard:
         from tid_tune.results.tensorboard_events import write_events
 
-        written = write_events(state, spec, out, existing)
-    elif out.suffix == ".csv":
-        if extend:
+        return write_events(state, spec, out, existing)
+    if out.suffix == ".csv":
+        if existing is Existing.EXTEND:
             raise UsageError(f"{out}: a CSV table is written anew each time; leave out --extend")
-        written = write_csv(state, spec, out)
-    elif out.suffix in (".db", ".sqlite"):
-        written = write_optuna(state, spec, out, existing)
-    else:
-        raise UsageError(
-            f"{out}: the ending selects the form; use .csv, .db or .sqlite, or --tensorboard with "
-            "a folder"
-        )
-    console.say(f"wrote {counted(written, 'trial')} to {out}")
+        return write_csv(state, spec, out)
+    if out.suffix in (".db", ".sqlite"):
+        return write_optuna(state, spec, out, existing)
+    raise UsageError(
+        f"{out}: the ending selects the form; use .csv, .db or .sqlite, or --tensorboard with "
+        "a folder"
+    )
 
 
 def opened(run: str | None) -> RunFolder:

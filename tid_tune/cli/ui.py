@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def ui(
     run: RunDir = None,
-    port: Annotated[int | None, typer.Option(help="Port on this machine; a free one.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port on this machine; default: a free one."),
+    ] = None,
     uri: Annotated[
         str | None,
         typer.Option(help="Address of MLflow, if the search's own cannot be used from here."),
@@ -32,7 +35,7 @@ def ui(
     server, its address is printed.
     """
     from tid_tune.cli.runs import opened
-    from tid_tune.tracking.interface import find_place, is_server, serving
+    from tid_tune.tracking.interface import find_place, is_server, require_port, serving
 
     folder = None if run is None else opened(run)
     address = _address(folder, uri)
@@ -44,12 +47,20 @@ def ui(
         if place is None:
             console.say(f"  MLflow  {server}/#/experiments")
         else:
-            console.say(f"  trials  {place.trials_url(server)}")
+            if place.has_view:
+                console.say(f"  trials  {place.trials_url(server)}")
             console.say(f"  search  {place.search_url(server)}")
+            if not place.has_view:
+                console.say(
+                    "note: an earlier version copied this search, without the views of its trials; "
+                    "`tid-tune run` of the search copies the rest"
+                )
 
     if is_server(address.uri):
         show(address.shown.rstrip("/"))
         return
+    if port is not None:
+        require_port(port)
     console.say(f"MLflow over {address.shown}: starting takes some seconds")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), serving(address.uri, port) as server:

@@ -45,6 +45,7 @@ def write_optuna(
 
     Raises:
         UsageError: the file exists, or is not one that can be extended.
+        OSError: it cannot be written.
     """
     from tid_tune.space.optuna_forms import quiet_optuna
 
@@ -68,6 +69,7 @@ def write_optuna(
         part = path.with_name(f".{path.name}.part")
         part.unlink(missing_ok=True)
         try:
+            part.touch()  # sqlite would not say why it cannot
             written = _add(_created(part, state, spec), state, spec, known=frozenset())
             part.replace(path)
         finally:

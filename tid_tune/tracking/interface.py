@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -14,11 +15,11 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tid_tune.errors import TidTuneError
+from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.passwords import without_secrets
 from tid_tune.tracking.address import Address
 from tid_tune.tracking.tags import PARENT_TAG, RUN_TAG
-from tid_tune.tracking.views import search_url, trials_url
+from tid_tune.tracking.views import VIEW_TAG, search_url, trials_url
 
 HOST = "127.0.0.1"
 START_SECONDS = 120.0
@@ -31,6 +32,8 @@ class Place:
 
     experiment: str
     run: str
+    has_view: bool = True
+    """Whether the view of its trials is there: searches of earlier versions have none."""
 
     def trials_url(self, server: str) -> str:
         """Return the address of the page with the trials, in the view of the search."""
@@ -67,12 +70,14 @@ def find_place(address: Address, run_id: str) -> Place | None:
         runs = (
             client.search_runs(experiments, f"tags.`{RUN_TAG}` = '{run_id}'") if experiments else []
         )
+        for run in runs:
+            parent = run.data.tags.get(PARENT_TAG, run.info.run_id)
+            experiment = client.get_experiment(run.info.experiment_id)
+            has_view = f"{VIEW_TAG}{parent}" in experiment.tags
+            return Place(str(run.info.experiment_id), parent, has_view)
     except Exception as error:
         text = without_secrets(str(error).strip()).splitlines() or [type(error).__name__]
         raise TidTuneError(f"MLflow at {address.shown}: {text[0]}") from None
-    for run in runs:
-        parent = run.data.tags.get(PARENT_TAG, run.info.run_id)
-        return Place(str(run.info.experiment_id), parent)
     return None
 
 
@@ -135,6 +140,23 @@ def _wait(process: subprocess.Popen[bytes], server: str) -> None:
         else:
             return
     raise _NotStartedError
+
+
+def require_port(port: int) -> None:
+    """Check that a server can listen on a port of this machine.
+
+    Raises:
+        UsageError: it cannot; the message says why.
+    """
+    with socket.socket() as one:
+        # As servers do: the ports of connections that have just ended can be used.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((HOST, port))
+        except OSError as error:
+            used = error.errno == errno.EADDRINUSE
+            why = "is in use" if used else f"cannot be used: {error.strerror}"
+            raise UsageError(f"port {port} {why}; name another one, or leave out --port") from None
 
 
 def _free_port() -> int:

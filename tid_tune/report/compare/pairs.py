@@ -7,7 +7,7 @@ that made a trial the best of many is not used: it is too good to be true.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from tid_tune.ledger.records import Status
@@ -102,8 +102,9 @@ def _against_first(arms: Sequence[Group], sign: float) -> tuple[list[Pair], list
         for arm in paired
     ]
     missing = [
-        f"{arm.name} ({_seeds(arm)}) and {reference.name} ({_seeds(reference)}) share no seed: "
-        "there are no pairs; give both searches the same `seed`"
+        f"{arm.name} ({seeds_text(arm.values)}) and {reference.name} "
+        f"({seeds_text(reference.values)}) share no seed: there are no pairs; give both searches "
+        "the same `seed`"
         for arm in others
         if arm not in paired
     ]
@@ -114,10 +115,9 @@ def _shared(arm: Group, reference: Group) -> tuple[int, ...]:
     return tuple(sorted(arm.values.keys() & reference.values.keys()))
 
 
-def _seeds(arm: Group) -> str:
-    return (
-        f"{'seed' if len(arm.values) == 1 else 'seeds'} {', '.join(map(str, sorted(arm.values)))}"
-    )
+def seeds_text(seeds: Collection[int]) -> str:
+    """Return which seeds they are: `seed 0`, `seeds 0, 1, 2`."""
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, sorted(seeds)))}"
 
 
 def _word(gap: Estimate) -> str:

@@ -63,7 +63,11 @@ def _columns(comparison: Comparison) -> list[Column]:
     def column(name: str, key: str, *, stays: bool = False) -> Column:
         return Column(name, [one[key] for one in cells], right=True, stays=stays)
 
-    found = [Column("run", [row.run for row in rows], stays=True)]
+    found = []
+    if comparison.ranked:
+        ranks = ["" if row.rank is None else str(row.rank) for row in rows]
+        found.append(Column("rank", ranks, right=True, stays=True))
+    found.append(Column("run", [row.run for row in rows], stays=True))
     found.append(column("best", "value", stays=True))
     found.append(column("gain", "gain"))
     if comparison.ranked:

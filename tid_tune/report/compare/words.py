@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tid_tune.report.compare.comparison import Comparison
 from tid_tune.report.compare.figures import Figures
-from tid_tune.report.compare.pairs import Pair
+from tid_tune.report.compare.pairs import Pair, seeds_text
 from tid_tune.report.page.words import signed, value_text
 from tid_tune.search.stages.statistics import Estimate
 from tid_tune.search.stages.verdict import UNCLEAR
@@ -54,7 +54,7 @@ def pair_columns(comparison: Comparison) -> list[str]:
     """Return the columns of `pair_rows`."""
     best = comparison.pairs.best
     reference = best[0].reference if best else comparison.runs[0].run
-    return ["pairs of equal seeds", f"difference to {reference}", "seeds", "verdict"]
+    return ["pairs of equal seeds", f"difference to {reference}", "over", "verdict"]
 
 
 def pair_rows(comparison: Comparison) -> list[list[str]]:
@@ -67,8 +67,7 @@ def pair_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def _pair_cells(pair: Pair, arm: str) -> list[str]:
-    seeds = ", ".join(map(str, pair.seeds))
-    return [arm, estimate_text(pair.difference), seeds, pair.verdict]
+    return [arm, estimate_text(pair.difference), seeds_text(pair.seeds), pair.verdict]
 
 
 def number(value: float | None, digits: int = 6) -> str:
