@@ -71,6 +71,19 @@ def test_without_a_confirmation_luck_is_not_ruled_out() -> None:
     assert "confirm.seeds" in found.noise
 
 
+def test_what_the_best_trial_gained_comes_first_where_nothing_else_is_known() -> None:
+    found, search = said(trials=7)
+    trials = search.state.trials.values()
+    values = {t.label: t.value(OBJECTIVE) or 0.0 for t in trials if t.stage == "baseline"}
+    best = max((t for t in trials if t.stage == "search"), key=lambda t: t.value(OBJECTIVE) or 0.0)
+    gains = [(best.value(OBJECTIVE) or 0.0) - values[label] for label in ("none", "defaults")]
+    assert found.mattered.startswith(
+        f"The best trial, {best.id}, gained {gains[0]:+.3f} over no distillation and "
+        f"{gains[1]:+.3f} over the defaults in {OBJECTIVE}, with one seed"
+    )
+    assert not said(trials=60)[0].mattered.startswith("The best trial")
+
+
 @pytest.mark.parametrize(
     ("level", "first", "last"),
     [

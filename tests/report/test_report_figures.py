@@ -73,16 +73,18 @@ def test_the_tiles_of_the_verdict(case: Case) -> None:
         value = mean(recorded.reruns(winner.name).values())
         assert shown(tiles[f"{OBJECTIVE} of {winner.name}, confirmed"][0], value)
         own = f"{winner.suggested['method']} defaults".strip()
-        references = {"gain over no distillation": "none", f"gain over {own}": own}
+        references = {"gain over no distillation": "none", f"gain over the {own}": own}
         assert gained.keys() == references.keys()
         for label, reference in references.items():
             assert shown(gained[label], gap(case, winner.name, reference))
             assert "real gain; 95 % interval" in tiles[label][1]
     else:
         assert shown(tiles[f"{OBJECTIVE} of {winner.name}"][0], winner.value())
-        gain = winner.value() - recorded.alone.value()
-        assert shown(gained["gain over no distillation"], gain)
-        assert "too good to be true" in tiles["gain over no distillation"][1]
+        assert gained.keys() == {"gain over no distillation", "gain over the defaults"}
+        for label, reference in zip(gained, ("none", "defaults"), strict=True):
+            gain = winner.value() - recorded.baseline(reference).value()
+            assert shown(gained[label], gain)
+            assert "too good to be true" in tiles[label][1]
     assert shown(tiles[f"{OBJECTIVE} of the teacher"][0], 0.66)
 
 
@@ -90,6 +92,14 @@ def test_the_values_are_there_to_be_pasted(case: Case) -> None:
     if case.recorded.full:
         (values,) = [code for code in case.page.codes if "start_from" in code]
         assert yaml.safe_load(values) == [case.recorded.winner.suggested["params"]]
+
+
+def test_what_was_not_confirmed_comes_with_the_command_that_confirms_it(case: Case) -> None:
+    commands = [code for code in case.page.codes if "confirm.seeds=3" in code]
+    planned = bool(case.recorded.spec["confirm"])
+    assert len(commands) == (not planned and bool(case.recorded.full))
+    for command in commands:
+        assert command.startswith("tid-tune run SPACE.yaml --runs ")
 
 
 def test_the_table_of_trials(case: Case) -> None:

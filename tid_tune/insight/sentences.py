@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tid_tune.insight.chance import LEVEL
+from tid_tune.insight.gains import baseline_text, gains_over_baselines
 from tid_tune.insight.insight import ArmInsight, Insight
-from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.verdict import (
     REAL_GAIN,
     WORSE,
@@ -46,9 +46,10 @@ def sentences(insight: Insight, verdict: Verdict | None, names: Mapping[str, str
         nothing = "No trial of the search has reported a value, so it is not known what matters."
         return Sentences(nothing, "Nothing can be ruled out either.", luck)
     if isinstance(one.told, str):
-        mattered = f"What mattered is not known: {one.told}."
+        mattered = _scoped(f"What mattered is not known: {one.told}.", insight, one)
+        gained = "" if verdict is not None else _gained(insight)
         return Sentences(
-            _scoped(mattered, insight, one), "For the same reason, nothing can be ruled out.", luck
+            f"{gained}{mattered}", "For the same reason, nothing can be ruled out.", luck
         )
     found = Findings.of(one)
     noise = [_undecided(found, names, len(one.told.results.values)), luck]
@@ -142,6 +143,20 @@ def _undecided(found: Findings, names: Mapping[str, str], count: int) -> str:
     )
 
 
+def _gained(insight: Insight) -> str:
+    """Return what the best trial gained with one seed, as a sentence to put before others."""
+    best, spec = insight.best, insight.spec
+    gains = {} if best is None else gains_over_baselines(best, insight.state, spec)
+    if best is None or not gains:
+        return ""
+    so_far = " so far" if insight.state.closed is None else ""
+    shown = _listed([f"{gain:+.3f} over {baseline_text(label)}" for label, gain in gains.items()])
+    return (
+        f"The best trial{so_far}, {best.id}, gained {shown} in {spec.first_objective}, with one "
+        "seed: some or all of it may be luck. "
+    )
+
+
 def _luck(insight: Insight, verdict: Verdict | None) -> str:
     """Return how sure the gain of the best trial is."""
     best = None if verdict is None else verdict.best
@@ -161,7 +176,7 @@ def _gain(name: str, comparison: Comparison) -> str:
     gap = comparison.difference
     seeds = seed_count(gap.count)
     interval = "" if gap.low is None else f" [{gap.low:+.3f}, {gap.high:+.3f}]"
-    against = "no distillation" if comparison.baseline == NONE else comparison.baseline
+    against = baseline_text(comparison.baseline)
     shown = f"{gap.mean:+.3f}{interval} over {seeds}"
     if comparison.verdict == WORSE:
         return f"{name} is worse than {against}: {shown}, which is not noise."

@@ -19,6 +19,7 @@ from tid_tune.results.run_folder import TRIALS, RunFolder, ended_standing
 from tid_tune.search.stages.plan import DEFAULTS, NONE
 from tid_tune.search.stages.verdict import Verdict, judge
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.storage.places import parent, pasted, shown
 from tid_tune.trial.report import LOG_FILE
 
 if TYPE_CHECKING:
@@ -134,6 +135,15 @@ class Study:
         from tid_tune.report.views.run_models import read_run_models
 
         return read_run_models(self.run, self.winner)
+
+    @property
+    def confirming(self) -> str:
+        """The command that runs the search again with a confirmation, which resumes it."""
+        source = self.spec.source
+        runs = parent(self.run.place)
+        command = f"tid-tune run {'SPACE.yaml' if source is None else pasted(source)}"
+        where = "" if shown(runs) == "runs" else f" --runs {pasted(runs)}"
+        return f"{command}{where} --set confirm.seeds=3"
 
     @property
     def ended_early(self) -> bool:

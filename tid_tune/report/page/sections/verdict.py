@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tid_tune.export.origin import VALUES, origin_of
+from tid_tune.insight.gains import baseline_text, gains_over_baselines
 from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten_lines, why_nothing
 from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.report.page.blocks import Block, Code, Column, Section, TableBlock, Text, Tile, Tiles
 from tid_tune.report.page.study import Study
-from tid_tune.report.page.words import label_text, range_text, signed, value_text
+from tid_tune.report.page.words import range_text, signed, value_text
 from tid_tune.results.costs import device_name, overhead_text, run_cost, worker_time
 from tid_tune.results.run_folder import BEST
 from tid_tune.search.stages.plan import DEFAULTS, NONE
@@ -25,6 +26,7 @@ def section(study: Study) -> Section:
     blocks = [
         Tiles([*_results(study), *_costs(study)]),
         *_remarks(study),
+        *_how_to_confirm(study),
         _values_table(study),
         *_export(study),
     ]
@@ -73,14 +75,18 @@ def _results(study: Study) -> list[Tile]:
         ]
         tiles += [
             Tile(
-                f"gain over {label_text(comparison.baseline)}",
+                f"gain over {baseline_text(comparison.baseline)}",
                 signed(comparison.difference.mean),
                 _interval(comparison.difference, comparison.verdict, "+"),
             )
             for comparison in _shown(group)
         ]
-    elif best.gain is not None:
-        tiles.append(Tile("gain over no distillation", signed(best.gain), _unconfirmed(study)))
+    elif study.winner is not None:
+        gains = gains_over_baselines(study.winner, study.state, study.spec)
+        tiles += [
+            Tile(f"gain over {baseline_text(label)}", signed(gain), _unconfirmed(study))
+            for label, gain in gains.items()
+        ]
     if "teacher" in study.levels:
         tiles.append(Tile(f"{study.objective} of the teacher", value_text(study.levels["teacher"])))
     return tiles
@@ -88,7 +94,7 @@ def _results(study: Study) -> list[Tile]:
 
 def _confirmed(group: Group) -> str:
     method = f" ({group.method})" if group.method else ""
-    found = [f" Over {label_text(c.baseline)}: {c.verdict}." for c in _shown(group)]
+    found = [f" Over {baseline_text(c.baseline)}: {c.verdict}." for c in _shown(group)]
     return f"Best of the trials that were confirmed: {group.name}{method}.{''.join(found)}"
 
 
@@ -142,6 +148,14 @@ def _remarks(study: Study) -> list[Text]:
         )
         for line in lines
     ]
+
+
+def _how_to_confirm(study: Study) -> list[Code]:
+    """Return the command that trains the best trials again with new seeds."""
+    if not study.is_over or study.spec.confirm is not None or study.run.name != study.spec.name:
+        return []
+    caption = "Whether the gains are real: train the best trials and the baselines with new seeds"
+    return [Code(study.confirming, caption)]
 
 
 def _values_table(study: Study) -> TableBlock:
