@@ -13,6 +13,7 @@ from scipy import stats
 from support.search_cases import OBJECTIVE
 from support.studies import STUDIES, write_study
 
+from tid_tune.insight.defaults import Defaults
 from tid_tune.report.charts.model import Bars, Chart, Heat, Parallel, Points
 from tid_tune.report.page.blocks import Cell, Details, Section, TableBlock, Text
 from tid_tune.report.page.sections import (
@@ -25,6 +26,7 @@ from tid_tune.report.page.sections import (
 )
 from tid_tune.report.page.study import Study
 from tid_tune.results.run_folder import RunFolder
+from tid_tune.space import Value
 
 WORDS = {"completed": "full length", "stopped": "stopped early", "failed": "failed"}
 
@@ -170,6 +172,27 @@ def test_the_bars_of_importance_are_the_figures_of_the_table(
             assert low <= value <= high
     if name == "two":
         assert "epoch 3, 18 trials" in chart.panels[0].title
+
+
+@pytest.mark.parametrize(("name", "large"), [("finished", "no"), ("packs", "not known")])
+def test_no_gain_is_more_than_noise_unless_it_was_confirmed(
+    cases: dict[str, Case], name: str, large: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults: dict[str, Value] = {"weight": 0.2, "threshold": 0.9, "select": "threshold"}
+    monkeypatch.setattr("tid_tune.insight.insight.defaults_of", lambda *_: Defaults(defaults, None))
+    study = Study.of(cases[name].study.run)
+    section = ablation.section(study)
+    assert section is not None
+    assert ("does not include the noise of a seed" in section.intro) == (large == "not known")
+    (table,) = [block for block in section.blocks if isinstance(block, TableBlock)]
+    (bars,) = charts(section)["ablation"].panels[0].marks
+    assert isinstance(bars, Bars)
+    for row, low, high in zip(table.rows[1:-1], bars.lows, bars.highs, strict=True):
+        texts = [cell.text if isinstance(cell, Cell) else cell for cell in row]
+        gain, error = map(float, texts[3:5])
+        assert (gain - error, gain + error) == pytest.approx((low, high), abs=2e-4)
+        assert texts[5] == ("yes" if low < 0 < high else large)
+    assert any(large in row for row in table.rows)
 
 
 def test_a_search_that_failed_shows_that_nothing_was_learned(cases: dict[str, Case]) -> None:

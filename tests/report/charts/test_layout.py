@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tid_tune.report.charts.layout import log_ticks
+from tid_tune.report.charts.layout import bundles, log_ticks
+from tid_tune.report.charts.model import Dimension, Parallel
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,15 @@ def test_a_logarithmic_axis_has_plain_numbers_as_ticks(
     ticks = log_ticks(low, high)
     assert [text for _, text in ticks] == texts
     assert [place for place, _ in ticks] == [float(text) for text in texts]
+
+
+def test_a_line_of_parallel_coordinates_passes_by_an_axis_that_it_has_no_value_on() -> None:
+    axes = [
+        Dimension("weight", [0.1, 0.2], []),
+        Dimension("quantile", [None, 0.5], []),
+        Dimension("result", [0.0, 1.0], []),
+    ]
+    mark = Parallel(axes, [0.3, 0.4], "mAP", ["a", "b"], ["t1", "t2"])
+    worse, better = bundles(mark)
+    assert (worse.xs, worse.ys) == ([0, 2, 2], [0.1, 0.0, None])
+    assert (better.xs, better.ys) == ([0, 1, 2, 2], [0.2, 0.5, 1.0, None])

@@ -85,8 +85,11 @@ def _bundle(mark: Parallel, lines: Sequence[int], colour: str) -> Bundle:
     bundle = Bundle(colour, [], [], [], [])
     for line in lines:
         for at, dimension in enumerate(mark.dimensions):
+            place = dimension.places[line]
+            if place is None:  # the line goes on to the next axis
+                continue
             bundle.xs.append(at)
-            bundle.ys.append(dimension.places[line])
+            bundle.ys.append(place)
             bundle.texts.append(mark.texts[line] if mark.texts else "")
             bundle.keys.append(mark.keys[line] if mark.keys else "")
         bundle.xs.append(len(mark.dimensions) - 1)

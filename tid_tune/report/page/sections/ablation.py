@@ -52,9 +52,31 @@ def _intro(path: Path, study: Study) -> str:
     return (
         f"Which of the changes from the default values{baseline} to those of {path.best.id} have "
         "gained something? A model of the results estimates it: the gains of the steps add up to "
-        f"{path.gain:+.3f} ± {path.error:.3f} in {study.objective} at {length_text(path.length)}, "
-        "where ± is the standard error. Each step takes the change that gains most."
+        f"{path.gain:+.3f} ± {ERRORS * path.error:.3f} in {study.objective} at "
+        f"{length_text(path.length)}, where ± is two standard errors of the model. Each step takes "
+        f"the change that gains most.{_caveat(study)}"
     )
+
+
+def _caveat(study: Study) -> str:
+    """Return what the model's errors leave out, where no rerun with a new seed tells it."""
+    model = study.insight.winning.model
+    if _is_confirmed(study) or isinstance(model, str):
+        return ""
+    return (
+        f" It is a model of {counted(model.trials, 'result')} with one seed: its error does not "
+        "include the noise of a seed, so whether a gain is more than that is not known."
+    )
+
+
+def _is_confirmed(study: Study) -> bool:
+    return study.verdict is not None and study.verdict.best is not None
+
+
+def _within_noise(gain: float, error: float, study: Study) -> str:
+    if abs(gain) < ERRORS * error:
+        return "yes"
+    return "no" if _is_confirmed(study) else "not known"
 
 
 def _chart(found: Measuring, study: Study, names: dict[str, str]) -> Chart:
@@ -94,7 +116,7 @@ def _table(found: Measuring, study: Study, names: dict[str, str]) -> TableBlock:
         Column("default", number=True),
         Column(path.best.id, number=True),
         Column("estimated gain", number=True),
-        Column("standard error", number=True),
+        Column("± 2 standard errors", number=True),
         Column("within noise"),
         Column("measured gain", number=True),
         Column(f"{study.objective} then", number=True),
@@ -106,8 +128,8 @@ def _table(found: Measuring, study: Study, names: dict[str, str]) -> TableBlock:
             short_value(step.before),
             short_value(step.after),
             Cell(f"{step.gain:+.4f}", step.gain),
-            Cell(f"{step.error:.4f}", step.error),
-            "yes" if abs(step.gain) < ERRORS * step.error else "no",
+            Cell(f"{ERRORS * step.error:.4f}", step.error),
+            _within_noise(step.gain, step.error, study),
             "" if gain is None else f"{gain:+.4f}",
             _value(value),
         ]
@@ -121,8 +143,8 @@ def _table(found: Measuring, study: Study, names: dict[str, str]) -> TableBlock:
             "",
             "",
             f"{path.gain:+.4f}",
-            f"{path.error:.4f}",
-            "yes" if abs(path.gain) < ERRORS * path.error else "no",
+            f"{ERRORS * path.error:.4f}",
+            _within_noise(path.gain, path.error, study),
             "" if whole is None else f"{whole:+.4f}",
             "",
         ]

@@ -20,7 +20,7 @@ from tid_tune.report.page.study import Study
 from tid_tune.space import Distribution, Value
 from tid_tune.space.values import is_number
 
-SLICES, LINES = 12, 6
+SLICES, LINES = 12, 8
 """Parameters that have a slice, and an axis of the parallel coordinates: the most important."""
 SHOWN = 400
 """Trials that are drawn; of more, a fixed draw with the best ones."""
@@ -64,7 +64,8 @@ def _arm(one: ArmInsight, study: Study) -> list[Block]:
             f"parallel{suffix}",
             f"The trials{method} as lines through their values",
             f"Each line is a trial that came to {length}; its colour is its {study.objective} "
-            f"there. A parameter that a trial does not have leaves a gap.{drawn}",
+            "there. A trial that does not have a parameter passes its axis by."
+            f"{_left_out([names[n] for n, _ in parts[LINES:]], bool(one.shares))}{drawn}",
             [_parallel(lines, trials, values, what)],
             wide=True,
         ),
@@ -76,6 +77,13 @@ def _arm(one: ArmInsight, study: Study) -> list[Block]:
             [_slice(names[n], dist, n, trials, values, study) for n, dist in parts[:SLICES]],
         ),
     ]
+
+
+def _left_out(names: Sequence[str], by_share: bool) -> str:
+    if not names:
+        return ""
+    which = "with the largest shares" if by_share else "that come first in the search file"
+    return f" Shown are the {LINES} parameters {which}; left out: {', '.join(names)}."
 
 
 def _length(arm: Arm, table: ImportanceTable) -> int | None:
