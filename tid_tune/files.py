@@ -89,6 +89,24 @@ def unwritable(path: Path, error: OSError, option: str = "") -> UsageError:
     return UsageError(f"{option} {path}: cannot be written: {why}".lstrip())
 
 
+@contextlib.contextmanager
+def output_folder(path: Path, option: str) -> Iterator[None]:
+    """Make the output folder `path`; after an error, leave no folder that is new and empty.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    make_folder(path, option)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

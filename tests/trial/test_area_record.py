@@ -135,7 +135,9 @@ def test_a_failure_to_record_is_logged_and_the_trial_goes_on(
 
 
 def record_of(points: int = 50) -> AreaRecord:
-    image = RecordedImage(3, "a.png", (10, 50), ((1.0, 2.0, 3.0, 4.5),), ((5, points // 5),), (8,))
+    image = RecordedImage(
+        3, "a.png", (10, 50), ((1.0, 2.0, 3.0, 4.5),), ((5, points // 5),), (8,), "a"
+    )
     return AreaRecord((image,), (), np.zeros((0, points), dtype=np.uint8), "weak")
 
 

@@ -11,7 +11,7 @@ from tid_tune import console
 from tid_tune.cli.eval import Split
 from tid_tune.cli.options import local
 from tid_tune.errors import UsageError
-from tid_tune.files import make_folder
+from tid_tune.files import output_folder
 
 if TYPE_CHECKING:
     from tid_tune.report.views.models import Model
@@ -31,7 +31,11 @@ Limit = Annotated[int | None, typer.Option(help="Use only the first N images.", 
 Count = Annotated[int, typer.Option(help="How many images to draw.", min=1, max=64)]
 Ids = Annotated[
     list[str] | None,
-    typer.Option("--image", help="Draw this image, by its id; may be repeated.", metavar="ID"),
+    typer.Option(
+        "--image",
+        help="Draw this image, by its id in the annotations; may be repeated.",
+        metavar="ID",
+    ),
 ]
 
 
@@ -41,28 +45,30 @@ def areas(
     checkpoint: Weights = None,
     out: Out = Path("areas"),
     count: Annotated[int, typer.Option(help="How many images to draw.", min=1, max=16)] = 2,
-    image: Annotated[
-        list[int] | None,
-        typer.Option(help="Draw this image, by its number from 0; may be repeated.", metavar="N"),
-    ] = None,
+    image: Ids = None,
     device: Device = "auto",
 ) -> None:
     """Draw the key and weak areas of a student over images, by level of its feature pyramid.
 
     Of a trial of a run, the areas that it recorded are drawn over its epochs.
     """
-    make_folder(out, "--out")
-    from tid_tune.report.views.drawing import draw_areas, write_areas
-    from tid_tune.report.views.recorded import recorded_areas
+    with output_folder(out, "--out"):
+        from tid_tune.report.views.drawing import draw_areas, write_areas
+        from tid_tune.report.views.recorded import recorded_areas
 
-    record = None
-    if checkpoint is None and not image:
-        record = recorded_areas(*_run_and_trial(model))
-    if record is not None:
-        _said(write_areas(record, out, model))
-        return
-    found = _model(model, checkpoint)
-    _said(draw_areas(found, out, images=count, chosen=image or (), device=device))
+        record = None
+        if checkpoint is None and not image:
+            record = recorded_areas(*_run_and_trial(model))
+        if record is not None:
+            _said(write_areas(record, out, model))
+            return
+        found = _model(model, checkpoint)
+        if found.trial and not image:
+            console.say(
+                f"{found.name} has recorded no areas over its epochs: they are drawn as they are "
+                f"at the end, after epoch {found.epoch:g}"
+            )
+        _said(draw_areas(found, out, images=count, chosen=image or (), device=device))
 
 
 @app.command()
@@ -77,21 +83,21 @@ def detections(
     device: Device = "auto",
 ) -> None:
     """Draw a model's detections beside the ground truth, where it does worst."""
-    make_folder(out, "--out")
-    from tid_tune.report.views.drawing import draw_detections
+    with output_folder(out, "--out"):
+        from tid_tune.report.views.drawing import draw_detections
 
-    found = _model(model, checkpoint)
-    _said(
-        draw_detections(
-            found,
-            out,
-            split=split.value,
-            count=count,
-            limit=limit,
-            chosen=image or (),
-            device=device,
+        found = _model(model, checkpoint)
+        _said(
+            draw_detections(
+                found,
+                out,
+                split=split.value,
+                count=count,
+                limit=limit,
+                chosen=image or (),
+                device=device,
+            )
         )
-    )
 
 
 @app.command()
@@ -113,26 +119,29 @@ def compare(
     device: Device = "auto",
 ) -> None:
     """Draw models side by side: curves, errors, and detections where the first two differ most."""
-    make_folder(out, "--out")
-    from tid_tune.report.views.drawing import draw_comparison
-    from tid_tune.report.views.models import named_models
-    from tid_tune.results.run_folder import RunFolder
+    with output_folder(out, "--out"):
+        from tid_tune.report.views.drawing import draw_comparison
+        from tid_tune.report.views.models import named_models
+        from tid_tune.results.run_folder import RunFolder
 
-    found = named_models(models, RunFolder.open)
-    if len(found) < 2:
-        raise UsageError(f"{models[0]} is one model; a comparison needs two or more")
-    console.say(", ".join(model.name for model in found))
-    _said(
-        draw_comparison(
-            found,
-            out,
-            split=split.value,
-            count=count,
-            limit=limit,
-            chosen=image or (),
-            device=device,
+        found = named_models(models, RunFolder.open)
+        if len(found) < 2:
+            raise UsageError(
+                f"{models[0]} is one model: compare needs two or more, or a run alone that has a "
+                "baseline or a teacher"
+            )
+        console.say(", ".join(model.name for model in found))
+        _said(
+            draw_comparison(
+                found,
+                out,
+                split=split.value,
+                count=count,
+                limit=limit,
+                chosen=image or (),
+                device=device,
+            )
         )
-    )
 
 
 def _model(named: str, checkpoint: Path | None) -> Model:

@@ -33,6 +33,7 @@ class RecordedImage:
         boxes: left, top, right, bottom of its objects in pixels of that; at most `BOXES`.
         levels: (height, width) of each level's map.
         strides: of each level, in pixels.
+        image_id: as it is written in the annotations.
     """
 
     index: int
@@ -41,6 +42,7 @@ class RecordedImage:
     boxes: tuple[tuple[float, ...], ...]
     levels: tuple[tuple[int, int], ...]
     strides: tuple[int, ...]
+    image_id: str
 
     @property
     def points(self) -> int:
@@ -131,7 +133,8 @@ def _image(row: dict[str, Any]) -> RecordedImage:
     height, width = row["shape"]
     boxes = tuple(tuple(map(float, box)) for box in row["boxes"])
     strides = tuple(row["strides"])
-    return RecordedImage(row["index"], row["file"], (height, width), boxes, levels, strides)
+    index, name = row["index"], row.get("image_id", str(row["index"]))
+    return RecordedImage(index, row["file"], (height, width), boxes, levels, strides, name)
 
 
 def _most_crowded(epochs: Sequence[float]) -> int:

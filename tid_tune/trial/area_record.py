@@ -104,4 +104,5 @@ def recorded_image(image: FixedImage, maps: AreaMaps) -> RecordedImage:
         tuple(tuple(row) for row in boxes[np.sort(largest)].round(1).tolist()),
         tuple((level.shape[0], level.shape[1]) for level in maps.levels),
         maps.strides,
+        str(image.meta.get("img_id", image.index)),
     )

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from tid_tune.cli import app
 from tid_tune.errors import UsageError
 from tid_tune.report.views import models as views
+from tid_tune.report.views.model_areas import places_of
 from tid_tune.report.views.models import models_of_run, named_models
 from tid_tune.report.views.run_models import TooSlow, evaluate_run, read_run_models
 from tid_tune.results.run_folder import RunFolder
@@ -33,6 +34,8 @@ def test_areas_and_detections_of_any_checkpoint(models: Models, tmp_path: Path) 
     out = tmp_path / "out"
     draw("areas", models.student, models.student_weights, "--out", out)
     assert names(out) == {"areas_0.png", "areas_2.png"}
+    draw("areas", models.student, models.student_weights, "--out", out, "--image", "1")
+    assert "areas_1.png" in names(out)
     draw("detections", models.teacher, models.teacher_weights, "--out", out, "--count", "1")
     assert len([name for name in names(out) if name.startswith("detections_")]) == 1
     pair = [
@@ -58,7 +61,9 @@ def test_what_cannot_be_drawn_is_refused_with_one_error(
         "compare", f"{models.teacher},{models.teacher_weights}", *out, fails=True
     )
     wrong = draw("areas", models.student, models.student_weights, "--image", "99", *out, fails=True)
-    assert "no image 99" in wrong
+    assert "no image 99 in the validation set" in wrong
+    assert "such as 0, 1, 2" in wrong
+    assert not (tmp_path / "out").exists()
     other = shapes_config(
         models.student.read_text()[models.student.read_text().index("\nmodel = dict(\n") :]
         .replace(
@@ -69,6 +74,20 @@ def test_what_cannot_be_drawn_is_refused_with_one_error(
     )
     mimic = draw("areas", other, models.student_weights, *out, fails=True)
     assert "mimic has no key and weak areas" in mimic
+
+
+def test_an_image_is_named_by_its_id_in_the_annotations() -> None:
+    class Images:
+        def __len__(self) -> int:
+            return 3
+
+        def get_data_info(self, index: int) -> dict[str, Any]:
+            return {"img_id": (45, "b/1", 0)[index]}
+
+    images: Any = Images()
+    assert places_of(images, ["0", "45", "b/1"]) == [2, 0, 1]
+    with pytest.raises(UsageError, match="no image 1 in the validation set: 3 images, whose ids"):
+        places_of(images, ["1"])
 
 
 def test_a_run_is_its_baseline_its_best_student_and_its_teacher(run_folder: Path) -> None:
@@ -84,8 +103,20 @@ def test_a_run_is_its_baseline_its_best_student_and_its_teacher(run_folder: Path
     assert [model.trial for model in named] == ["t0001", "t0002", ""]
     assert named[1].name == "x"
     assert named[2].is_teacher
+    assert found[1].epoch == 1
+    with pytest.raises(UsageError, match="one model, with its name: compare needs two or more"):
+        named_models([f"x={run_folder}"], RunFolder.open)
     with pytest.raises(UsageError, match="t0009"):
         named_models([f"{run_folder}:t0009"], RunFolder.open)
+
+
+def test_areas_of_a_trial_without_a_record_are_those_at_its_end(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    said = draw("areas", f"{run_folder}:t0002", "--out", tmp_path / "out")
+    assert "t0002) has recorded no areas" in said
+    assert "after epoch 1" in said
+    assert names(tmp_path / "out") == {"areas_0.png", "areas_2.png"}
 
 
 def test_the_models_of_a_run_are_evaluated_once(

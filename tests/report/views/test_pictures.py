@@ -27,10 +27,12 @@ def test_the_squares_of_a_level_lie_around_its_points(stride: int) -> None:
     found = tinted(ground, codes, stride, (height, width))
     for y in range(height):
         for x in range(width):
-            # A point is at (column * stride, row * stride); the nearest one colours the pixel.
+            # A point is at (column * stride, row * stride); the nearest one colours the pixel,
+            # if it is in its square: beside the last points, there may be half a stride more.
             down = min(range(rows), key=lambda r: (abs(y + 0.5 - r * stride), -r))
             across = min(range(columns), key=lambda c: (abs(x + 0.5 - c * stride), -c))
-            code = int(codes[down, across])
+            far = y + 0.5 > (down + 0.5) * stride or x + 0.5 > (across + 0.5) * stride
+            code = 0 if far else int(codes[down, across])
             tint = [int(TINTS[code][i : i + 2], 16) for i in (1, 3, 5)] if code else []
             wanted = [round(40 + 0.6 * part) for part in tint] or [80, 80, 80]
             assert found[y, x].tolist() == wanted
@@ -38,7 +40,7 @@ def test_the_squares_of_a_level_lie_around_its_points(stride: int) -> None:
 
 def record(epochs: int) -> AreaRecord:
     boxes = ((2.0, 3.0, 40.0, 30.0),)
-    image = RecordedImage(0, "absent.png", (50, 90), boxes, ((7, 12), (4, 6)), (8, 16))
+    image = RecordedImage(0, "absent.png", (50, 90), boxes, ((7, 12), (4, 6)), (8, 16), "7")
     codes = np.random.default_rng(1).integers(0, 4, (epochs, 108), dtype=np.uint8)
     return AreaRecord((image,), tuple(float(e + 1) for e in range(epochs)), codes, "weak")
 
@@ -46,7 +48,7 @@ def record(epochs: int) -> AreaRecord:
 def test_a_record_is_drawn_whatever_its_length_and_without_its_image() -> None:
     assert shown_moments(range(12)) == [0, 4, 7, 11]
     for epochs in (1, 2, 12):
-        picture = draw_areas_of(record(epochs), 0, None)
+        picture = draw_areas_of(record(epochs), 0, None, "t0001")
         assert picture.width <= 1000
         assert picture.height <= 800
 

@@ -15,7 +15,7 @@ from support.search_cases import make_spec
 from tid_tune.ledger.file import Ledger
 from tid_tune.report.charts.model import Chart, Line
 from tid_tune.report.page.assemble import write_report
-from tid_tune.report.page.blocks import Block, Details, ImageBlock
+from tid_tune.report.page.blocks import Block, Details, ImageBlock, Text
 from tid_tune.report.page.sections import areas, detections, errors
 from tid_tune.report.page.study import Study
 from tid_tune.report.views.evaluated import Evaluated
@@ -69,7 +69,9 @@ def evaluated(run: RunFolder, folder: Path) -> list[Evaluated]:
 
 
 def record_areas(run: RunFolder, file: str) -> None:
-    image = RecordedImage(4, file, (480, 640), ((10.0, 20.0, 200.0, 300.0),), ((60, 80),), (8,))
+    image = RecordedImage(
+        4, file, (480, 640), ((10.0, 20.0, 200.0, 300.0),), ((60, 80),), (8,), "45"
+    )
     codes = np.random.default_rng(0).integers(0, 4, (3, 4800), dtype=np.uint8)
     path = run.path / "trials" / "t0001" / "areas.npz"
     path.parent.mkdir(parents=True)
@@ -135,7 +137,9 @@ def test_the_sections_show_the_evaluations_within_their_bytes(
 def test_areas_in_training_are_those_of_the_ledger(run: RunFolder) -> None:
     moved = areas.section(Study.of(run))
     assert moved is not None
-    (chart,) = moved.blocks
+    chart, note = moved.blocks
+    assert isinstance(note, Text)
+    assert "t0001 has recorded no areas" in note.text
     assert isinstance(chart, Chart)
     lines = {
         (panel.title, line.name): list(line.ys)

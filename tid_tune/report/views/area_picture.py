@@ -14,7 +14,7 @@ from tid_tune.trial.area_file import AreaRecord
 
 TINTS = {KEY: ORANGE, WEAK: BLUE, KEY | WEAK: PURPLE}
 MOST_EPOCHS = 4
-GAP, HEAD, FOOT = 8, 36, 24
+GAP, TITLE, HEAD, FOOT = 8, 24, 36, 24
 WIDTH, SIDE, LEAST, LEGEND = 900, 280, 160, 640
 """In pixels: of a picture at most; of an image at most; of a column and of the legend at least."""
 NAMES = ((KEY, "key: the teacher is sure"), (WEAK, "weak: the student is behind"))
@@ -27,13 +27,14 @@ def shown_moments(epochs: Sequence[float], most: int = MOST_EPOCHS) -> list[int]
     return sorted({round(at * (len(epochs) - 1) / (most - 1)) for at in range(most)})
 
 
-def draw_areas_of(record: AreaRecord, image: int, pixels: Pixels | None) -> Image.Image:
+def draw_areas_of(record: AreaRecord, image: int, pixels: Pixels | None, name: str) -> Image.Image:
     """Return one picture: a row for each level, a column for each epoch; of one epoch, one row.
 
     Args:
         record: what was recorded.
         image: its place in the record.
         pixels: of the image file, in any size; None: the areas are drawn on grey.
+        name: of the model, as it is shown.
     """
     seen, moments = record.images[image], shown_moments(record.epochs)
     levels = range(len(seen.strides))
@@ -46,10 +47,11 @@ def draw_areas_of(record: AreaRecord, image: int, pixels: Pixels | None) -> Imag
     ground, step = _ground(pixels, *size), (max(size[0], LEAST) + GAP, HEAD + size[1] + GAP)
     entries = (*NAMES, (KEY | WEAK, f"both: counts as {record.first}"))
     width = max(GAP + len(cells[0]) * step[0], LEGEND)
-    canvas = Canvas(width, GAP + len(cells) * step[1] + FOOT)
+    canvas = Canvas(width, TITLE + GAP + len(cells) * step[1] + FOOT)
+    canvas.write(_title(record, image, name), GAP, GAP, size=15, width=width - 2 * GAP)
     for row, places in enumerate(cells):
         for column, (level, moment) in enumerate(places):
-            left, top = GAP + column * step[0], GAP + row * step[1]
+            left, top = GAP + column * step[0], TITLE + GAP + row * step[1]
             codes = record.maps(moment, image).levels[level]
             _titles(canvas, record, (image, level, moment), (left, top), step[0] - GAP)
             canvas.paste(tinted(ground, codes, seen.strides[level], seen.shape), left, top + HEAD)
@@ -58,6 +60,13 @@ def draw_areas_of(record: AreaRecord, image: int, pixels: Pixels | None) -> Imag
     legend = [(text, TINTS[code], None) for code, text in entries]
     canvas.legend([*legend, ("object", "#FFFFFF", "solid")], GAP, canvas.image.height - FOOT)
     return canvas.image
+
+
+def _title(record: AreaRecord, image: int, name: str) -> str:
+    first, last = record.epochs[0], record.epochs[-1]
+    when = f"epoch {last:g}" if first == last else f"epochs {first:g} to {last:g}"
+    parts = [f"image {record.images[image].image_id}", name, *([when] if last else [])]
+    return ", ".join(parts)
 
 
 def _titles(
@@ -86,12 +95,13 @@ def tinted(ground: Pixels, codes: Codes, stride: int, shape: tuple[int, int]) ->
         ground: the image in any size.
         codes: (H, W) of the level.
         stride: of the level; a point is the middle of its square, so that the first row and column
-            of squares begin half a stride outside of the image.
+            of squares begin half a stride outside of the image. What lies in no square of a point
+            has no colour.
         shape: (height, width) in pixels of the network's input.
     """
     rows = _cells(ground.shape[0], shape[0], stride, codes.shape[0])
     columns = _cells(ground.shape[1], shape[1], stride, codes.shape[1])
-    spread = codes[rows[:, None], columns[None, :]]
+    spread = np.pad(codes, (0, 1))[rows[:, None], columns[None, :]]
     image = 0.8 * ground.astype(np.float64)
     for code, tint in TINTS.items():
         colour = np.array([int(tint[i : i + 2], 16) for i in (1, 3, 5)])
@@ -101,9 +111,12 @@ def tinted(ground: Pixels, codes: Codes, stride: int, shape: tuple[int, int]) ->
 
 
 def _cells(count: int, length: int, stride: int, cells: int) -> np.ndarray:
-    """Return which cell each of `count` pixels over `length` input pixels shows."""
+    """Return which cell each of `count` pixels over `length` input pixels shows.
+
+    The number of cells stands for those behind the last one.
+    """
     middle = (np.arange(count) + 0.5) * length / count
-    return np.minimum((middle + stride / 2) // stride, cells - 1).astype(np.int64)
+    return np.minimum((middle + stride / 2) // stride, cells).astype(np.int64)
 
 
 def _ground(pixels: Pixels | None, width: int, height: int) -> Pixels:

@@ -14,6 +14,7 @@ from tid_tune.report.charts.palette import PURPLE, SKY, VERMILION
 from tid_tune.report.views.canvas import Canvas, Dash, Pixels, fitted, read_pixels
 from tid_tune.report.views.evaluated import Evaluated
 from tid_tune.report.views.judged import Judged
+from tid_tune.words import counted
 
 MOST_BOXES, MOST_LABELS = 120, 12
 """Drawn in a panel: objects by size, detections by score."""
@@ -61,7 +62,9 @@ def truth_panel(truth: Truth, image: int) -> Panel:
     boxes = np.flatnonzero((truth.box_image == image) & ~truth.crowd)
     largest = boxes[np.argsort(-truth.areas[boxes], kind="stable")]
     marks = _objects(truth, largest, TRUTH, "solid", "")
-    return Panel("objects", f"image {truth.image_ids[image]}: {len(boxes)}", marks)
+    return Panel(
+        "objects", f"image {truth.image_ids[image]}, {counted(len(boxes), 'object')}", marks
+    )
 
 
 def model_panel(name: str, truth: Truth, judged: Judged, image: int) -> Panel:

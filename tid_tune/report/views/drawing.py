@@ -28,7 +28,7 @@ from tid_tune.report.views.detection_picture import detection_picture
 from tid_tune.report.views.error_charts import error_charts
 from tid_tune.report.views.evaluated import Evaluated, require_same_images
 from tid_tune.report.views.judged import differing_images, worst_images
-from tid_tune.report.views.models import Model
+from tid_tune.report.views.models import Model, require_images
 from tid_tune.trial.area_file import AreaRecord
 
 __all__ = ["Model", "draw_areas", "draw_comparison", "draw_detections"]
@@ -39,7 +39,7 @@ def draw_areas(
     out: Path,
     *,
     images: int = 2,
-    chosen: Sequence[int] = (),
+    chosen: Sequence[str] = (),
     device: str = "auto",
 ) -> list[Path]:
     """Draw the key and weak areas of a student over validation images, a PNG for each.
@@ -48,7 +48,7 @@ def draw_areas(
         model: of a Distiller's config.
         out: the folder to write to.
         images: how many, evenly spread over the validation set.
-        chosen: the images by their number in the validation set, instead.
+        chosen: the images by their id in the annotations, instead.
         device: "auto", "cpu", "cuda", ...
 
     Returns:
@@ -61,15 +61,16 @@ def draw_areas(
     from tid_tune.report.views.model_areas import areas_of_model
 
     record = areas_of_model(model, images=images, chosen=chosen, device=device)
-    return write_areas(record, out, model.name)
+    name = f"{model.name}, at the end" if model.trial else model.name
+    return write_areas(record, out, name)
 
 
 def write_areas(record: AreaRecord, out: Path, name: str) -> list[Path]:
     """Draw a record of areas: a PNG for each image, and one of the shares over the epochs."""
     paths = []
     for place, image in enumerate(record.images):
-        picture = draw_areas_of(record, place, read_pixels(image.file))
-        paths.append(_write(picture, out / f"areas_{image.index}.png"))
+        picture = draw_areas_of(record, place, read_pixels(image.file), name)
+        paths.append(_write(picture, out / f"areas_{image.image_id}.png".replace("/", "_")))
     chart = record_chart(record, name)
     return paths if chart is None else [*paths, *_charts([chart], out)]
 
@@ -179,14 +180,8 @@ def write_detections(models: Sequence[Evaluated], images: Sequence[int], out: Pa
 
 def _places(model: Evaluated, chosen: Sequence[str]) -> list[int]:
     known = {str(image_id): place for place, image_id in enumerate(model.truth.image_ids)}
-    missing = [name for name in chosen if name not in known]
-    if missing:
-        examples = ", ".join(list(known)[:3])
-        raise UsageError(
-            f"there is no image {missing[0]} among the {len(known)} that were evaluated; their ids "
-            f"are such as {examples}"
-        )
-    return [known[name] for name in chosen]
+    wanted = require_images(chosen, known, "among those that were evaluated")
+    return [known[name] for name in wanted]
 
 
 def _charts(charts: Iterable[Chart], out: Path) -> list[Path]:

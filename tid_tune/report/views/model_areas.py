@@ -14,11 +14,12 @@ from tid_tune.distill.model_config import is_distiller
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.export.student import student_weights
 from tid_tune.openmmlab.checkpoints import load_into
+from tid_tune.openmmlab.detector_types import DetectionDataset
 from tid_tune.openmmlab.models import build_detector, revert_sync_batchnorm
 from tid_tune.openmmlab.registries import DATASETS
 from tid_tune.openmmlab.setup import prepare, quiet
 from tid_tune.preflight.data import require_readable
-from tid_tune.report.views.models import Model
+from tid_tune.report.views.models import Model, require_images
 from tid_tune.trial.area_file import AreaRecord
 from tid_tune.trial.area_record import recorded_image
 from tid_tune.trial.fixed_images import choose_images, load_image
@@ -26,15 +27,17 @@ from tid_tune.trial.fixed_images import choose_images, load_image
 
 @torch.no_grad()
 def areas_of_model(
-    model: Model, *, images: int = 2, chosen: Sequence[int] = (), device: str = "auto"
+    model: Model, *, images: int = 2, chosen: Sequence[str] = (), device: str = "auto"
 ) -> AreaRecord:
-    """Return the areas of a student with its config's teacher; the epoch is 0, for unknown.
+    """Return the areas of a student with its config's teacher.
+
+    The epoch is the last one of the model's trial, or 0, for unknown.
 
     Args:
         model: its config is a Distiller's, with a method that has areas; the weights may be those
             of a student that was trained without one.
         images: so many with objects, evenly spread over the validation set.
-        chosen: the images by their number, instead.
+        chosen: the images by their id in the annotations, instead.
         device: "auto", "cpu", "cuda", ...
 
     Raises:
@@ -57,11 +60,9 @@ def areas_of_model(
         raise UsageError(f"the distillation method {method} has no key and weak areas; tid has")
     load_into(built.student, student_weights(model.checkpoint), source=str(model.checkpoint))
     built.to(pick_device(device)).eval()
-    wanted = list(chosen) or choose_images(dataset, images)
-    bad = [index for index in wanted if not 0 <= index < len(dataset)]
-    if bad or not wanted:
-        what = f"no image {bad[0]}" if bad else "no image with objects"
-        raise UsageError(f"the validation set has {what}; it has {len(dataset)} images, from 0")
+    wanted = places_of(dataset, chosen) or choose_images(dataset, images)
+    if not wanted:
+        raise UsageError(f"none of the {len(dataset)} images of the validation set has objects")
     found = []
     for index in wanted:
         image = load_image(dataset, index, built)
@@ -69,4 +70,15 @@ def areas_of_model(
         maps = area_maps(built, image.inputs, batch)
         found.append((recorded_image(image, maps), maps))
     codes = np.concatenate([level.ravel() for _, maps in found for level in maps.levels])
-    return AreaRecord(tuple(image for image, _ in found), (0.0,), codes[None], precedence(built))
+    return AreaRecord(
+        tuple(image for image, _ in found), (model.epoch,), codes[None], precedence(built)
+    )
+
+
+def places_of(dataset: DetectionDataset, chosen: Sequence[str]) -> list[int]:
+    """Return the indices of the images of these ids."""
+    if not chosen:
+        return []
+    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+    ids = {str(info["img_id"]): index for index, info in enumerate(infos)}
+    return [ids[name] for name in require_images(chosen, ids, "in the validation set")]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tid_tune.report.analysis.collect import Split, Watch, collect
 from tid_tune.report.views.evaluated import Evaluated
 from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.search.stages.plan import NONE
+from tid_tune.words import counted
 
 TEACHER = "teacher"
 
@@ -73,6 +75,11 @@ class Model:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
+    def epoch(self) -> float:
+        """The last one of its trial; 0 for a model of no trial."""
+        return 0.0 if self.run is None or not self.trial else self.run.trial(self.trial).epoch
+
+    @property
     def batch(self) -> int:
         """Images that are evaluated at once."""
         return int((self.config.get("val_dataloader") or {}).get("batch_size", 1))
@@ -114,6 +121,22 @@ class Model:
         return Evaluated(
             self.name, self.role, found.truth, found.detections, found.files, found.total
         )
+
+
+def require_images(chosen: Sequence[str], known: Collection[str], where: str) -> Sequence[str]:
+    """Return the ids of images that a user named.
+
+    Raises:
+        UsageError: one of them is not one of `known`.
+    """
+    missing = [name for name in chosen if name not in known]
+    if missing:
+        examples = ", ".join(islice(known, 3))
+        raise UsageError(
+            f"there is no image {missing[0]} {where}: {counted(len(known), 'image')}, whose ids "
+            f"are such as {examples}"
+        )
+    return chosen
 
 
 def models_of_run(run: RunFolder) -> list[Model]:
@@ -184,13 +207,25 @@ def named_models(texts: list[str], open_run: Callable[[str], RunFolder]) -> list
         UsageError: a text has another form, or there is no such file, run or trial.
     """
     if len(texts) == 1 and "," not in texts[0] and _trial_in(texts[0]) == (texts[0], ""):
-        return models_of_run(open_run(texts[0]))
+        return models_of_run(_run_alone(texts[0], open_run))
     roles = ("none", BEST, TEACHER, "defaults", "search", "series5")
     models = [replace(_named(t, open_run), role=roles[i % 6]) for i, t in enumerate(texts)]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         models = [replace(m, name=f"{n}: {m.name}") for n, m in enumerate(models, start=1)]
     return models
+
+
+def _run_alone(text: str, open_run: Callable[[str], RunFolder]) -> RunFolder:
+    try:
+        return open_run(text)
+    except UsageError:
+        if "=" not in text:
+            raise
+    raise UsageError(
+        f"{text} is one model, with its name: compare needs two or more, or a run alone, without a "
+        "name, whose baseline, best student and teacher are compared"
+    )
 
 
 def _named(text: str, open_run: Callable[[str], RunFolder]) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tid_tune.ledger.records import Trial
-from tid_tune.results.run_folder import TRIALS, RunFolder
+from tid_tune.results.run_folder import BEST, TRIALS, RunFolder
 from tid_tune.storage.places import Place
 from tid_tune.trial.area_file import AreaRecord, read_record
 from tid_tune.trial.report import AREAS_FILE
@@ -22,5 +22,7 @@ def recorded_areas(place: Place, trial: str) -> AreaRecord | None:
         UsageError: there is no such run.
     """
     run = RunFolder.open(place)
-    found = run.winner if trial == "best" else run.state.trials.get(trial)
+    trials = run.state.trials
+    baselines = (t for t in trials.values() if t.stage == "baseline" and t.label == trial)
+    found = run.winner if trial == BEST else trials.get(trial, next(baselines, None))
     return None if found is None else record_of_trial(run, found)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from tid_tune.report.page.blocks import Block, ImageBlock, Section
+from tid_tune.report.page.blocks import Block, ImageBlock, Section, Text
 from tid_tune.report.page.study import Study
 
 MOST_IMAGES, MOST_BYTES = 2, 150_000
 """Of the pictures; each takes no more bytes than these."""
+UNRECORDED = (
+    "{trial} has recorded no areas over images, so there are no pictures of them here. The command "
+    "`tid-tune draw areas` draws those at the end of its training."
+)
 
 
 def section(study: Study) -> Section | None:
@@ -17,9 +21,12 @@ def section(study: Study) -> Section | None:
 
     chart = training_chart(study.winner)
     blocks: list[Block] = [] if chart is None else [chart]
-    blocks += _pictures(study)
+    pictures = _pictures(study)
+    blocks += pictures
     if not blocks:
         return None
+    if not pictures:
+        blocks.append(Text(UNRECORDED.format(trial=study.winner.id), "note"))
     intro = (
         "The key area is where the teacher is sure of class and box, the weak area where the "
         "student is still behind. Both are found anew in each iteration, so they move as the "
@@ -40,10 +47,10 @@ def _pictures(study: Study) -> list[Block]:
     blocks: list[Block] = []
     for place, image in enumerate(record.images[:MOST_IMAGES]):
         pixels = read_pixels(image.file)
-        data = webp_within(draw_areas_of(record, place, pixels), MOST_BYTES)
+        data = webp_within(draw_areas_of(record, place, pixels, study.winner.id), MOST_BYTES)
         grey = "" if pixels is not None else " The image file is not there, so they are on grey."
         caption = (
-            f"Validation image {image.index} of {study.winner.id}: rows are the levels of the "
+            f"Validation image {image.image_id} of {study.winner.id}: rows are the levels of the "
             "feature pyramid, columns the epochs. Each square is a point of the level. The "
             f"percentages are of the level's points.{grey}"
         )
