@@ -77,8 +77,8 @@ def points_trace(mark: Points) -> Json:
     return trace | _hover(mark.texts, mark.keys)
 
 
-def bars_trace(mark: Bars) -> Json:
-    """Return the trace of bars."""
+def bars_trace(mark: Bars, *, stacked: bool = False) -> Json:
+    """Return the trace of bars; `stacked`: their texts are written inside, if they fit."""
     names, values = list(mark.names), numbers(mark.values)
     along, across = ("x", "y") if mark.horizontal else ("y", "x")
     trace: Json = {
@@ -93,6 +93,10 @@ def bars_trace(mark: Bars) -> Json:
     if mark.texts:
         trace |= {"text": list(mark.texts), "textposition": "auto", "cliponaxis": False}
         trace["hovertemplate"] = f"%{{{across}}}: %{{text}}<extra></extra>"
+        if stacked:
+            trace |= {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0}
+            # A bar without a text says its value, too.
+            trace["hovertemplate"] = f"%{{{across}}}: %{{{along}:.3f}}<extra></extra>"
     if mark.lows and mark.highs:
         pairs = zip(mark.values, mark.lows, mark.highs, strict=True)
         ends = [(number(high - value), number(value - low)) for value, low, high in pairs]

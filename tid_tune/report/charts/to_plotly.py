@@ -64,7 +64,7 @@ def figure(panel: Panel) -> Json:
             case Rule():
                 layout["shapes"].append(_shape(mark.role, yref="paper", at=(mark.at, 0)))
             case Bars():
-                data.append(bars_trace(mark))
+                data.append(bars_trace(mark, stacked=panel.stacked))
                 layout["yaxis" if mark.horizontal else "xaxis"] |= _NAMES
             case Band():
                 data += band_traces(mark)
@@ -97,6 +97,9 @@ def _layout(panel: Panel) -> Json:
         "xaxis": _axis(panel.x, 320),
         "yaxis": _axis(panel.y, panel.height - 70),
     }
+    if panel.stacked:
+        # On a narrow page: no text in a bar that is narrower than it.
+        layout["uniformtext"] = {"minsize": 11, "mode": "hide"}
     if panel.title:
         layout["title"] = {"text": panel.title, "font": {"size": 14}, "x": 0.0, "xref": "paper"}
         layout["title"] |= {"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 4}}
