@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,17 +13,21 @@ from rich.console import Console, ConsoleDimensions, RenderableType
 from tid_tune.plain import json_text
 
 PLAIN_WIDTH = 100
-"""Columns of lines and tables in a log, a file or a pipe."""
+"""Columns of lines and tables in a log, a file or a pipe, unless the environment has COLUMNS."""
 
 
 class _Output(Console):
-    """Where ordinary output goes: as wide as the terminal, or as `PLAIN_WIDTH` off one."""
+    """Where ordinary output goes: as wide as the terminal; off one, as COLUMNS or `PLAIN_WIDTH`."""
 
     @property
     def size(self) -> ConsoleDimensions:
         """The columns and lines there are, asked anew each time."""
         found = super().size
-        return found if self.is_terminal else ConsoleDimensions(PLAIN_WIDTH, found.height)
+        if self.is_terminal:
+            return found
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdecimal() and int(columns) > 0 else PLAIN_WIDTH
+        return ConsoleDimensions(width, found.height)
 
     @size.setter
     def size(self, new_size: tuple[int, int]) -> None:

@@ -149,7 +149,9 @@ def test_the_list_of_runs_shows_the_confirmed_mean(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     with Ledger.open(tmp_path / "old" / LEDGER_NAME, clock=VirtualClock()) as ledger:
         simulate(spec, value, ledger=ledger)
-    listed = rows_of(list_table([*map(run_row, RunFolder.all_in(tmp_path))], None))[0]
+    drawn = list_table([*map(run_row, RunFolder.all_in(tmp_path))], None).renderables[0]
+    assert isinstance(drawn, Table)
+    listed = rows_of(drawn)[0]
     table = rows_of(confirmation_table(state, spec))
     assert (listed["best"], listed["value"]) == (table[0]["confirmed"], table[0]["mean"])
     assert listed["confirmed"] == "3 seeds: real gain"

@@ -137,3 +137,14 @@ def test_a_report_that_cannot_be_written_is_a_warning(
     assert "warning: the report" in shown
     assert f"`tid-tune report {tmp_path}` tries again" in shown
     assert "best: t0003 " in shown or "best: t0004 " in shown
+
+
+def test_a_gain_of_one_seed_is_called_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doubt = "one seed; --set confirm.seeds=3"
+    assert doubt in ending(tmp_path, capsys, weight, baseline=True)
+    assert doubt in (tmp_path / "leaderboard.txt").read_text()
+    confirm = Confirm(top=1, seeds=2)
+    assert doubt not in ending(tmp_path, capsys, weight, baseline=True, confirm=confirm)
+    assert doubt not in (tmp_path / "leaderboard.txt").read_text()

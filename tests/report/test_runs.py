@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Group
 from rich.table import Table
 from support.search_cases import make_spec, sampler_of, scheduler_of
 
@@ -47,7 +49,9 @@ def searched(folder: Path, **scheduler: Any) -> RunFolder:
     return run
 
 
-def columns(table: Table) -> dict[str, list[str]]:
+def columns(shown: Table | Group) -> dict[str, list[str]]:
+    table = shown.renderables[0] if isinstance(shown, Group) else shown
+    assert isinstance(table, Table)
     return {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
 
 
@@ -55,7 +59,7 @@ def test_a_population_shows_whose_values_a_trial_took(tmp_path: Path) -> None:
     run = searched(tmp_path, type="pbt", interval_epochs=2, quantile=0.25)
     trials = run.state.trials.values()
     worst = min(trials, key=lambda t: t.reports[0].metrics["map"])
-    shown = columns(changes_table(worst, changes(run.ledger, worst)))
+    shown = columns(changes_table(changes(run.ledger, worst), None))
     assert [text.split()[0] for text in shown["by"]] == ["tpe", "exploit"]
     assert float(shown["weight"][0]) < float(shown["weight"][1])
     best = max(trials, key=lambda t: t.reports[0].metrics["map"])
@@ -65,8 +69,8 @@ def test_a_population_shows_whose_values_a_trial_took(tmp_path: Path) -> None:
 def test_parts_of_the_data_are_shown(tmp_path: Path) -> None:
     run = searched(tmp_path, type="asha", reduction=2, fidelity="data")
     first = run.trial("t0001")
-    assert columns(changes_table(first, changes(run.ledger, first)))["data"] == ["0.25", "0.5", "1"]
-    shown = columns(report_table(first, run.spec))
+    assert columns(changes_table(changes(run.ledger, first), None))["data"] == ["0.25", "0.5", "1"]
+    shown = columns(report_table(first, run.spec, None))
     assert shown["data"] == ["0.25"] * 4 + ["0.5"] * 4 + ["1"] * 4
     assert shown["epoch"] == ["1", "2", "3", "4"] * 3
 
@@ -97,7 +101,7 @@ def test_every_parameter_that_a_trial_had_in_turn_is_shown(tmp_path: Path) -> No
     trial = next(t for t in run.state.trials.values() if t.origin.startswith("exploit"))
     first, later = changes(run.ledger, trial)
     more = replace(later, params={**later.params, "a.other": 3})
-    assert columns(changes_table(trial, [first, more]))["other"] == ["", "3"]
+    assert columns(changes_table([first, more], None))["other"] == ["", "3"]
 
 
 def test_values_that_are_in_effect_as_sampled_share_a_column_of_six_digits(tmp_path: Path) -> None:
@@ -126,6 +130,22 @@ def test_status_shows_the_best_trial_and_what_to_open_next_again(
     assert f"best: {run.winner.id} with map " in shown
     assert f"tid-tune export {tmp_path / 'run'}" in shown
     assert "teacher" not in shown
+
+
+def test_columns_of_a_pipe_that_have_no_room_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched(tmp_path / "run", type="none")
+    place = str(tmp_path / "run")
+    monkeypatch.setenv("COLUMNS", str(len(place) + 40))
+    runs.list_runs(str(tmp_path))
+    narrow = capsys.readouterr().out
+    assert re.search(r"columns have no room for .*epochs; --json has all", " ".join(narrow.split()))
+    monkeypatch.setenv("COLUMNS", str(len(place) + 140))
+    runs.list_runs(str(tmp_path))
+    assert "no room" not in capsys.readouterr().out
+    runs.status(place)
+    assert "full length" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,9 @@ def test_a_finished_folder_has_weights_config_and_metrics(config: Path, tmp_path
         "metrics.json",
         "trial.log",
     }
+    log = (tmp_path / "run" / "trial.log").read_text()
+    assert log
+    assert "init_weights" not in log, "a line a parameter would hide what a training logs"
     assert "backbone.conv1.weight" in load_weights(tmp_path / "run" / "checkpoint.pth")
     assert load_config(tmp_path / "run" / "config.py").model == load_config(config).model
     written = json.loads((tmp_path / "run" / "metrics.json").read_text())

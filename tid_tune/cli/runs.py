@@ -90,6 +90,7 @@ def show(
     """Show one trial: sampled and effective values, its epochs, its config as a diff."""
     from tid_tune.report.batch import batch_text
     from tid_tune.report.documents import trial_document
+    from tid_tune.report.page.words import outcome
     from tid_tune.report.tables import (
         changes_table,
         proof_table,
@@ -106,7 +107,9 @@ def show(
         console.answer(document)
         return
     reason = f": {found.reason}" if found.reason else ""
-    console.say(f"{found.id} ({found.stage} {found.label or found.origin}), {found.status}{reason}")
+    console.say(
+        f"{found.id} ({found.stage} {found.label or found.origin}), {outcome(found).word}{reason}"
+    )
     for line in training_lines(found, folder.state):
         console.say(line)
     if text := batch_text(trained_by(folder.ledger, found, folder.spec), found.edits):
@@ -114,11 +117,11 @@ def show(
     console.say()
     history = changes(folder.ledger, found)
     if len(history) > 1:
-        console.show(changes_table(found, history))
+        console.show(changes_table(history, console.out.width))
         console.say()
     console.show(proof_table(found, proof_rows(found)))
     console.say()
-    console.show(report_table(found, folder.spec))
+    console.show(report_table(found, folder.spec, console.out.width))
     console.say()
     for line in config_diff(found, folder.spec.trial):
         console.say(line)

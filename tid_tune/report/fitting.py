@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 GAP = 2
 """Columns of the terminal between two columns of a table."""
@@ -63,6 +65,21 @@ def table_of(columns: Sequence[Column], styles: Mapping[int, str] | None = None)
     for row, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
         table.add_row(*cells, style=(styles or {}).get(row))
     return table
+
+
+def fitted_table(columns: Sequence[Column], width: int | None) -> Group:
+    """Draw the columns that fit a width, and below them the names of the others."""
+    kept = fitted(columns, width)
+    left_out = [column.name for column in columns if column not in kept]
+    return Group(table_of(kept), *map(Text, left_out_lines(left_out, width)))
+
+
+def left_out_lines(names: Sequence[str], width: int | None) -> list[str]:
+    """Return what says which columns did not fit, and where they are to be had."""
+    if not names or width is None:
+        return []
+    listed = [*(f"{name}," for name in names[:-1]), f"{names[-1]};", "--json has all"]
+    return flowing([f"{width} columns have no room for", *listed], width, " ")
 
 
 def flowing(parts: Iterable[str], width: int, separator: str = ", ") -> list[str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tid_tune import dotted
 from tid_tune.ledger.records import Status
-from tid_tune.report.fitting import Column, fitted, flowing, table_of
+from tid_tune.report.fitting import Column, fitted, left_out_lines, table_of
 from tid_tune.results.ranking import Row, compared_modes
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.words import shortened
@@ -48,7 +48,7 @@ def leaderboard_table(
     more = len(rows) - len(chosen)
     if more:
         table.add_row(*_more_cells(kept, more))
-    notes = [*_left_out_lines(left_out, width), *_mode_lines(rows)]
+    notes = [*left_out_lines(left_out, width), *_mode_lines(rows)]
     return Group(table, *(Text(note) for note in notes))
 
 
@@ -97,14 +97,6 @@ def _more_cells(columns: Sequence[Column], more: int) -> list[str]:
     if not any(column.name == "what" for column in columns):
         text["trial"] = f"+{more}"
     return [text.get(column.name, "") for column in columns]
-
-
-def _left_out_lines(names: Sequence[str], width: int | None) -> list[str]:
-    """Return what says which columns did not fit, and where they are to be had."""
-    if not names or width is None:
-        return []
-    listed = [*(f"{name}," for name in names[:-1]), f"{names[-1]};", "--json has all"]
-    return flowing([f"{width} columns have no room for", *listed], width, " ")
 
 
 def _mode_lines(rows: Sequence[Row]) -> list[str]:

@@ -36,6 +36,7 @@ from tid_tune.tracking.address import address_of
 from tid_tune.words import counted
 
 SHOWN = 12
+ONE_SEED = "one seed; --set confirm.seeds=3 tells whether the gain is real"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ class Result:
         if self.judged is None or self.judged.best is None:
             return {}
         return _confirmed_figures(self.judged.best)
+
+    @property
+    def doubt(self) -> str:
+        """What a gain that no confirmation is to test may be worth; empty where there is none."""
+        if self.best is None or self.judged is not None or self.spec.confirm is not None:
+            return ""
+        return ONE_SEED if (self.best.gain or 0.0) > 0 else ""
 
     @property
     def artifacts(self) -> list[str]:
@@ -110,6 +118,8 @@ class Result:
             console.say(f"best: {self.best.trial} with {objective} {value:.3f}{gain}", style="bold")
             for line in unbeaten_lines(self.rows, self.best, self.spec):
                 console.say(f"  {line}")
+            if self.doubt:
+                console.say(f"  {self.doubt}")
         if nothing_learned(self.rows, self.spec):
             console.say(f"  {NOTHING_LEARNED.format(objective=self.spec.first_objective)}")
         self._show_student()
@@ -209,7 +219,8 @@ def _evaluate_models(spec: SearchSpec, run: RunFolder) -> None:
 def _write_tables(result: Result, state: RunState) -> None:
     run = result.run
     table = leaderboard_table(result.rows, result.spec, width=None)
-    run.leaderboard_text.write_text(to_text(table), encoding="utf-8")
+    doubt = f"\nbest: {result.best.trial}, {result.doubt}\n" if result.best and result.doubt else ""
+    run.leaderboard_text.write_text(to_text(table) + doubt, encoding="utf-8")
     if result.confirmation is not None:
         text = f"{to_text(result.confirmation)}\n{result.verdict}\n"
         run.confirmation_text.write_text(text, encoding="utf-8")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.console import Group
 from rich.table import Table
 
 from tid_tune.ledger.events import Changed, Suggested
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
-from tid_tune.report.fitting import Column, fitted, table_of
+from tid_tune.report.fitting import Column, fitted_table
 from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.report.overview import RunRow
-from tid_tune.results.costs import CostRow, device_name
+from tid_tune.results.costs import OUTCOME_WORDS, CostRow, device_name
 from tid_tune.results.one_trial import ProofRow
 from tid_tune.results.ranking import mode_text
 from tid_tune.searchfile.model import Resources, SearchSpec
@@ -27,8 +28,8 @@ def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
     return table
 
 
-def list_table(rows: Sequence[RunRow], width: int | None) -> Table:
-    """Draw one line a run; columns that do not fit a width are left out."""
+def list_table(rows: Sequence[RunRow], width: int | None) -> Group:
+    """Draw one line a run; columns that do not fit a width are left out, and named below."""
     values = ["" if row.value is None else f"{row.value:.3f}" for row in rows]
     gains = ["" if row.gain is None else f"{row.gain:+.3f}" for row in rows]
     columns = [
@@ -41,7 +42,7 @@ def list_table(rows: Sequence[RunRow], width: int | None) -> Table:
         Column("trials", [str(row.trials) for row in rows], right=True),
         Column("epochs", [f"{row.epochs:g}" for row in rows], right=True),
     ]
-    return table_of(fitted(columns, width))
+    return fitted_table(columns, width)
 
 
 def cost_table(rows: Sequence[CostRow], resources: Resources) -> Table:
@@ -51,7 +52,7 @@ def cost_table(rows: Sequence[CostRow], resources: Resources) -> Table:
     for row in rows:
         figures = (str(row.trials), f"{row.epochs:g}", f"{row.device_hours:.2f}")
         style = "bold" if row is rows[-1] else None
-        table.add_row(row.stage, row.outcome, *figures, style=style)
+        table.add_row(row.stage, OUTCOME_WORDS[row.outcome], *figures, style=style)
     return table
 
 
@@ -87,19 +88,20 @@ def running_table(state: RunState, spec: SearchSpec) -> Table:
     return table
 
 
-def changes_table(trial: Trial, changes: Sequence[Suggested | Changed]) -> Table:
-    """Draw the values and data that a trial had in turn."""
+def changes_table(changes: Sequence[Suggested | Changed], width: int | None) -> Group:
+    """Draw the values and data that a trial had in turn; what does not fit a width is named."""
     parts = any(event.fraction != 1.0 for event in changes)
     # Whichever it had at any time: a choice decides which others apply.
     names = short_names(list(dict.fromkeys(path for event in changes for path in event.params)))
-    columns = ("by", *(["data"] if parts else []), *names.values())
-    table = plain_table(*columns, right=columns[1:])
-    for event in changes:
-        data = [f"{event.fraction:.3g}"] if parts else []
-        params = event.params
-        values = [short_value(params[path]) if path in params else "" for path in names]
-        table.add_row(event.origin, *data, *values)
-    return table
+    columns = [Column("by", [event.origin for event in changes], stays=True)]
+    if parts:
+        shares = [f"{event.fraction:.3g}" for event in changes]
+        columns.append(Column("data", shares, True, stays=True))
+    for path, name in names.items():
+        held = [event.params for event in changes]
+        cells = [short_value(params[path]) if path in params else "" for params in held]
+        columns.append(Column(name, cells, True))
+    return fitted_table(columns, width)
 
 
 def proof_table(trial: Trial, rows: Sequence[ProofRow]) -> Table:
@@ -117,16 +119,18 @@ def proof_table(trial: Trial, rows: Sequence[ProofRow]) -> Table:
     return table
 
 
-def report_table(trial: Trial, spec: SearchSpec) -> Table:
-    """Draw the reported epochs: objectives, the method's terms and the cost."""
+def report_table(trial: Trial, spec: SearchSpec, width: int | None) -> Group:
+    """Draw the reported epochs: objectives, the cost, and the method's terms that fit a width."""
     logged = [name for name in (trial.last.metrics if trial.last else ()) if "distill" in name]
     chosen = [*spec.objectives, *[n for n in logged if n.endswith(("_raw", "ratio"))]]
-    parts = any(report.fraction != 1.0 for report in trial.reports)
-    names = (*(["data"] if parts else []), "epoch", *chosen, "seconds")
-    columns = [name.removeprefix("train/") for name in names]
-    table = plain_table(*columns, right=columns)
-    for report in trial.reports:
-        data = [f"{report.fraction:.3g}"] if parts else []
-        values = [f"{report.metrics[n]:.4g}" if n in report.metrics else "" for n in chosen]
-        table.add_row(*data, f"{report.epoch:g}", *values, f"{report.seconds:.1f}")
-    return table
+    found = trial.reports
+    columns = [Column("epoch", [f"{report.epoch:g}" for report in found], True, stays=True)]
+    if any(report.fraction != 1.0 for report in found):
+        parts = [f"{report.fraction:.3g}" for report in found]
+        columns.insert(0, Column("data", parts, True, stays=True))
+    for name in chosen:
+        cells = [f"{one.metrics[name]:.4g}" if name in one.metrics else "" for one in found]
+        stays = name == spec.first_objective
+        columns.append(Column(name.removeprefix("train/"), cells, True, stays=stays))
+    seconds = [f"{report.seconds:.1f}" for report in found]
+    return fitted_table([*columns, Column("seconds", seconds, True, stays=True)], width)

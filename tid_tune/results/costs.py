@@ -16,6 +16,8 @@ from tid_tune.searchfile.model import Resources, SearchSpec
 from tid_tune.words import counted
 
 USEFUL, STOPPED, FAILED, OPEN = "useful", "stopped early", "failed", "open"
+OUTCOME_WORDS = {USEFUL: "full length", OPEN: "not ended", STOPPED: STOPPED, FAILED: FAILED, "": ""}
+"""What a person reads."""
 _OUTCOME = {
     Status.COMPLETED: USEFUL,
     Status.STOPPED: STOPPED,

@@ -142,8 +142,14 @@ class TrialRunner(Runner):  # type: ignore[misc]  # mmengine is untyped
 
     def _init_model_weights(self) -> None:
         """Give the model its first weights; refuse files of which little or nothing matches."""
-        with watched(self.detector):
-            super()._init_model_weights()
+        detector: Any = self.detector
+        # A line a parameter, written past the levels of the log: the log's end shows no training.
+        detector._dump_init_info = lambda: None
+        try:
+            with watched(detector):
+                super()._init_model_weights()
+        finally:
+            del detector._dump_init_info
 
     def build_optim_wrapper(self, optim_wrapper: object) -> object:
         """Build the optimizer; a constructor of the config's sees the names of a plain student."""

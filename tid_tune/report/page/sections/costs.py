@@ -9,6 +9,7 @@ from tid_tune.report.page.study import Study
 from tid_tune.results.costs import (
     FAILED,
     OPEN,
+    OUTCOME_WORDS,
     STOPPED,
     USEFUL,
     CostRow,
@@ -20,10 +21,10 @@ from tid_tune.results.costs import (
 from tid_tune.words import counted
 
 OUTCOMES = {
-    USEFUL: ("full length", "search"),
+    USEFUL: (OUTCOME_WORDS[USEFUL], "search"),
     STOPPED: (STOPPED, "stopped"),
     FAILED: (FAILED, "failed"),
-    OPEN: ("not ended", "running"),
+    OPEN: (OUTCOME_WORDS[OPEN], "running"),
 }
 """The word and the role of each outcome."""
 STAGES = {"baseline": "baselines", "search": "search", "confirm": "confirmation"}
