@@ -122,10 +122,12 @@ def test_the_verdict_is_broken_between_its_parts(
 def test_the_report_is_the_last_thing_to_open(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "best_so_far.png").touch()  # of an earlier version
     *_, last = ending(tmp_path, capsys, weight).splitlines()
     assert last.split()[:2] == ["report", f"{tmp_path / 'report.html'}:"]
     assert (tmp_path / "report.html").stat().st_size > 1_000_000
     assert (tmp_path / "report/best_so_far.png").stat().st_size > 5000
+    assert not (tmp_path / "best_so_far.png").exists()
 
 
 def test_a_report_that_cannot_be_written_is_a_warning(

@@ -52,7 +52,7 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "teacher": Look(GREEN, "#23C297", "diamond", "dashdot"),
         # Series without a meaning of their own, in this order.
         "series1": Look(BLUE, "#3A86E8", "circle"),
-        "series2": Look(ORANGE, ORANGE, "square"),
+        "series2": Look(ORANGE, ORANGE, "square", "longdash"),
         "series3": Look(GREEN, "#23C297", "diamond", "dash"),
         "series4": Look(PURPLE, PURPLE, "triangle", "dot"),
         "series5": Look(VERMILION, "#F07A1F", "cross", "dashdot"),

@@ -105,6 +105,10 @@ def write_page(study: Study, path: Path, reload: float | None = None) -> list[Se
     return sections
 
 
+FORMER = "best_so_far.png"
+"""A chart of former versions in the run folder itself: nothing writes it again, so it is stale."""
+
+
 def write_report(study: Study, reload: float | None = None) -> None:
     """Write the report into the run folder, and its charts as pictures unless it is to be reloaded.
 
@@ -117,6 +121,7 @@ def write_report(study: Study, reload: float | None = None) -> None:
     run.files.keep(run.report.name)
     if reload is not None:
         return
+    run.files.delete(FORMER)
     from tid_tune.report.charts.to_png import write_png  # loads matplotlib
 
     for chart in charts_of(sections):

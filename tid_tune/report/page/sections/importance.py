@@ -15,11 +15,11 @@ from tid_tune.words import counted
 MOST = 15
 """Parameters in a chart; the table has them all."""
 INTRO = (
-    "Two measures of the same question. PED-ANOVA compares the best trials of one length with all "
-    "trials of that length. The share is the part of a model's variation over the whole space that "
-    "a parameter takes part in; shares may add up to more than 100 %. A parameter stands out where "
-    f"shuffled results show as much for any parameter in fewer than {100 * LEVEL:.0f} % of the "
-    "cases."
+    "Two measures, because they answer different questions. PED-ANOVA compares the best trials of "
+    "one length with all trials of that length. The share is the part of a model's variation over "
+    "the whole space that a parameter takes part in; shares may add up to more than 100 %. A "
+    "parameter stands out where shuffled results show as much for any parameter in fewer than "
+    f"{100 * LEVEL:.0f} % of the cases."
 )
 
 

@@ -92,7 +92,7 @@ def _heat(one: ArmInsight) -> Chart:
     )
     method = f" ({one.arm.method})" if one.arm.method else ""
     name = f"rungs_{one.arm.method}" if one.arm.method else "rungs"
-    return Chart(name, f"How one length ranks trials, and another{method}", caption, [panel])
+    return Chart(name, f"Do two lengths rank trials alike?{method}", caption, [panel])
 
 
 def _value(found: RankCorrelation | None) -> float | None:
@@ -140,7 +140,7 @@ def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
         Column("epochs", number=True),
         Column(f"keeps {plans.winner}"),
         Column("regret", number=True),
-        Column("ends unknown", number=True),
+        Column("end not known (trials)", number=True),
     ]
     spent = total_cost(map(trial_cost, one.arm.trials)).epochs
     stopped = (
@@ -155,7 +155,8 @@ def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
         f"them to the end. The search itself trained {counted(round(spent, 1), 'epoch')}; all "
         f"{counted(max(one.arm.curves.counts), 'trial')} to the end are "
         f"{counted(plans.all_to_the_end, 'epoch')}. Regret: how much worse in "
-        f"{study.objective} the best of those kept is than {plans.winner}, at most.{stopped}"
+        f"{study.objective} the best of those kept is than {plans.winner}, at most. End "
+        f"not known: how many of those kept did not come to the end.{stopped}"
     )
     rungs = _rungs(one)
     shown = [p for p in plans.plans if p.length.epoch in rungs] or plans.plans

@@ -179,7 +179,15 @@ def _slice(
                 )
             )
     places = [float(x) for mark in marks if isinstance(mark, Points) for x in mark.xs]
-    return Panel(_axis(label, dist, places), Axis(study.objective), marks, height=260)
+    result = Axis(study.objective, limits=_limits(values))
+    return Panel(_axis(label, dist, places), result, marks, height=260)
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of an axis that all slices share."""
+    low, high = min(values), max(values)
+    more = 0.06 * (high - low) or 0.1
+    return low - more, high + more
 
 
 def _group(trial: Trial, best: Trial | None) -> str:
