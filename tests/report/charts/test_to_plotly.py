@@ -18,3 +18,11 @@ def test_the_rows_and_columns_of_a_heat_map_are_names() -> None:
     heat = Heat("AP", ["7", "1"], ["20", "3"], [[0.3, 0.2], [0.1, None]])
     layout = figure(Panel(Axis(""), Axis(""), [heat]))["layout"]
     assert layout["xaxis"]["type"] == layout["yaxis"]["type"] == "category"
+
+
+def test_the_parts_of_a_stacked_bar_have_texts_only_where_these_fit() -> None:
+    bars = [Bars("a", ["x"], [0.1], "best", texts=["0.10"])]
+    for stacked, position in ((True, "inside"), (False, "auto")):
+        drawn = figure(Panel(Axis("share"), Axis(""), bars, stacked=stacked))
+        assert drawn["data"][0]["textposition"] == position
+        assert (drawn["layout"].get("uniformtext", {}).get("mode") == "hide") == stacked

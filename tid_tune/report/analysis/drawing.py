@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from tid_tune.report.analysis.analysis import Analysis
 from tid_tune.report.analysis.breakdown import STAGES, Breakdown
 from tid_tune.report.analysis.curves import RECALLS, mean
+from tid_tune.report.charts.palette import BLUE, GREEN, GREY, LOOKS, ORANGE, PURPLE, SKY
 
-INK = "#22303c"
-SHADES = ("#0b3c5d", "#1769aa", "#74b3e0", "#e0b94b", "#d9822b", "#8e5ea2", "#d8dde2")
+INK = LOOKS["ink"].light
+SHADES = ("#DDF0FA", SKY, BLUE, GREEN, PURPLE, ORANGE, GREY)
 """One for each stage of the breakdown; it fills what the stage adds to the one before."""
 
 
