@@ -228,7 +228,9 @@ def test_it_survives_the_ledger_transfer_yaml_and_optuna(
     assert load("again.yaml").space == spec.space
     write_optuna(state, spec, tmp_path / "study.db")
     study = optuna.load_study(study_name="test", storage=f"sqlite:///{tmp_path}/study.db")
-    assert {trial.params[BATCH] for trial in study.trials} <= {1, 2, 4, 8, 16, 32, 64}
+    searched = [trial for trial in study.trials if trial.user_attrs["stage"] == "search"]
+    assert len(searched) == len([t for t in state.trials.values() if t.stage == "search"])
+    assert {trial.params[BATCH] for trial in searched} <= {1, 2, 4, 8, 16, 32, 64}
     text = TEXT.replace("start_from: [{lr: 0.01, batch_size: 8}]", "start_from: {run: old, top: 1}")
     Path("search.yaml").write_text(text)
     assert points(simulate(load("search.yaml"), curve))[0] in points_of(state)
