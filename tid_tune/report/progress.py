@@ -12,12 +12,12 @@ from tid_tune.results.course import TEACHER
 from tid_tune.results.ranking import (
     gain_over_baseline,
     is_full_search_trial,
+    is_undistilled,
     order,
     undistilled,
 )
 from tid_tune.search.engine import Search
 from tid_tune.search.stages.budget import BudgetGuard
-from tid_tune.search.stages.plan import NONE
 
 LEADERS = 5
 """So many of the best trials are kept."""
@@ -54,7 +54,7 @@ class Progress:
         if trial is None:
             return
         match event:
-            case Suggested() if trial.stage != "search" and trial.label == NONE:
+            case Suggested() if is_undistilled(trial):
                 self._undistilled = [*self._undistilled, trial]
             case Reported() if trial.stage == "baseline" or "teacher" not in self.levels:
                 self._take_level(trial)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import trial_cost
 from tid_tune.results.pareto import non_dominated
@@ -129,18 +129,36 @@ def pareto_front(trials: Iterable[Trial], spec: SearchSpec) -> set[str]:
 
 def undistilled(state: RunState) -> list[Trial]:
     """Return the trainings of the student alone, which gains are measured against."""
-    return [t for t in state.trials.values() if t.stage != "search" and t.label == "none"]
+    return [trial for trial in state.trials.values() if is_undistilled(trial)]
+
+
+def is_undistilled(trial: Trial) -> bool:
+    """Return whether a trial trains the student alone, as a baseline or a rerun of it."""
+    return trial.stage != "search" and trial.label == "none"
 
 
 def gain_over_baseline(trial: Trial, baselines: Iterable[Trial], spec: SearchSpec) -> float | None:
-    """Return the gain in the first objective at the same epoch and seed; more is better."""
-    first, last = spec.first_objective, trial.last
-    if last is None or last.fraction != 1.0:
+    """Return the gain at a trial's last report; see `gain_at`."""
+    return None if trial.last is None else gain_at(trial.last, trial.seed, baselines, spec)
+
+
+def gain_at(
+    report: Report, seed: int, baselines: Iterable[Trial], spec: SearchSpec
+) -> float | None:
+    """Return the gain in the first objective at the same epoch and seed; more is better.
+
+    Args:
+        report: of the trial.
+        seed: of the trial.
+        baselines: those of them with this seed are compared with.
+        spec: names the objective.
+    """
+    first, value = spec.first_objective, report.metrics.get(spec.first_objective)
+    if report.fraction != 1.0 or value is None:
         return None
     for baseline in baselines:
-        reference = baseline.value_at(first, last.epoch)
-        value = last.metrics.get(first)
-        if baseline.seed == trial.seed and reference is not None and value is not None:
+        reference = baseline.value_at(first, report.epoch)
+        if baseline.seed == seed and reference is not None:
             return spec.sign * (value - reference)
     return None
 

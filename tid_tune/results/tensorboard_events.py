@@ -12,7 +12,7 @@ from tid_tune.files import write_text
 from tid_tune.ledger.records import Report, Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.existing import Existing
-from tid_tune.results.ranking import undistilled
+from tid_tune.results.ranking import gain_at, undistilled
 from tid_tune.results.steps import steps_per_epoch
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.values import Value
@@ -164,14 +164,8 @@ def _gain(
     trial: Trial, report: Report, spec: SearchSpec, baselines: list[Trial]
 ) -> dict[str, float]:
     """Return the gain over no distillation at this epoch, where it is known."""
-    first = spec.first_objective
-    if report.fraction != 1.0 or first not in report.metrics:
-        return {}
-    for baseline in baselines:
-        reference = baseline.value_at(first, report.epoch)
-        if baseline.seed == trial.seed and reference is not None:
-            return {GAIN: spec.sign * (report.metrics[first] - reference)}
-    return {}
+    gain = gain_at(report, trial.seed, baselines, spec)
+    return {} if gain is None else {GAIN: gain}
 
 
 def _values(trial: Trial) -> dict[str, bool | int | float | str]:

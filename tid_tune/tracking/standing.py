@@ -11,15 +11,12 @@ from tid_tune.ledger.events import Ended, Event, Reported
 from tid_tune.ledger.records import Report, Status, Trial, reached
 from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import Cost, trained_epochs
-from tid_tune.results.ranking import is_full_search_trial, order
+from tid_tune.results.course import TEACHER
+from tid_tune.results.ranking import gain_at, is_full_search_trial, is_undistilled, order
 from tid_tune.searchfile.model import SearchSpec
 
 KEPT = 5
 """How many of the best trials are known."""
-BASELINE = "none"
-"""The label of the student trained alone."""
-TEACHER = "teacher/"
-"""Prefix of the metrics that a trial reports of its teacher."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +89,10 @@ class Standing:
 
     def gain_at(self, trial: Trial, report: Report | None) -> float | None:
         """Return the gain in the first objective at a report; None where it is not known."""
-        first, alone = self._spec.first_objective, self._alone.get(trial.seed)
-        if report is None or report.fraction != 1.0 or alone is None:
+        alone = self._alone.get(trial.seed)
+        if report is None or alone is None:
             return None
-        value, reference = report.metrics.get(first), alone.value_at(first, report.epoch)
-        return None if value is None or reference is None else self._spec.sign * (value - reference)
+        return gain_at(report, trial.seed, [alone], self._spec)
 
     def gain(self, trial: Trial) -> float | None:
         """Return the gain at the last report of a trial."""
@@ -112,7 +108,7 @@ class Standing:
 
     def _meet(self, trial: Trial) -> None:
         self.spent.trials += 1
-        if trial.stage != "search" and trial.label == BASELINE:
+        if is_undistilled(trial):
             self._alone.setdefault(trial.seed, trial)
 
     def _report(self, trial: Trial, event: Reported) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from tid_tune.ledger.records import Status
 from tid_tune.report.page.study import Study
-from tid_tune.search.stages.plan import NONE
+from tid_tune.results.ranking import undistilled
 from tid_tune.search.stages.statistics import Estimate, estimate
 from tid_tune.search.stages.verdict import Group, differences, word
 from tid_tune.words import counted
@@ -74,11 +74,8 @@ def _undistilled(study: Study) -> Group:
     """Return the trainings of the student alone, at full length, by seed."""
     values = {
         trial.seed: value
-        for trial in study.state.trials.values()
-        if trial.stage != "search"
-        and trial.label == NONE
-        and trial.status is Status.COMPLETED
-        and (value := trial.value(study.objective)) is not None
+        for trial in undistilled(study.state)
+        if trial.status is Status.COMPLETED and (value := trial.value(study.objective)) is not None
     }
     known = estimate(list(values.values())) if values else None
     return Group(study.run.shown(), "", values, 0, known)
