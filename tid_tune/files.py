@@ -53,6 +53,17 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
 
 
+def end_of(path: Path, most: int) -> str:
+    """Return the last bytes of a text file, at most so many, as text.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read().decode("utf-8", errors="replace")
+
+
 def is_full(error: BaseException) -> bool:
     """Return whether a file could not be written because its disk, or a quota on it, is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -13,7 +13,7 @@ from tid_tune.distill.registry import DEFAULT, methods_without_teacher, option_f
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import Config, get_value, load_config
 from tid_tune.passwords import without_secrets
-from tid_tune.searchfile.checks.data import LOADERS, local_paths, placed_datasets
+from tid_tune.searchfile.checks.data import LOADERS, annotation_files
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.space import METHOD_PATH
 from tid_tune.variables import resolved
@@ -136,8 +136,5 @@ def _by_part(config: Config) -> dict[str, list[str]]:
 
 
 def _annotations(config: Config) -> Iterator[Annotations]:
-    for loader, part in LOADERS.items():
-        for _, dataset in placed_datasets(config.get(loader), loader):
-            for what, path in local_paths(dataset):
-                if what == "annotation file":
-                    yield Annotations(part, without_secrets(str(path)))
+    for loader, path in annotation_files(config):
+        yield Annotations(LOADERS[loader], without_secrets(str(path)))

@@ -12,6 +12,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from tid_tune.errors import ConfigError
+from tid_tune.files import end_of
 from tid_tune.ledger.records import Trial
 from tid_tune.openmmlab.configs import set_value
 from tid_tune.passwords import without_secrets
@@ -74,10 +75,7 @@ class RunFiles:
         if self._folder is None:
             return ""
         try:
-            with (self._folder / TRIALS / trial.id / LOG).open("rb") as stream:
-                size = stream.seek(0, 2)
-                stream.seek(max(0, size - LOG_BYTES))
-                return stream.read().decode("utf-8", "replace")
+            return end_of(self._folder / TRIALS / trial.id / LOG, LOG_BYTES)
         except OSError:  # on another node, or in a store
             return ""
 

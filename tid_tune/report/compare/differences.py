@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tid_tune.report.compare.sources import UNKNOWN, annotation_files, digest
+from tid_tune.report.compare.sources import UNKNOWN, digest, files_by_loader
 from tid_tune.report.leaderboard import short_value
 from tid_tune.report.page.study import Study
 from tid_tune.searchfile.dump import distribution_fields, yaml_text
@@ -72,7 +72,7 @@ def _differing(what: str, values: list[str], forbids: str = "") -> list[Differen
 
 def _data(studies: Sequence[Study], loader: str, what: str, forbids: str = "") -> list[Difference]:
     """Compare annotation files by content; files of the same path are the same."""
-    files = [annotation_files(study).get(loader, []) for study in studies]
+    files = [files_by_loader(study).get(loader, []) for study in studies]
     hashes = {study.state.config_hash for study in studies}
     same_config = len(hashes) == 1 and None not in hashes
     if all(one == files[0] for one in files) and (files[0] or same_config):

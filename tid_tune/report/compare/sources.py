@@ -7,27 +7,19 @@ from pathlib import Path
 
 from tid_tune.errors import ConfigError
 from tid_tune.report.page.study import Study
-from tid_tune.searchfile.checks.data import LOADERS, local_paths, placed_datasets
+from tid_tune.searchfile.checks.data import annotation_files
 from tid_tune.variables import resolved
 
 UNKNOWN = "unknown"
 _DIGITS = 8
 
 
-def annotation_files(study: Study) -> dict[str, list[Path]]:
+def files_by_loader(study: Study) -> dict[str, list[Path]]:
     """Return the annotation files that the config names now, by dataloader; empty if unreadable."""
-    config = study.config
-    if config is None:
-        return {}
-    return {
-        loader: [
-            path
-            for _, dataset in placed_datasets(config.get(loader), loader)
-            for what, path in local_paths(dataset)
-            if what == "annotation file"
-        ]
-        for loader in LOADERS
-    }
+    found: dict[str, list[Path]] = {}
+    for loader, path in annotation_files(study.config or {}):
+        found.setdefault(loader, []).append(path)
+    return found
 
 
 def digest(path: Path) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tid_tune.errors import ConfigError
+from tid_tune.files import end_of
 from tid_tune.insight.insight import Insight
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
 from tid_tune.report.charts.palette import series
+from tid_tune.report.leaderboard import short_names
 from tid_tune.results.course import reference_levels
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
 from tid_tune.results.run_folder import TRIALS, RunFolder, ended_standing
@@ -82,6 +83,11 @@ class Study:
         return Insight(self.state, self.spec)
 
     @cached_property
+    def names(self) -> dict[str, str]:
+        """What each parameter of the space is called, by its path."""
+        return short_names(list(self.spec.space))
+
+    @cached_property
     def method_roles(self) -> dict[str, str]:
         """The role of each compared method, and of its defaults."""
         others = [method for method in self.spec.method if method != NONE]
@@ -124,10 +130,7 @@ class Study:
         name = self.log_name(trial)
         if not self.run.files.fetch(name):
             return ""
-        with (self.run.path / name).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
-            text = file.read().decode("utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(end_of(self.run.path / name, most).splitlines()[-lines:])
 
     @cached_property
     def models(self) -> list[Evaluated]:

@@ -175,6 +175,15 @@ def placed_datasets(node: object, place: str) -> Iterator[tuple[str, Mapping[str
             yield place, node
 
 
+def annotation_files(config: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
+    """Yield the annotation files of the training and validation data, each after its dataloader."""
+    for loader in LOADERS:
+        for _, dataset in placed_datasets(config.get(loader), loader):
+            for what, path in local_paths(dataset):
+                if what == "annotation file":
+                    yield loader, path
+
+
 def local_paths(dataset: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
     """Yield the annotation file and the image folders of a dataset; nothing of one elsewhere."""
     root = dataset.get("data_root")
