@@ -110,35 +110,17 @@ def _values(trial: Trial) -> list[Block]:
     rows = proof_rows(trial)
     if not rows:
         return []
+    columns = [Column("path in the config"), Column("value", number=True)]
+    cells = [[row.path, row.shown] for row in rows]
     if trial.effective is None:
         caption = "Its values; none was read back from the live objects."
-        return [
-            TableBlock(
-                caption,
-                [Column("path in the config"), Column("value", number=True)],
-                [[row.path, row.shown] for row in rows],
-            )
-        ]
-    if all(row.effective == row.shown for row in rows):
+    elif all(row.effective == row.shown for row in rows):
         caption = "Its values; those read back from the live objects are the same."
-        return [
-            TableBlock(
-                caption,
-                [Column("path in the config"), Column("value", number=True)],
-                [[row.path, row.shown] for row in rows],
-            )
-        ]
-    columns = [
-        Column("path in the config"),
-        Column("value", number=True),
-        Column("read back", number=True),
-    ]
-    caption = "Its values, and those read back from the live objects."
-    return [
-        TableBlock(
-            caption, columns, [[r.path, r.shown, r.effective or "not reported"] for r in rows]
-        )
-    ]
+    else:
+        caption = "Its values, and those read back from the live objects."
+        columns.append(Column("read back", number=True))
+        cells = [[row.path, row.shown, row.effective or "not reported"] for row in rows]
+    return [TableBlock(caption, columns, cells)]
 
 
 def _curves(study: Study, trial: Trial) -> list[Block]:

@@ -19,8 +19,6 @@ from tid_tune.results.run_folder import BEST, RunFolder
 from tid_tune.searchfile.source import DEFAULT_TRAINABLE
 
 FOLDER, INDEX = "report/models", "report/models.json"
-IMAGES = 200
-"""Validation images that models are evaluated on for the report, unless a user asks for others."""
 AT_THE_END = 60.0
 """Seconds that the evaluation at the end of a search may take, by what the first images took."""
 _PROBE = 4
@@ -71,7 +69,7 @@ def can_be_evaluated(run: RunFolder) -> bool:
 def evaluate_run(
     run: RunFolder,
     *,
-    images: int = IMAGES,
+    images: int,
     seconds: float | None = None,
     device: str = "auto",
     watch: Watch = lambda name, done, total: None,

@@ -8,7 +8,7 @@ from tid_tune.insight.ablation import Path
 from tid_tune.insight.lengths import length_text
 from tid_tune.insight.measuring import FOLDER, Measuring, cost_of, measuring
 from tid_tune.report.charts.model import Axis, Bars, Chart, Panel
-from tid_tune.report.leaderboard import short_names, short_value
+from tid_tune.report.leaderboard import short_value
 from tid_tune.report.page.blocks import Block, Cell, Code, Column, Section, TableBlock, Text
 from tid_tune.report.page.study import Study
 from tid_tune.results.costs import Cost, spent_text
@@ -29,7 +29,7 @@ def section(study: Study) -> Section | None:
     if isinstance(path, str):
         note = Text(f"There is no path from the defaults to the best trial: {path}.", "note")
         return Section("ablation", "From the defaults to the best", "", [note])
-    names = short_names(list(study.spec.space))
+    names = study.names
     found = _measuring(path, study)
     blocks: list[Block] = [_chart(found, study, names), _table(found, study, names)]
     return Section(

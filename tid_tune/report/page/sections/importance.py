@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tid_tune.insight.chance import LEVEL
-from tid_tune.insight.importance import ImportanceTable
+from tid_tune.insight.importance import Importance, ImportanceTable
 from tid_tune.insight.insight import ArmInsight
 from tid_tune.insight.lengths import length_text
+from tid_tune.insight.shares import Share
 from tid_tune.report.charts.model import Axis, Bars, Chart, Panel
-from tid_tune.report.leaderboard import short_names
 from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock, Text
 from tid_tune.report.page.study import Study
 from tid_tune.words import counted
@@ -28,7 +30,7 @@ def section(study: Study) -> Section | None:
     arms = [one for one in study.insight.arms if one.arm.trials and one.arm.searched]
     if not arms:
         return None
-    names = short_names(list(study.spec.space))
+    names = study.names
     blocks = [block for one in arms for block in _arm(one, names)]
     return Section("importance", "Which parameters matter", INTRO, blocks)
 
@@ -59,14 +61,7 @@ def _ped_panel(table: ImportanceTable, names: dict[str, str]) -> list[Panel]:
     rows = table.rows[:MOST]
     if not rows or table.length is None:
         return []
-    bars = Bars(
-        "PED-ANOVA",
-        [names[row.name] for row in rows],
-        [row.value for row in rows],
-        "series1",
-        [row.low for row in rows],
-        [row.high for row in rows],
-    )
+    bars = _bars("PED-ANOVA", rows, names, "series1")
     title = f"PED-ANOVA at {length_text(table.length)}, {counted(table.trials, 'trial')}"
     return [_panel(title, bars, len(rows))]
 
@@ -75,16 +70,20 @@ def _share_panel(one: ArmInsight, names: dict[str, str]) -> list[Panel]:
     shares = one.shares[:MOST]
     if not shares or isinstance(one.told, str):
         return []
-    bars = Bars(
-        "share",
-        [names[share.name] for share in shares],
-        [share.value for share in shares],
-        "series2",
-        [share.low for share in shares],
-        [share.high for share in shares],
-    )
+    bars = _bars("share", shares, names, "series2")
     title = f"shares, model of {counted(one.told.trials, 'result')}"
     return [_panel(title, bars, len(shares))]
+
+
+def _bars(name: str, rows: Sequence[Importance | Share], names: dict[str, str], role: str) -> Bars:
+    return Bars(
+        name,
+        [names[row.name] for row in rows],
+        [row.value for row in rows],
+        role,
+        [row.low for row in rows],
+        [row.high for row in rows],
+    )
 
 
 def _panel(title: str, bars: Bars, count: int) -> Panel:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tid_tune.insight.shares import Pair
 from tid_tune.report.charts.model import Axis, Chart, Heat, Panel
-from tid_tune.report.leaderboard import short_names, short_value
+from tid_tune.report.leaderboard import short_value
 from tid_tune.report.page.blocks import Section
 from tid_tune.report.page.study import Study
 from tid_tune.space import Value
@@ -22,7 +22,7 @@ def section(study: Study) -> Section | None:
     shown = [pair for pair in one.pairs if pair.share.value >= SMALL][:SHOWN]
     if not shown or isinstance(one.told, str):
         return None
-    names = short_names(list(study.spec.space))
+    names = study.names
     caption = (
         f"The expected {study.objective} over the values of two parameters, mean over those of the "
         "others, estimated by a model. In brackets, the share of the variation that the pair adds "

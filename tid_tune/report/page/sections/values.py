@@ -14,7 +14,7 @@ from tid_tune.insight.lengths import length_text
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.report.charts.layout import log_ticks
 from tid_tune.report.charts.model import Axis, Chart, Dimension, Mark, Panel, Parallel, Points
-from tid_tune.report.leaderboard import short_names, short_value
+from tid_tune.report.leaderboard import short_value
 from tid_tune.report.page.blocks import Block, Section
 from tid_tune.report.page.study import Study
 from tid_tune.space import Distribution, Value
@@ -46,7 +46,7 @@ def _arm(one: ArmInsight, study: Study) -> list[Block]:
     if index is None or not arm.searched or arm.copies:
         return []
     trials, values = _drawn(*arm.curves.at(index), study)
-    names = short_names(list(study.spec.space))
+    names = study.names
     order = [share.name for share in one.shares] or list(arm.searched)
     length, count = length_text(arm.curves.lengths[index]), arm.curves.counts[index]
     what = f"{study.objective} at {length}"
