@@ -27,6 +27,11 @@ def shortened(text: str, length: int) -> str:
     )
 
 
+def capitalized(text: str) -> str:
+    """Return a text whose first letter is a capital; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def duration(seconds: float) -> str:
     """Return `3 h 5 min`, `12 min 3 s` or `40 s`."""
     minutes, rest = divmod(round(seconds), 60)

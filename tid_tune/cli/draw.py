@@ -156,12 +156,12 @@ def _model(named: str, checkpoint: Path | None) -> Model:
 
 
 def _run_and_trial(named: str) -> tuple[str, str]:
-    from tid_tune.results.run_folder import BEST
+    from tid_tune.results.run_folder import BEST, run_and_trial
 
     if named.endswith(".py"):
         raise UsageError(f"{named}: the checkpoint is missing; name it after the config")
-    place, colon, trial = named.rpartition(":")
-    return (place, trial) if colon and "/" not in trial else (named, BEST)
+    place, trial = run_and_trial(named)
+    return place, trial or BEST
 
 
 def _said(paths: list[Path]) -> None:

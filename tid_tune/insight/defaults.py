@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tid_tune.errors import ConfigError
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
+from tid_tune.results.ranking import baseline_called
 from tid_tune.search.stages.plan import DEFAULTS
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import Value
@@ -33,8 +34,7 @@ def defaults_of(state: RunState, spec: SearchSpec, method: str, paths: Iterable[
     trials' config, and of the method's settings where the config is silent.
     """
     label = f"{method} {DEFAULTS}" if len(spec.method) > 1 else DEFAULTS
-    trials = state.trials.values()
-    trial = next((t for t in trials if t.stage == "baseline" and t.label == label), None)
+    trial = baseline_called(state, label)
     proved = dict(trial.effective or {}) if trial is not None else {}
     paths = list(paths)
     missing = [path for path in paths if path not in proved]

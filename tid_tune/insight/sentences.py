@@ -15,7 +15,7 @@ from tid_tune.search.stages.verdict import (
     Verdict,
     seed_count,
 )
-from tid_tune.words import counted
+from tid_tune.words import capitalized, counted
 
 SMALL = 0.05
 """A parameter did not matter if its share of the variation is surely below this."""
@@ -97,7 +97,7 @@ def _scoped(text: str, insight: Insight, one: ArmInsight) -> str:
     if not parts:
         return text
     scope = ", ".join(parts)
-    return f"{scope[0].upper()}{scope[1:]}, {text[0].lower()}{text[1:]}"
+    return f"{capitalized(scope)}, {text[0].lower()}{text[1:]}"
 
 
 def _mattered(one: ArmInsight, found: Findings, names: Mapping[str, str]) -> str:

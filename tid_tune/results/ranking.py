@@ -137,6 +137,12 @@ def is_undistilled(trial: Trial) -> bool:
     return trial.stage != "search" and trial.label == "none"
 
 
+def baseline_called(state: RunState, label: str) -> Trial | None:
+    """Return the baseline with a label, such as `none` or `defaults`; None: there is none."""
+    trials = state.trials.values()
+    return next((t for t in trials if t.stage == "baseline" and t.label == label), None)
+
+
 def gain_over_baseline(trial: Trial, baselines: Iterable[Trial], spec: SearchSpec) -> float | None:
     """Return the gain at a trial's last report; see `gain_at`."""
     return None if trial.last is None else gain_at(trial.last, trial.seed, baselines, spec)

@@ -221,6 +221,15 @@ class RunFolder:
         return f"; `tid-tune list{where}` shows the runs"
 
 
+def run_and_trial(text: str) -> tuple[str, str]:
+    """Return the run and the trial of `RUN:TRIAL`, or the run and nothing.
+
+    The colon of `s3://` divides nothing.
+    """
+    place, colon, trial = text.rpartition(":")
+    return (place, trial) if colon and "/" not in trial else (text, "")
+
+
 def ended_standing(state: RunState) -> str:
     """Return `finished: REASON`, `failed: REASON` or `interrupted`: no driver runs the search."""
     if state.closed is None:

@@ -23,7 +23,7 @@ from tid_tune.report.page.sections.course import steps
 from tid_tune.report.page.study import Study
 from tid_tune.report.page.words import value_text
 from tid_tune.results.course import EndedTrial, ended_trials
-from tid_tune.words import counted
+from tid_tune.words import capitalized, counted
 
 
 def write_comparison(comparison: Comparison, studies: Sequence[Study], path: Path) -> None:
@@ -93,8 +93,7 @@ def _figures(comparison: Comparison) -> Section:
     columns = [Column("run"), Column("rank", True), Column("best trial")]
     columns += [Column(names[key], number=True) for key in shown]
     first = next((at for at, row in enumerate(comparison.runs) if row.rank == 1), None)
-    intro = ranking_text(comparison)
-    intro = f"{intro[0].upper()}{intro[1:]}."
+    intro = f"{capitalized(ranking_text(comparison))}."
     return Section("figures", "Figures", intro, [TableBlock("", columns, rows, marked=first)])
 
 

@@ -10,7 +10,6 @@ The commands `tid-tune draw ...` are these functions; they also work on any conf
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from PIL import Image
 
 from tid_tune.errors import UsageError
 from tid_tune.files import replacing, write_text
+from tid_tune.plain import json_text
 from tid_tune.report.analysis.collect import Split
 from tid_tune.report.charts.model import Chart
 from tid_tune.report.charts.to_png import write_png
@@ -157,7 +157,7 @@ def write_comparison(
     pictures = write_detections(models, images, out)
     numbers = {model.name: model.analysis.as_json() for model in models}
     table = out / "comparison.json"
-    write_text(table, json.dumps(numbers, indent=1) + "\n")
+    write_text(table, json_text(numbers))
     return [*_charts(error_charts(models), out), *pictures, table]
 
 

@@ -23,7 +23,8 @@ from tid_tune.openmmlab.detector_types import Detector
 from tid_tune.preflight.data import require_readable
 from tid_tune.report.analysis.collect import Split, Watch, collect
 from tid_tune.report.views.evaluated import Evaluated
-from tid_tune.results.run_folder import BEST, RunFolder
+from tid_tune.results.ranking import baseline_called
+from tid_tune.results.run_folder import BEST, RunFolder, run_and_trial
 from tid_tune.search.stages.plan import NONE
 from tid_tune.words import counted
 
@@ -174,8 +175,8 @@ def trial_model(run: RunFolder, name: str) -> Model:
             raise UsageError(f"{run.place}: its best trial has no teacher")
         return teacher
     state = run.state
-    labelled = (t.id for t in state.trials.values() if t.stage == "baseline" and t.label == name)
-    found = find_student(run, next(labelled, name))
+    labelled = baseline_called(state, name)
+    found = find_student(run, name if labelled is None else labelled.id)
     trial = state.trials[found.origin.trial]
     role = BEST if name == BEST or trial == run.winner else "search"
     if trial.stage == "baseline":
@@ -206,7 +207,7 @@ def named_models(texts: list[str], open_run: Callable[[str], RunFolder]) -> list
     Raises:
         UsageError: a text has another form, or there is no such file, run or trial.
     """
-    if len(texts) == 1 and "," not in texts[0] and _trial_in(texts[0]) == (texts[0], ""):
+    if len(texts) == 1 and "," not in texts[0] and run_and_trial(texts[0]) == (texts[0], ""):
         return models_of_run(_run_alone(texts[0], open_run))
     roles = ("none", BEST, TEACHER, "defaults", "search", "series5")
     models = [replace(_named(t, open_run), role=roles[i % 6]) for i, t in enumerate(texts)]
@@ -234,12 +235,6 @@ def _named(text: str, open_run: Callable[[str], RunFolder]) -> Model:
     if "," in what:
         config, _, checkpoint = what.partition(",")
         return Model.of(config, checkpoint, name)
-    place, trial = _trial_in(what)
+    place, trial = run_and_trial(what)
     model = trial_model(open_run(place), trial or BEST)
     return replace(model, name=name or f"{place.rstrip('/').rpartition('/')[2]}: {model.name}")
-
-
-def _trial_in(text: str) -> tuple[str, str]:
-    """Return the run and the trial of `RUN:TRIAL`; the colon of `s3://` is none of them."""
-    place, colon, trial = text.rpartition(":")
-    return (place, trial) if colon and "/" not in trial else (text, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tid_tune.ledger.records import Trial
+from tid_tune.results.ranking import baseline_called
 from tid_tune.results.run_folder import BEST, TRIALS, RunFolder
 from tid_tune.storage.places import Place
 from tid_tune.trial.area_file import AreaRecord, read_record
@@ -22,7 +23,7 @@ def recorded_areas(place: Place, trial: str) -> AreaRecord | None:
         UsageError: there is no such run.
     """
     run = RunFolder.open(place)
-    trials = run.state.trials
-    baselines = (t for t in trials.values() if t.stage == "baseline" and t.label == trial)
-    found = run.winner if trial == BEST else trials.get(trial, next(baselines, None))
+    state = run.state
+    named = state.trials.get(trial) or baseline_called(state, trial)
+    found = run.winner if trial == BEST else named
     return None if found is None else record_of_trial(run, found)

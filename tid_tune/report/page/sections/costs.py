@@ -18,7 +18,7 @@ from tid_tune.results.costs import (
     overhead_text,
     worker_time,
 )
-from tid_tune.words import counted
+from tid_tune.words import capitalized, counted
 
 OUTCOMES = {
     USEFUL: (OUTCOME_WORDS[USEFUL], "search"),
@@ -42,9 +42,7 @@ def section(study: Study) -> Section | None:
     if lines:
         blocks.append(Text("\n\n".join(lines)))
     used = f"{overhead_text(worker_time(study.state))}: it went into starting and waiting"
-    return Section(
-        "costs", "What it cost, and what was saved", used[0].upper() + used[1:] + ".", blocks
-    )
+    return Section("costs", "What it cost, and what was saved", f"{capitalized(used)}.", blocks)
 
 
 def _chart(rows: list[CostRow], device: str) -> Chart:

@@ -12,7 +12,7 @@ from tid_tune.report.charts.model import Axis, Chart, Heat, Panel
 from tid_tune.report.page.blocks import Block, Cell, Column, Details, Section, TableBlock
 from tid_tune.report.page.study import Study
 from tid_tune.results.costs import total_cost, trial_cost
-from tid_tune.words import counted
+from tid_tune.words import capitalized, counted
 
 TRUSTED = 0.5
 """A rank correlation from which a shorter training is said to rank trials as a longer one does."""
@@ -59,9 +59,9 @@ def _trust(found: RankCorrelation) -> str:
     shown = f"rank correlation {_interval(value)}, {counted(found.count, 'trial')}"
     if value.low is not None and value.high is not None:
         if value.low >= TRUSTED:
-            return f"{_capital(early)} ranks trials much as {late} does ({shown})."
+            return f"{capitalized(early)} ranks trials much as {late} does ({shown})."
         if value.high < TRUSTED:
-            return f"{_capital(early)} does not rank trials as {late} does ({shown})."
+            return f"{capitalized(early)} does not rank trials as {late} does ({shown})."
     return f"Whether {early} ranks trials as {late} does cannot be told ({shown})."
 
 
@@ -115,8 +115,8 @@ def _table(one: ArmInsight) -> TableBlock:
     ]
     rows: list[list[Cell | str]] = [
         [
-            Cell(_capital(length_text(found.early)), found.early.cost),
-            Cell(_capital(length_text(found.late)), found.late.cost),
+            Cell(capitalized(length_text(found.early)), found.early.cost),
+            Cell(capitalized(length_text(found.late)), found.late.cost),
             str(found.count),
             str(found.left),
             Cell(_interval(found.spearman), _value(found)),
@@ -165,7 +165,7 @@ def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
 
 def _plan(plan: TopK) -> Sequence[Cell | str]:
     return [
-        _capital(length_text(plan.length)),
+        capitalized(length_text(plan.length)),
         str(plan.trials),
         str(plan.keep),
         f"{plan.cost:g}",
@@ -181,7 +181,3 @@ def _interval(value: Interval | None) -> str:
     if value.low is None or value.high is None:
         return f"{value.value:.2f}"
     return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

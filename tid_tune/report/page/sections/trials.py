@@ -9,7 +9,7 @@ from tid_tune.report.page.study import Study
 from tid_tune.report.page.trial import chosen_trials, trial_details
 from tid_tune.report.page.words import outcome, signed, value_text, what
 from tid_tune.results.ranking import Row
-from tid_tune.words import counted, shortened
+from tid_tune.words import capitalized, counted, shortened
 
 MOST_ROWS = 300
 REASON = 60
@@ -32,7 +32,7 @@ def section(study: Study) -> Section | None:
     )
     intro = f"{more}: values, curves, end of the log, and what differs from the config."
     details = [trial_details(study, trial) for trial in chosen]
-    blocks: list[Block] = [_table(study, named), Text(f"{intro[0].upper()}{intro[1:]}"), *details]
+    blocks: list[Block] = [_table(study, named), Text(capitalized(intro)), *details]
     return Section("trials", "Trials", "", blocks)
 
 

@@ -11,12 +11,13 @@ from tid_tune.insight.arms import Arm
 from tid_tune.insight.importance import ImportanceTable
 from tid_tune.insight.insight import ArmInsight
 from tid_tune.insight.lengths import length_text
-from tid_tune.ledger.records import Status, Trial
+from tid_tune.ledger.records import Trial
 from tid_tune.report.charts.layout import log_ticks
 from tid_tune.report.charts.model import Axis, Chart, Dimension, Mark, Panel, Parallel, Points
 from tid_tune.report.leaderboard import short_value
 from tid_tune.report.page.blocks import Block, Section
 from tid_tune.report.page.study import Study
+from tid_tune.report.page.words import outcome
 from tid_tune.space import Distribution, Value
 from tid_tune.space.values import is_number
 
@@ -24,6 +25,14 @@ SLICES, LINES = 12, 8
 """Parameters that have a slice, and an axis of the parallel coordinates: the most important."""
 SHOWN = 400
 """Trials that are drawn; of more, a fixed draw with the best ones."""
+GROUPS = {
+    "stopped": "stopped early",
+    "failed": "failed",
+    "running": "not ended",
+    "search": "full length",
+    "best": "best",
+}
+"""What has become of a trial, by role; those that come last are drawn above the others."""
 LISTED = 12
 """Values of a list that have a tick each."""
 
@@ -154,17 +163,11 @@ def _slice(
 ) -> Panel:
     marks: list[Mark] = []
     best = study.winner
-    for group, role in (
-        ("stopped early", "stopped"),
-        ("failed", "failed"),
-        ("not ended", "running"),
-        ("full length", "search"),
-        ("best", "best"),
-    ):
+    for role, group in GROUPS.items():
         shown = [
             (_coordinate(dist, trial.params[name]), value, trial)
             for trial, value in zip(trials, values, strict=True)
-            if name in trial.params and _group(trial, best) == group
+            if name in trial.params and _role(trial, best) == role
         ]
         known = [(x, value, trial) for x, value, trial in shown if x is not None]
         if known:
@@ -190,14 +193,8 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
     return low - more, high + more
 
 
-def _group(trial: Trial, best: Trial | None) -> str:
-    if best is not None and trial.id == best.id:
-        return "best"
-    return {
-        Status.COMPLETED: "full length",
-        Status.STOPPED: "stopped early",
-        Status.FAILED: "failed",
-    }.get(trial.status, "not ended")
+def _role(trial: Trial, best: Trial | None) -> str:
+    return "best" if best is not None and trial.id == best.id else outcome(trial).role
 
 
 def _coordinate(dist: Distribution, value: Value) -> float | None:

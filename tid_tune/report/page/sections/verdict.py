@@ -14,7 +14,7 @@ from tid_tune.results.run_folder import BEST
 from tid_tune.search.stages.plan import DEFAULTS, NONE
 from tid_tune.search.stages.statistics import Estimate
 from tid_tune.search.stages.verdict import Comparison, Group
-from tid_tune.words import counted, duration
+from tid_tune.words import capitalized, counted, duration
 
 
 def section(study: Study) -> Section:
@@ -35,8 +35,7 @@ def section(study: Study) -> Section:
 
 def _nothing(study: Study) -> str:
     if study.is_over:
-        text = why_nothing(study.rows)
-        return text[0].upper() + text[1:]
+        return capitalized(why_nothing(study.rows))
     return "No trial of the search has reached its full length yet, so there is no result so far."
 
 
@@ -143,7 +142,7 @@ def _remarks(study: Study) -> list[Text]:
         lines.append(f"warning: the search ended before all trials were done: {study.state.closed}")
     return [
         Text(
-            line.partition(": ")[2][:1].upper() + line.partition(": ")[2][1:] + ".",
+            f"{capitalized(line.partition(': ')[2])}.",
             "warning" if line.startswith("warning") else "note",
         )
         for line in lines
