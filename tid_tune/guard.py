@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 
 PROGRESS, REST, STOP, WATCH = "progress", "rest", "stop", "watch"
@@ -20,6 +21,8 @@ _SLACK = 1.15
 """Of the seconds: later than a process ends itself, and earlier than others stop waiting for it."""
 _GRACE = 2.0
 """Seconds added to that."""
+_WRITING = 5.0
+"""Seconds that a line may take to be written."""
 _LOOKS = 20
 """So often it looks in the time that is allowed."""
 
@@ -63,9 +66,18 @@ class Guard:
         return bool(self._allowed and since) and now - min(since) > self._allowed
 
     def kill(self) -> None:
-        """Kill it, and leave a line where it leaves its own last words."""
-        what = "was stopped as a whole (SIGSTOP)" if self._stopped else "hung in the system"
+        """Leave a line where it leaves its own last words, and kill it.
+
+        The line is there before others see the end, unless the file is on a server that hangs.
+        """
+        writer = threading.Thread(target=self._leave_words, daemon=True)
+        writer.start()
+        writer.join(_WRITING)
         os.kill(self._pid, signal.SIGKILL)
+        writer.join(_WRITING)
+
+    def _leave_words(self) -> None:
+        what = "was stopped as a whole (SIGSTOP)" if self._stopped else "hung in the system"
         with open(self._path, "a") as file:
             if not file.tell():
                 file.write(f"{KILLED}: {what}\n")
