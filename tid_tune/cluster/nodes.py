@@ -1,4 +1,4 @@
-"""Asks every node of the cluster, once, what it has; prints one table; refuses what differs.
+"""Asks every node of the cluster, once, what it has; prints what they have; refuses what differs.
 
 Nodes that join later are asked beside the search, before they count as nodes that trials run on.
 """
@@ -51,7 +51,7 @@ class Asked:
 
 
 def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, *, local: bool) -> Asked:
-    """Print what the nodes have, in one table, and end the command where they do not fit together.
+    """Print what the nodes have, and end the command where they do not fit together.
 
     Ray must be connected. A Ray that was started for this search has one node, this machine: it is
     looked at without a task. Nodes on which no trial fits are not asked.
@@ -62,7 +62,7 @@ def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, *, local: bool) ->
     with _questions(run, root, *_named_files(spec)) as questions:
         nodes = {} if local else _ask(questions, run, _usable_now(spec.resources))
         facts = [survey(questions, "this machine")] if local else list(nodes.values())
-    console.show(node_table(facts, questions))
+    console.show(node_table(facts, questions, console.out.width))
     findings = list(node_findings(facts, questions))
     for finding in findings:
         if finding.severity != "error":
