@@ -32,6 +32,11 @@ class Status(enum.StrEnum):
         """Whether nothing more can happen to the trial."""
         return self in _FINAL
 
+    @property
+    def words(self) -> str:
+        """What a person reads: a search may be stopped, too."""
+        return "stopped early" if self is Status.STOPPED else self.value
+
 
 _FINAL = {Status.COMPLETED, Status.STOPPED, Status.FAILED, Status.DUPLICATE}
 

@@ -140,8 +140,10 @@ def _what(row: Row, spec: SearchSpec, reasons: bool) -> str:
     what = row.label or row.stage
     if row.status is Status.COMPLETED:
         return what + (", Pareto front" if row.front and len(spec.objectives) > 1 else "")
+    # Few other trials do not come to their end: their stage is no news.
+    ended = f"{row.label}, {row.status.words}" if row.label else row.status.words
     failed = row.status is Status.FAILED and reasons
-    return f"{what}, {row.status}" + (f" ({shortened(row.reason, REASON)})" if failed else "")
+    return ended + (f" ({shortened(row.reason, REASON)})" if failed else "")
 
 
 def _style(row: Row) -> str | None:

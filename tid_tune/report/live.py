@@ -110,7 +110,7 @@ class View:
         """Print what became of a trial; a long reason goes on lines of its own."""
         reason = next(iter(trial.reason.splitlines()), "")
         value, epoch = value_text(trial, self._objective), f"at epoch {trial.epoch_here:g}"
-        what = f"{INDENT}{trial.id} {trial_label(trial)} {trial.status}"
+        what = f"{INDENT}{trial.id} {trial_label(trial)} {trial.status.words}"
         value = f": {self._objective} {value}" if value else ""
         why = f" ({reason})" if reason else ""
         lines = [f"{what} {epoch}{value}{why}" if value else f"{what}{why}"]

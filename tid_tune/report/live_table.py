@@ -52,8 +52,7 @@ def live_table(
 def count_parts(progress: Progress) -> list[str]:
     """Return how many trainings are over, of how many, and how they ended."""
     ended = progress.ended
-    names = {Status.COMPLETED: "completed", Status.STOPPED: "stopped early"}
-    found = [f"{ended[status]} {name}" for status, name in names.items()]
+    found = [f"{ended[status]} {status.words}" for status in (Status.COMPLETED, Status.STOPPED)]
     found += [f"{ended[Status.FAILED]} failed"] if ended[Status.FAILED] else []
     return [f"{ended.total()} of {progress.planned} done", *found]
 

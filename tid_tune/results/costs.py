@@ -15,8 +15,14 @@ from tid_tune.ledger.state import RunState
 from tid_tune.searchfile.model import Resources, SearchSpec
 from tid_tune.words import counted
 
-USEFUL, STOPPED, FAILED, OPEN = "useful", "stopped early", "failed", "open"
-OUTCOME_WORDS = {USEFUL: "full length", OPEN: "not ended", STOPPED: STOPPED, FAILED: FAILED, "": ""}
+USEFUL, STOPPED, FAILED, OPEN = "useful", "stopped", "failed", "open"
+OUTCOME_WORDS = {
+    USEFUL: "full length",
+    OPEN: "not ended",
+    STOPPED: Status.STOPPED.words,
+    FAILED: FAILED,
+    "": "",
+}
 """What a person reads."""
 _OUTCOME = {
     Status.COMPLETED: USEFUL,
@@ -126,7 +132,7 @@ def trained_epochs(before: Report | None, report: Report) -> float:
 
 
 def cost_table(state: RunState) -> dict[tuple[str, str], Cost]:
-    """Return the cost by (stage, outcome); outcomes: useful, stopped early, failed, open."""
+    """Return the cost by (stage, outcome); outcomes: useful, stopped, failed, open."""
     table: dict[tuple[str, str], Cost] = {}
     for trial in state.trials.values():
         cost = trial_cost(trial)

@@ -33,7 +33,7 @@ class Outcome:
 
 _OUTCOMES = {
     Status.COMPLETED: Outcome("full length", "search"),
-    Status.STOPPED: Outcome("stopped early", "stopped"),
+    Status.STOPPED: Outcome(Status.STOPPED.words, "stopped"),
     Status.FAILED: Outcome("failed", "failed"),
     Status.RUNNING: Outcome("running", "running"),
     Status.PAUSED: Outcome("waits at a rung", "running"),

@@ -22,7 +22,7 @@ from tid_tune.words import capitalized, counted
 
 OUTCOMES = {
     USEFUL: (OUTCOME_WORDS[USEFUL], "search"),
-    STOPPED: (STOPPED, "stopped"),
+    STOPPED: (OUTCOME_WORDS[STOPPED], "stopped"),
     FAILED: (FAILED, "failed"),
     OPEN: (OUTCOME_WORDS[OPEN], "running"),
 }
@@ -91,7 +91,9 @@ def _table(rows: list[CostRow], total: CostRow, device: str) -> TableBlock:
 def _savings_lines(saved: Savings, device: str) -> list[str]:
     lines = []
     if saved.stopped is not None:
-        lines.append("Early stopping: " + _untrained_text(saved.stopped, "stopped early", device))
+        lines.append(
+            "Early stopping: " + _untrained_text(saved.stopped, OUTCOME_WORDS[STOPPED], device)
+        )
     if saved.duplicates is not None:
         lines.append(
             "Duplicates: " + _untrained_text(saved.duplicates, "not trained again", device)
