@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
     os.environ.pop(name, None)
 
-import numpy as np
-import pytest
+import numpy as np  # noqa: E402 (after the environment)
+import pytest  # noqa: E402
 
 collect_ignore = ["fixtures"]
 
