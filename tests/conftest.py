@@ -10,14 +10,18 @@ from typing import Any
 
 # Before anything imports torch: the suite runs in several processes on few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What is printed does not depend on the terminal that the suite is started from.
-for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
-    os.environ.pop(name, None)
 
 import numpy as np  # noqa: E402 (after the environment)
 import pytest  # noqa: E402
 
 collect_ignore = ["fixtures"]
+
+
+def pytest_configure() -> None:
+    """Let what is printed not depend on the terminal that the suite is started from."""
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
+        os.environ.pop(name, None)
+
 
 CLASSES = ("square", "bar")
 

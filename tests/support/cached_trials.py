@@ -13,6 +13,7 @@ from tid_tune.distill.cache import store as store_module
 from tid_tune.distill.cache.folders import CacheFolder
 from tid_tune.distill.cache.store import Store
 from tid_tune.searchfile.model import Interval
+from tid_tune.trial.report import TEACHER_CACHED
 from tid_tune.trial.trial import Trial
 
 DISTILLER = """
@@ -57,14 +58,14 @@ def cached(folder: Path, **options: Any) -> dict[str, Any]:
 def train(
     config: Path, folder: Path, params: dict[str, Any] | None = None, epochs: int = 2
 ) -> dict[str, float]:
-    """The training's log-only values; clocks left out."""
+    """The training's log-only values; clocks, and how much was in the cache, left out."""
     with make(config, folder / "work", params, epochs) as trial:
         trial.proof()
         metrics = trial.step().metrics
     for store in list(store_module._OPEN.values()):
         store.flush()
-    clock = ("seconds", "per_second")
-    return {k: v for k, v in metrics.items() if k.startswith("train/") and not k.endswith(clock)}
+    other = ("seconds", "per_second", TEACHER_CACHED)
+    return {k: v for k, v in metrics.items() if k.startswith("train/") and not k.endswith(other)}
 
 
 def pixels(picture: Path) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from tid_tune.distill.cache.store import Store
 from tid_tune.errors import ConfigError, UsageError
 from tid_tune.openmmlab.checkpoints import load_state, save_state
 from tid_tune.searchfile.model import Interval
+from tid_tune.trial.report import TEACHER_CACHED
 from tid_tune.trial.trial import Trial
 
 DISTILLER = """
@@ -75,7 +76,7 @@ def test_build_makes_all_views_once_and_a_training_only_hits(config: Path, tmp_p
     assert "20 new image views, 20 in all" in output
     assert "0 new image views, 20 in all" in run("build", config, "--device", "cpu")
     with training(config, tmp_path) as trial:
-        trial.step()
+        assert trial.step().metrics[TEACHER_CACHED] == 1
     close_all()
     output = run("info", "--dir", tmp_path / "cache")
     for part in ("teacher.pth", "20 image views", "stored: float16", "hits 30, misses 20"):

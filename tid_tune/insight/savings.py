@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.ledger.state import RunState
 from tid_tune.results.costs import devices, trial_cost
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.space import METHOD_PATH
+from tid_tune.trial.report import TEACHER_CACHED, TRAINING_SPEED
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,23 @@ class Packs:
 
 
 @dataclass(frozen=True)
+class Cached:
+    """What the cache of the teacher's work has answered."""
+
+    share: float
+    """Of the training images that a teacher was needed for."""
+    seconds: float | None
+    """How much less a training image takes that is in the cache. An estimate, from how the pace of
+    reports changes with their share; None: their shares are too alike."""
+    hours: float | None
+    """Of devices, that were saved; None as above."""
+
+
+_SPREAD = 0.3
+"""Of the shares: below that, nothing is estimated from them."""
+
+
+@dataclass(frozen=True)
 class Savings:
     """What was saved; a part that has not been used is None."""
 
@@ -65,8 +83,8 @@ class Savings:
     """Trials with the values and the seed of another one, whose result was taken."""
     packs: Packs | None
     pace: Pace | None
-    cached: bool
-    """Whether the search keeps the teacher's work in a cache."""
+    cached: Cached | None
+    """None: without a cache, or in ledgers of earlier versions."""
 
 
 def savings(state: RunState, spec: SearchSpec) -> Savings:
@@ -82,7 +100,7 @@ def savings(state: RunState, spec: SearchSpec) -> Savings:
         duplicates=_untrained(duplicates, trials, spec),
         packs=_packs(state),
         pace=_pace(trials),
-        cached=spec.cache is not None,
+        cached=_cached(trials, spec),
     )
 
 
@@ -117,6 +135,40 @@ def _packs(state: RunState) -> Packs | None:
         together=_median_pace(trial for trial in distilled if trial.id in shared),
         single=_median_pace(trial for trial in distilled if trial.id not in shared),
     )
+
+
+def _cached(trials: list[Trial], spec: SearchSpec) -> Cached | None:
+    # The first report of a training has what is done once: firsts are compared with firsts.
+    groups: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    images = found = 0.0
+    for trial in trials:
+        for report in trial.reports:
+            share, speed = (report.metrics.get(name) for name in (TEACHER_CACHED, TRAINING_SPEED))
+            if share is None or not report.images:
+                continue
+            images, found = images + report.images, found + share * report.images
+            if speed:
+                groups[report is trial.reports[0]].append((share, 1 / speed))
+    if not images:
+        return None
+    seconds = _saved_seconds(groups.values())
+    hours = None if seconds is None else found * seconds * devices(spec.resources) / 3600
+    return Cached(found / images, seconds, hours)
+
+
+def _saved_seconds(groups: Iterable[list[tuple[float, float]]]) -> float | None:
+    """Return by how much the pace falls from a share of 0 to 1: one slope, a level a group."""
+    spread = common = 0.0
+    widest = 0.0
+    for points in groups:
+        if len(points) < 2:
+            continue
+        shares, paces = zip(*points, strict=True)
+        middle, usual = fmean(shares), fmean(paces)
+        widest = max(widest, max(shares) - min(shares))
+        spread += sum((share - middle) ** 2 for share in shares)
+        common += sum((share - middle) * (pace - usual) for share, pace in points)
+    return -common / spread if widest >= _SPREAD else None
 
 
 def _pace(trials: list[Trial]) -> Pace | None:

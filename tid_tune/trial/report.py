@@ -8,6 +8,10 @@ LOG_FILE = "trial.log"
 """In a trial's folder: what its training has printed."""
 AREAS_FILE = "areas.npz"
 """In a trial's folder: the key and weak areas of a few images; see `tid_tune.trial.area_file`."""
+TEACHER_CACHED = "train/teacher_cached"
+"""A metric: the share of an interval's images of which the teacher's work was in its cache."""
+TRAINING_SPEED = "train/images_per_second"
+"""A metric: images a second of an interval's training, evaluation left out."""
 
 
 @dataclass(frozen=True)

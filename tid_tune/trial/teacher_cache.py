@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader
 
+from tid_tune import ranks
 from tid_tune.detectors.heads import HeadAdapter
 from tid_tune.distill.cache.content import CONTENT, preparation, sample_digest
 from tid_tune.distill.cache.settings import CacheSettings
@@ -19,6 +20,7 @@ from tid_tune.distill.sampled import LEAST, SHARE
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import Config
 from tid_tune.trial.data_order import Mark, seeded
+from tid_tune.trial.report import TEACHER_CACHED
 from tid_tune.trial.runner import TrialRunner
 
 SAMPLE = 4
@@ -55,6 +57,32 @@ def marked(item: Any, prepared_by: bytes) -> Any:
     """Return a dataset's item with the digest of its content in the sample's meta information."""
     item["data_samples"].set_metainfo({CONTENT: sample_digest(item, prepared_by)})
     return item
+
+
+class CacheUse:
+    """How much of its teacher's work a training takes from the cache, interval by interval."""
+
+    def __init__(self, model: object) -> None:
+        self._model = model
+        self._before = self._counts()
+
+    def begin(self) -> None:
+        """Begin an interval."""
+        self._before = self._counts()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the share of the interval's images that were in the cache, over all ranks.
+
+        Nothing where no image was looked for. All ranks must ask.
+        """
+        used = [now - before for now, before in zip(self._counts(), self._before, strict=True)]
+        recalled, computed = map(sum, zip(*ranks.gathered(used), strict=True))
+        images = recalled + computed
+        return {TEACHER_CACHED: recalled / images} if images else {}
+
+    def _counts(self) -> tuple[int, int]:
+        cache = self._model.teacher_cache if isinstance(self._model, Distiller) else None
+        return (0, 0) if cache is None else (cache.recalled, cache.computed)
 
 
 def estimate_entries(

@@ -32,6 +32,7 @@ from tid_tune.trial.memory import fitting_students
 from tid_tune.trial.process import ProcessState, free_memory, seed_rank
 from tid_tune.trial.report import AREAS_FILE, LOG_FILE, TrialReport
 from tid_tune.trial.runner import RANK_LOG, TrialRunner
+from tid_tune.trial.teacher_cache import CacheUse
 
 
 class Trial:
@@ -111,6 +112,7 @@ class Trial:
                     state.apply(runner, load_state(restore_from))
                 else:
                     seed_rank(seed, 0)
+                self._cache = CacheUse(runner.detector)
                 watch_gradients(runner, lambda v: runner.train_loop.averages.add(v))
                 if areas and ranks.rank() == 0:
                     self._areas = AreaRecorder(runner, areas, work_dir / AREAS_FILE)
@@ -163,6 +165,7 @@ class Trial:
         """Begin an interval; return the iteration that it ends at."""
         loop = self.runner.train_loop
         self._first = loop.iter
+        self._cache.begin()
         loop.runner.model.train()
         return self._every.next_stop(int(loop.iter), loop.per_epoch, int(loop.max_iters))
 
@@ -179,7 +182,8 @@ class Trial:
         loop.check_finite()
         means = loop.take_averages()  # waits for the device, so that the clock is right
         trained, evaluating = seconds(), time.monotonic()
-        metrics = evaluate(self.runner) | self._teacher_metrics()
+        cached = self._cache.metrics()
+        metrics = evaluate(self.runner) | self._teacher_metrics() | cached
         if ranks.rank() == 0:
             metrics |= deployment_costs(self.runner, self._costs)
         self._shared = state.Shared.of(self.runner) if ranks.several() else None

@@ -45,6 +45,10 @@ class TeacherCache:
         self.settings = settings
         self._detector, self._config, self._about = detector, config, about
         self._stores: dict[tuple[tuple[str, str], ...], Store] = {}
+        self.recalled = 0
+        """Images whose work was in the cache, so far."""
+        self.computed = 0
+        """Images that the teacher was run on."""
 
     def store(self, **modes: str) -> Store:
         """Return the store of the teacher as it is run in these modes, as a precision."""
@@ -80,16 +84,17 @@ class TeacherCache:
         store, kind = self.store(**modes), self.entry_type
         entries = [None if raw is None else kind.decode(raw) for raw in map(store.get, known)]
         missing = [index for index, entry in enumerate(entries) if entry is None]
-        store.hits += len(keys) - len(missing)
-        store.misses += len(missing)
+        found = len(keys) - len(missing)
+        self.recalled, store.hits = self.recalled + found, store.hits + found
+        self.computed, store.misses = self.computed + len(missing), store.misses + len(missing)
         batch = run(missing) if missing else None
         for place, index in enumerate(missing):
             assert batch is not None
             entries[index] = entry = self.made(batch, place, known[index])
             store.put(known[index], entry.encode())
         store.settle()
-        found = [entry for entry in entries if entry is not None]
-        return kind.joined(found, device)  # type: ignore[arg-type]  # all are of this kind
+        whole = [entry for entry in entries if entry is not None]
+        return kind.joined(whole, device)  # type: ignore[arg-type]  # all are of this kind
 
     @property
     def entry_type(self) -> type[Entry] | type[SparseEntry]:

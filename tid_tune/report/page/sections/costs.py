@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tid_tune.insight.savings import Pace, Packs, Savings, Untrained, savings
+from tid_tune.insight.savings import Cached, Pace, Packs, Savings, Untrained, savings
 from tid_tune.report.charts.model import Axis, Bars, Chart, Panel
 from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock, Text
 from tid_tune.report.page.study import Study
@@ -100,10 +100,10 @@ def _savings_lines(saved: Savings, device: str) -> list[str]:
         )
     if saved.packs is not None:
         lines.append("Packs: " + _packs_text(saved.packs))
+    if saved.cached is not None:
+        lines.append("Cache of the teacher's work: " + _cached_text(saved.cached, device))
     if saved.pace is not None:
-        lines.append(_pace_text(saved.pace, saved.cached))
-    elif saved.cached:
-        lines.append("The teacher's cache was on.")
+        lines.append("Distillation: " + _pace_text(saved.pace))
     return lines
 
 
@@ -129,12 +129,26 @@ def _packs_text(packs: Packs) -> str:
     )
 
 
-def _pace_text(pace: Pace, cached: bool) -> str:
-    cache = (
-        "With the teacher's cache on, a" if cached else "Without a cache of the teacher's work, a"
+def _cached_text(cached: Cached, device: str) -> str:
+    text = (
+        f"it had the work on {100 * cached.share:.0f} % of the training images that a teacher was "
+        "needed for."
     )
+    if cached.seconds is None or cached.hours is None:
+        return (
+            f"{text} How much time that saved cannot be said: the shares of the epochs are alike."
+        )
+    if cached.seconds <= 0:
+        return f"{text} Epochs that found more in it were not faster."
     return (
-        f"{cache} training image took {1000 * pace.distilled:.3g} ms with distillation and "
+        f"{text} Such an image took {1000 * cached.seconds:.3g} ms less: about "
+        f"{cached.hours:.2f} {device}-hours (an estimate from the pace of the epochs)."
+    )
+
+
+def _pace_text(pace: Pace) -> str:
+    return (
+        f"a training image took {1000 * pace.distilled:.3g} ms with it and "
         f"{1000 * pace.alone:.3g} ms for the student alone, in the median trial, evaluation "
         f"included: {pace.ratio:.2f} times as long."
     )
