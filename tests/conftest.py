@@ -11,8 +11,8 @@ from typing import Any
 # Before anything imports torch: the suite runs in several processes on few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402 (after the environment)
-import pytest  # noqa: E402
+import numpy as np
+import pytest
 
 collect_ignore = ["fixtures"]
 
