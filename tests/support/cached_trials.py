@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from support.trial_runs import log_only
 from tid_tune.distill.cache import store as store_module
 from tid_tune.distill.cache.folders import CacheFolder
 from tid_tune.distill.cache.store import Store
 from tid_tune.searchfile.model import Interval
-from tid_tune.trial.report import TEACHER_CACHED
 from tid_tune.trial.trial import Trial
 
 DISTILLER = """
@@ -58,14 +58,13 @@ def cached(folder: Path, **options: Any) -> dict[str, Any]:
 def train(
     config: Path, folder: Path, params: dict[str, Any] | None = None, epochs: int = 2
 ) -> dict[str, float]:
-    """The training's log-only values; clocks, and how much was in the cache, left out."""
+    """The training's log-only values, as in `log_only`."""
     with make(config, folder / "work", params, epochs) as trial:
         trial.proof()
-        metrics = trial.step().metrics
+        values = log_only(trial.step())
     for store in list(store_module._OPEN.values()):
         store.flush()
-    other = ("seconds", "per_second", TEACHER_CACHED)
-    return {k: v for k, v in metrics.items() if k.startswith("train/") and not k.endswith(other)}
+    return values
 
 
 def pixels(picture: Path) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tid_tune.searchfile.model import Interval
-from tid_tune.trial.report import TrialReport
+from tid_tune.trial.report import TEACHER_CACHED, TrialReport
 from tid_tune.trial.trial import Trial
 
 EPOCH = Interval()
@@ -61,6 +61,11 @@ def evaluation(report: TrialReport) -> dict[str, float]:
 
 
 def trained(report: TrialReport) -> dict[str, float]:
-    """What training gave, without the clock's part."""
-    clock = ("seconds", "per_second")
-    return {k: v for k, v in report.metrics.items() if not k.endswith(clock)}
+    """What training gave, without what depends on the clock or on a cache."""
+    other = ("seconds", "per_second", TEACHER_CACHED)
+    return {k: v for k, v in report.metrics.items() if not k.endswith(other)}
+
+
+def log_only(report: TrialReport) -> dict[str, float]:
+    """Of what `trained` returns, the part of the training itself."""
+    return {name: value for name, value in trained(report).items() if name.startswith("train/")}

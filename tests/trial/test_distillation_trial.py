@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.trial_runs import log_only
 
 from tid_tune.errors import ConfigError, TrialError
 from tid_tune.openmmlab.checkpoints import load_state
@@ -54,11 +55,6 @@ def make(
     )
 
 
-def log_only(metrics: dict[str, float]) -> dict[str, float]:
-    clock = ("seconds", "per_second")
-    return {k: v for k, v in metrics.items() if k.startswith("train/") and not k.endswith(clock)}
-
-
 def test_reports_carry_the_terms_of_distillation_and_their_ratio(
     distilled: Path, tmp_path: Path
 ) -> None:
@@ -82,7 +78,7 @@ def test_measuring_the_teacher_changes_nothing_in_the_student(
     for measure in (False, True):
         with make(distilled, tmp_path, measure_teacher=measure) as trial:
             trial.step()
-            found.append(log_only(trial.step().metrics))
+            found.append(log_only(trial.step()))
     assert found[0] == found[1]
 
 
@@ -127,7 +123,7 @@ def test_measuring_costs_changes_nothing_in_the_training(distilled: Path, tmp_pa
     for costs in ((), ("latency_ms", "gflops", "params_m")):
         with make(distilled, tmp_path, costs=costs) as trial:
             trial.step()
-            found.append(log_only(trial.step().metrics))
+            found.append(log_only(trial.step()))
     assert found[0] == found[1]
 
 
@@ -136,13 +132,13 @@ def test_a_restored_distillation_goes_on_in_the_middle_of_its_warm_up(
 ) -> None:
     every = Interval(count=3, unit="iter")
     with make(distilled, tmp_path, every=every) as whole:
-        expected = [log_only(whole.step().metrics) for _ in range(3)][-1]
+        expected = [log_only(whole.step()) for _ in range(3)][-1]
     with make(distilled, tmp_path, every=every) as first:
         first.step()
         first.save(tmp_path / "first.pth")
     with make(distilled, tmp_path, every=every, restore_from=tmp_path / "first.pth") as second:
         second.step()
-        assert log_only(second.step().metrics) == expected
+        assert log_only(second.step()) == expected
 
 
 def test_a_checkpoint_has_the_student_and_not_the_teacher(distilled: Path, tmp_path: Path) -> None:

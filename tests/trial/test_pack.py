@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.trial_runs import trained
 
 from tid_tune.errors import TidTuneError, TrialError
 from tid_tune.openmmlab.models import prepares_alike
@@ -59,12 +60,6 @@ def make(
     )
 
 
-def numbers(report: TrialReport) -> dict[str, float]:
-    """What a report says but for the clock."""
-    clock = ("seconds", "per_second")
-    return {k: v for k, v in report.metrics.items() if not k.endswith(clock)}
-
-
 class Course:
     """What became of a trial: its reports, and its weights in the end."""
 
@@ -73,7 +68,7 @@ class Course:
         self.weights: dict[str, torch.Tensor] = {}
 
     def take(self, trial: Trial, report: TrialReport) -> None:
-        self.reports.append(numbers(report))
+        self.reports.append(trained(report))
         self.weights = {k: v.clone() for k, v in trial.model.state_dict().items()}
 
     def assert_same(self, other: Course) -> None:
