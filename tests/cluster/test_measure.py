@@ -122,6 +122,7 @@ def test_the_steps_are_trained_once_and_their_gains_add_up(
     path = Insight(run.state, run.spec).path
     assert not isinstance(path, str)
     for step, found in zip(path.steps, after[1:], strict=True):
+        assert f"{found:.3f}" in output, "the steps are printed with what they gained"
         wanted = value(Assignment("", "search", "", {}, step.point, 0, 3), 3.0)
         assert found == pytest.approx(wanted[OBJECTIVE]), step.name
     shown = section(Study.of(run.read()))

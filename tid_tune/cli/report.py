@@ -122,6 +122,7 @@ def _measure(folder: RunFolder, address: str | None) -> bool:
     """
     from tid_tune.insight.insight import Insight
     from tid_tune.insight.measuring import FOLDER, cost_of, measuring, measuring_spec
+    from tid_tune.report.tables import steps_table
     from tid_tune.results.costs import Cost, spent_text
     from tid_tune.results.run_folder import RunFolder as Folder
     from tid_tune.search.suggestions import effective_of
@@ -133,11 +134,12 @@ def _measure(folder: RunFolder, address: str | None) -> bool:
     spec, path = folder.spec, Insight(folder.state, folder.spec).path
     if isinstance(path, str):
         raise UsageError(f"{folder.shown()} has no steps to measure: {path}")
-    inside = Folder(child(folder.place, FOLDER))
+    inside, effective = Folder(child(folder.place, FOLDER)), effective_of(spec)
     there = inside.exists
-    found = measuring(path, spec, effective_of(spec), inside.state if there else None)
+    found = measuring(path, spec, effective, inside.state if there else None)
     if not found.missing:
         console.say(f"all {counted(len(path.steps), 'step')} are measured")
+        console.show(steps_table(found, spec))
         return True
     epochs, seconds = cost_of(found, spec.epochs)
     cost = spent_text(Cost(epochs=epochs, seconds=seconds), spec.resources)
@@ -147,7 +149,10 @@ def _measure(folder: RunFolder, address: str | None) -> bool:
 
     asked = measuring_spec(found, spec, inside.spec if there else None)
     try:
-        outcome = run_search(asked, runs=folder.place, root=Path.cwd(), address=address)
+        outcome = run_search(
+            asked, runs=folder.place, root=Path.cwd(), address=address, outcome=False
+        )
     except KeyboardInterrupt:
         end_at_once()
+    console.show(steps_table(measuring(path, spec, effective, inside.read().state), spec))
     return outcome.complete

@@ -69,6 +69,7 @@ def run_search(
     address: str | None = None,
     fresh: bool = False,
     observer: Follower | None = None,
+    outcome: bool = True,
 ) -> Outcome:
     """Run `spec` in `runs`/NAME, resuming what is there.
 
@@ -79,6 +80,7 @@ def run_search(
         address: a Ray cluster; None: `RAY_ADDRESS`, else Ray is started on this machine.
         fresh: move an earlier run of this name aside first.
         observer: called after each event; see `Search.observe`.
+        outcome: print which trial is the best, and what to open next.
 
     Raises:
         UsageError: the cluster, its resources or the earlier run do not fit the spec.
@@ -112,7 +114,7 @@ def run_search(
             result = write_result(search.state, spec, run)
             seconds = MLFLOW_SECONDS if finished else INTERRUPTED_SECONDS
             copied = tracker.finish(result.metrics, result.artifacts, seconds) if tracker else None
-        result.show(seconds=time.monotonic() - started)
+        result.show(time.monotonic() - started, outcome=outcome)
         for line in copied.lines() if copied else ():
             say(line)
         if lost is not None:

@@ -83,8 +83,8 @@ class Result:
         paths = (*tables, run.report, run.pictures, *best)
         return [str(path) for path in paths if path.exists()]
 
-    def show(self, seconds: float) -> None:
-        """Print the leaderboard, the cost, the outcome and what to open next."""
+    def show(self, seconds: float, *, outcome: bool = True) -> None:
+        """Print the leaderboard, the cost, and with `outcome` that, and what to open next."""
         console.show(leaderboard_table(self.rows, self.spec, width=console.out.width, top=SHOWN))
         self.show_teacher()
         spent = spent_text(self.cost, self.spec.resources)
@@ -93,7 +93,8 @@ class Result:
         console.say(overhead_text(self.used))
         if self.ended:
             console.say(self.ended)
-        self.show_outcome()
+        if outcome:
+            self.show_outcome()
 
     def show_teacher(self) -> None:
         """Print the teacher's value, if a trial has reported it."""

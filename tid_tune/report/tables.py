@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group
 from rich.table import Table
 
+from tid_tune.insight.measuring import Measuring
 from tid_tune.ledger.events import Changed, Suggested
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
@@ -134,3 +135,16 @@ def report_table(trial: Trial, spec: SearchSpec, width: int | None) -> Group:
         columns.append(Column(name.removeprefix("train/"), cells, True, stays=stays))
     seconds = [f"{report.seconds:.1f}" for report in found]
     return fitted_table([*columns, Column("seconds", seconds, True, stays=True)], width)
+
+
+def steps_table(found: Measuring, spec: SearchSpec) -> Table:
+    """Draw what each change from the defaults to the best trial gained, as far as is measured."""
+    path, numbers = found.path, ("default", found.path.best.id, "gain", spec.first_objective)
+    table = plain_table("change", *numbers, right=numbers)
+    values = ["" if value is None else f"{value:.3f}" for value in found.values]
+    table.add_row("defaults", "", "", "", values[0])
+    names = short_names([step.name for step in path.steps])
+    for step, gain, value in zip(path.steps, found.gains(spec.sign), values[1:], strict=True):
+        ends = short_value(step.before), short_value(step.after)
+        table.add_row(names[step.name], *ends, "" if gain is None else f"{gain:+.3f}", value)
+    return table
