@@ -244,7 +244,7 @@ def test_a_run_that_an_earlier_version_copied_gets_nothing_twice(
     assert history(uri, found, MAP) == [(1, 0.05)]
     assert found.data.metrics["rungs/bbox_mAP_epoch_1"] == 0.05
     assert (found.info.status, found.data.tags[OUTCOME_TAG]) == ("FINISHED", "stopped")
-    assert found.info.run_name == "t0002 0.050 epoch 1"
+    assert found.info.run_name == "t0002 epoch 1: 0.050"
 
 
 @pytest.mark.parametrize(("winner", "status"), [("t0001", "FINISHED"), (None, "FAILED")])

@@ -23,17 +23,21 @@ class ReportMetrics:
         """Return the metrics of the last report of a trial, which `event` is."""
         # MLflow's charts have no use for NaN and infinities.
         values = {key: value for key, value in event.metrics.items() if math.isfinite(value)}
-        # The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
-        if self._is_rung(trial, trial.reports[-1]):
-            values |= {
-                rung_name(short, event.epoch, self._epochs): values[name]
-                for name, short in self._short.items()
-                if name in values
-            }
-        values["cost/seconds"] = event.seconds
-        # An epoch of a part of the data is no point of the same curve.
-        part = "" if trial.fraction == 1.0 else f"data_{trial.fraction:.3g}/"
-        return {part + key: value for key, value in values.items()}
+        return _of_data(trial, {**values, "cost/seconds": event.seconds})
+
+    def at_rung(self, trial: Trial, event: Reported) -> dict[str, float]:
+        """Return the objectives where trials of equal length compare; nothing between rungs.
+
+        The latest mAP of a stopped run belongs to its rung: only equal lengths compare.
+        """
+        if not self._is_rung(trial, trial.reports[-1]):
+            return {}
+        values = {
+            rung_name(short, event.epoch, self._epochs): event.metrics[name]
+            for name, short in self._short.items()
+            if math.isfinite(event.metrics.get(name, math.nan))
+        }
+        return _of_data(trial, values)
 
     def _is_rung(self, trial: Trial, report: Report) -> bool:
         """Return whether a report is the first at or behind a length at which trials compare."""
@@ -43,3 +47,9 @@ class ReportMetrics:
         same = before is not None and before.fraction == report.fraction
         gone = before.epoch if before is not None and same else 0.0
         return any(reached(report.epoch, one) and not reached(gone, one) for one in self._rungs)
+
+
+def _of_data(trial: Trial, values: dict[str, float]) -> dict[str, float]:
+    """Name what was trained on a part of the data: it is no point of the same curve."""
+    part = "" if trial.fraction == 1.0 else f"data_{trial.fraction:.3g}/"
+    return {part + key: value for key, value in values.items()}

@@ -63,10 +63,14 @@ class Mirror:
         context = Context(spec, run_id, self._standing, subject, client, writer, files)
         self._search, self._trials = SearchRun(context), TrialRuns(context)
         self._tags: dict[str, str] = {}
+        self._common = subject.common_paths(spec)
         self.experiment_id = ""
 
-    def connect(self) -> None:
+    def connect(self, began: float | None = None) -> None:
         """Find or make the experiment and the parent run, and learn how far each child is.
+
+        Args:
+            began: when the search was opened first, in seconds; None: now.
 
         Raises:
             RefusedError: the experiment is deleted.
@@ -78,9 +82,9 @@ class Mirror:
                 self._trials.find(run)
             else:
                 self._search.find(run)
-        self._search.make()
+        self._search.make(began)
         self._trials.parent = self._search.run
-        for view in views(self._spec, self._search.run):
+        for view in views(self._spec, self._search.run, self._common):
             self._keep(view)
 
     def _keep(self, view: View) -> None:
@@ -150,6 +154,7 @@ class Mirror:
         registered as a model.
         """
         paths = list(artifacts)
+        self._trials.flush(last=True)
         self._search.log_result(metrics, paths, self._link)
         state, winner = self._standing.state, self._standing.winner
         there = any(Path(path).name == BEST for path in paths)

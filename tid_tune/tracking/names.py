@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable
 
 from tid_tune.dotted import last
 from tid_tune.ledger.records import Status, Trial
+from tid_tune.results.ranking import is_undistilled
 from tid_tune.searchfile.model import SearchSpec
 
+LOG10 = "log10/"
+"""Before the name of a parameter: its decimal logarithm."""
 LENGTH = 250
 """MLflow's limit."""
 _REFUSED = re.compile(r"[^/\w.\- :]")
@@ -63,16 +67,18 @@ def allowed(name: str) -> str:
 def trial_name(trial: Trial, spec: SearchSpec, gain: float | None) -> str:
     """Return `t0006 0.549 (+0.237)`: the trial, its latest objectives, its gain.
 
-    What is not searched is named (`t0001 none 0.312 (+0.000)`), and how far a trial is that has not
-    come to its full length (`t0005 0.128 (+0.034) epoch 2`): its value belongs to that epoch.
+    What is not searched is named (`t0001 none 0.312`), and how far a trial is that has not come to
+    its full length (`t0005 epoch 2: 0.128 (+0.034)`): its value belongs to that epoch. It stands
+    before the value, because lists cut the end of a name.
     """
     parts = [trial.id, *_kind(trial)]
     report = trial.last
     if report is not None:
         values = [report.metrics[name] for name in spec.objectives if name in report.metrics]
+        colon = ":" if values else ""
+        parts += [] if trial.full_length else [f"epoch {report.epoch:g}{colon}"]
         parts += [", ".join(f"{value:.3f}" for value in values)] if values else []
-        parts += [] if gain is None else [f"({gain:+.3f})"]
-        parts += [] if trial.full_length else [f"epoch {report.epoch:g}"]
+        parts += [f"({gain:+.3f})"] if _has_gain(trial, gain) else []
         parts += [] if report.fraction == 1.0 else [f"of {report.fraction:.3g} of the data"]
     if trial.status in (Status.FAILED, Status.DUPLICATE):
         parts.append(trial.status.value)
@@ -113,6 +119,16 @@ def param_names(paths: Iterable[str]) -> dict[str, str]:
     return {
         path: key if lasts.count(key) == 1 else path for path, key in zip(names, lasts, strict=True)
     }
+
+
+def plain(text: str) -> str:
+    """Return a text that means nothing in Markdown."""
+    return "".join(f"\\{one}" if one in "\\|*_`[]<>#" else one for one in text)
+
+
+def _has_gain(trial: Trial, gain: float | None) -> bool:
+    """Return whether a gain says something: that of the student alone is 0, it is compared with."""
+    return gain is not None and math.isfinite(gain) and not is_undistilled(trial)
 
 
 def _kind(trial: Trial) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mlflow.entities import Run
+from PIL import Image
 from ruamel.yaml import YAML
 
 from tid_tune.ledger.events import Closed, Ended, Event, Opened, Reported, ResultDecided, Started
@@ -22,12 +23,15 @@ from tid_tune.tracking.names import search_name
 from tid_tune.tracking.summary import description, done, figures, search_params
 from tid_tune.tracking.tags import NOTE_TAG, RUN_TAG
 from tid_tune.tracking.trial_runs import milliseconds
+from tid_tune.tracking.views import list_pages
 
 DONE = "trials/done"
 POINT_SECONDS = 60.0
 """Between two points at reports; at starts and ends of trials there is one besides."""
 REPORT, PICTURE = "report.html", "best_so_far.png"
 """Files that the description shows."""
+PICTURE_WIDTH = 720
+"""Of the picture in the description, in pixels: there is so much room in a window of 1,400."""
 
 
 class SearchRun:
@@ -41,7 +45,7 @@ class SearchRun:
         self._status, self._failed = "KILLED", False
         self._stale = self._has_data = False
         self._shown: dict[str, float] = {}
-        self._last_point = -math.inf
+        self._last_point, self._closed = -math.inf, 0.0
         self._done = 0
         self._note = self._name = ""
         self._described: tuple[object, ...] = ()
@@ -56,11 +60,18 @@ class SearchRun:
         self._note = run.data.tags.get(NOTE_TAG, "")
         self._has_data = run.inputs is not None and bool(run.inputs.dataset_inputs)
 
-    def make(self) -> None:
-        """Make the run, unless it was found, and write what the search is."""
+    def make(self, began: float | None = None) -> None:
+        """Make the run, unless it was found, and write what the search is.
+
+        Args:
+            began: when the search was opened first, in seconds; None: now.
+        """
         if not self.run:
             self.run = self._client.create_run(
-                self.experiment, run_name=self._spec.name, tags={RUN_TAG: self._run_id}
+                self.experiment,
+                start_time=None if began is None else int(began * 1000),
+                run_name=self._spec.name,
+                tags={RUN_TAG: self._run_id},
             ).info.run_id
             text = without_secrets(_plain_yaml(self._spec))
             self.file("spec.yaml", lambda: self._client.log_text(self.run, text, "spec.yaml"))
@@ -89,6 +100,7 @@ class SearchRun:
                 self._failed = event.winner is None
             case Closed():
                 self._status, self._stale = "FAILED" if self._failed else "FINISHED", True
+                self._closed = event.time
                 self._point(event)
 
     def _point(self, event: Event) -> None:
@@ -107,7 +119,8 @@ class SearchRun:
         shown, over = self._what_is_shown(), self._standing.state.closed is not None
         if shown != self._described:
             self._described = shown
-            note = description(self._standing, self._spec, link, self._pictures)
+            pages = list_pages(self.experiment, self.run)
+            note = description(self._standing, self._spec, link, pages, self._pictures)
             if note != self._note:
                 self._note = note
                 self._writer.tags(self.run, {NOTE_TAG: note})
@@ -121,7 +134,7 @@ class SearchRun:
     def _what_is_shown(self) -> tuple[object, ...]:
         """Return what the description is made of. It changes with the best trials, not with all."""
         standing = self._standing
-        best = tuple(trial.id for trial in standing.best)
+        best = tuple((trial.id, standing.gain(trial)) for trial in standing.best)
         state = standing.state
         return best, tuple(standing.levels.items()), state.result, state.closed, *self._pictures
 
@@ -141,7 +154,7 @@ class SearchRun:
         self._pictures = []
         for path in map(Path, artifacts):
             self.file(path.name, partial(self._log_path, path))
-            self._pictures += [self._shown_file(name) for name in _to_show(path)]
+            self._pictures += [self._shown_file(name) for name in self._to_show(path)]
         self.flush(link)
         self._end()
 
@@ -155,24 +168,37 @@ class SearchRun:
         else:
             self._client.log_artifact(self.run, str(path))
 
+    def _to_show(self, path: Path) -> list[str]:
+        """Return the files that belong into the description, by their names in MLflow."""
+        if path.name == REPORT:
+            return [path.name]
+        if not (path / PICTURE).is_file():
+            return []
+        # A wide picture pushes what MLflow shows beside the description out of the window.
+        name, picture = f"description/{PICTURE}", narrowed(path / PICTURE, PICTURE_WIDTH)
+        self.file(name, partial(self._client.log_image, self.run, picture, name))
+        return [name]
+
     def _shown_file(self, name: str) -> str:
         """Return a file of the run in Markdown: a picture, or a link to download it."""
         link = f"get-artifact?path={quote(name, safe='')}&run_uuid={self.run}"
         return f"![{name}]({link})" if name.endswith(".png") else f"[{name}]({link})"
 
     def _end(self) -> None:
-        self._writer.state(self.run, self._status, name=self._named(), at=int(time.time() * 1000))
+        over = self._standing.state.closed is not None
+        ended = self._closed if over else time.time()
+        self._writer.state(self.run, self._status, name=self._named(), at=int(ended * 1000))
 
     def _named(self) -> str:
         best = self._standing.winner
         return search_name(self._spec, best, None if best is None else self._standing.gain(best))
 
 
-def _to_show(path: Path) -> list[str]:
-    """Return the files that belong into the description, by their names in MLflow."""
-    if path.name == REPORT:
-        return [path.name]
-    return [f"{path.name}/{PICTURE}"] if (path / PICTURE).is_file() else []
+def narrowed(path: Path, width: int) -> Image.Image:
+    """Return a picture at most so many pixels wide."""
+    with Image.open(path) as picture:
+        picture.thumbnail((width, picture.height), Image.Resampling.LANCZOS)
+        return picture.copy()
 
 
 def _plain_yaml(spec: SearchSpec) -> str:

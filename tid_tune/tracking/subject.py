@@ -75,6 +75,12 @@ class Subject:
         known = ((path, self._own_value(path, method)) for path in self.paths)
         return {path: value for path, value in known if value is not None}
 
+    def common_paths(self, spec: SearchSpec) -> set[str]:
+        """Return the paths of the search space for which each trial has a value, of its method."""
+        if len(spec.method) < 2:
+            return set(self.paths)
+        return set.intersection(*(set(self.own_values(method)) for method in spec.method))
+
     def _own_value(self, path: str, method: str | None) -> object:
         if not path.startswith(_DISTILLATION):
             return self._value(path)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tid_tune.dotted import last
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.results.costs import spent_text
 from tid_tune.searchfile.model import SearchSpec
-from tid_tune.tracking.names import short_names
+from tid_tune.tracking.names import param_names, plain, short_names
 from tid_tune.tracking.standing import Standing
 from tid_tune.words import counted
 
 Link = Callable[[Trial], str]
 """Returns a trial as a link, in Markdown."""
+ALONE = {"none": "student alone"}
+SPACE = "&nbsp;&nbsp;&nbsp;"
 
 
 def figures(standing: Standing, spec: SearchSpec) -> dict[str, float]:
@@ -67,9 +68,28 @@ def search_params(spec: SearchSpec) -> dict[str, object]:
     }
 
 
-def description(standing: Standing, spec: SearchSpec, link: Link, pictures: Iterable[str]) -> str:
-    """Return the description of a search in Markdown: verdict, the best trials, pictures."""
-    blocks = [verdict(standing, spec), "\n".join(_table(standing, spec, link)), *pictures]
+def description(
+    standing: Standing,
+    spec: SearchSpec,
+    link: Link,
+    pages: Mapping[str, str],
+    pictures: Iterable[str] = (),
+) -> str:
+    """Return the description of a search in Markdown: verdict, the best trials, pictures.
+
+    Args:
+        standing: the search so far.
+        spec: the search.
+        link: returns a trial as a link.
+        pages: addresses of lists of its trials, by what they list.
+        pictures: in Markdown, like links to files.
+    """
+    lists = ", ".join(f"[{words}]({address})" for words, address in pages.items())
+    blocks = [
+        f"{verdict(standing, spec)} Lists: {lists}.",
+        "\n".join(_table(standing, spec, link)),
+        *pictures,
+    ]
     return "\n\n".join(filter(None, blocks))
 
 
@@ -83,7 +103,7 @@ def verdict(standing: Standing, spec: SearchSpec) -> str:
         yet = "" if state.closed is not None else " yet"
         return f"**No trial of the search has reached its full length{yet}.** {cost}"
     if state.result is not None and state.result.confirmed and state.result.text:
-        return f"**{_plain(state.result.text)}** {cost}"
+        return f"**{plain(state.result.text)}** {cost}"
     value, gain = best.value(spec.first_objective), standing.gain(best)
     shown = f"{best.id}: {spec.first_objective} {math.nan if value is None else value:.3f}"
     over = "" if gain is None else f", {gain:+.3f} over the student alone, with one seed"
@@ -91,37 +111,39 @@ def verdict(standing: Standing, spec: SearchSpec) -> str:
 
 
 def _table(standing: Standing, spec: SearchSpec, link: Link) -> Iterator[str]:
-    """Yield the lines of a table of the best trials and of what they are compared with."""
+    """Yield the lines of a table with a column for each of the best trials, and for each level.
+
+    Columns of values would not fit beside each other: MLflow widens the page for them.
+    """
     if not (standing.best or standing.levels):
         return
-    short = short_names(spec.objectives)
-    searched = [path for path in spec.space if any(path in one.params for one in standing.best)]
-    yield _row("trial", *short.values(), "gain", *(last(path) for path in searched))
-    yield _row("---", *("---:" for _ in chain(short, [""], searched)))
-    for trial in standing.best:
-        gain = standing.gain(trial)
-        yield _row(
-            link(trial),
-            *(_number(trial.value(name)) for name in short),
-            "" if gain is None else f"{gain:+.3f}",
-            *(_number(trial.params.get(path)) for path in searched),
-        )
-    for label, value in standing.levels.items():
-        yield _row(_plain(label), f"{value:.3f}", *("" for _ in [*list(short)[1:], "", *searched]))
+    best, levels = standing.best, standing.levels
+    yield _row("", *map(link, best), *(ALONE.get(one, plain(one)) for one in levels))
+    yield "|" + "---|" * (1 + len(best) + len(levels))
+    for name, short in short_names(spec.objectives).items():
+        first = name == spec.first_objective
+        known = levels.values() if first else [None for _ in levels]
+        yield _row(short, *(_number(one.value(name), ".3f") for one in best), *map(_exact, known))
+    gains = [standing.gain(one) for one in best]
+    if any(gain is not None for gain in gains):
+        yield _row("gain", *(_number(gain, "+.3f") for gain in gains), *("" for _ in levels))
+    for path, name in param_names(spec.space).items():
+        if any(path in one.params for one in best):
+            values = (_number(one.params.get(path), ".3g") for one in best)
+            yield _row(name, *values, *("" for _ in levels))
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+    """Return a line of a table; MLflow draws its cells without any space between them."""
+    return f"| {' | '.join(f'{cell}{SPACE}' for cell in cells)} |"
 
 
-def _number(value: object) -> str:
+def _exact(value: float | None) -> str:
+    return _number(value, ".3f")
+
+
+def _number(value: object, form: str) -> str:
+    """Return a value for a cell; a number that is no integer in the form."""
     if value is None:
         return ""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return _plain(str(value))
-
-
-def _plain(text: str) -> str:
-    """Return a text that means nothing in Markdown."""
-    return "".join(f"\\{one}" if one in "\\|*_`[]<>#" else one for one in text)
+    return format(value, form) if isinstance(value, float) else plain(str(value))

@@ -211,8 +211,11 @@ class Tracker:
         if self._mirror is None:
             # A new mirror knows nothing of the trials so far; it skips what MLflow has already.
             self._tail = LedgerTail(self._ledger)
+            first = next(self._tail.new_events(), None)  # which is not read by that
+            began = None if first is None else first.time
+            folder = self._ledger.parent
             self._mirror = connect(
-                self._spec, self._run_id, self._address, self._subject, self._ledger.parent
+                self._spec, self._run_id, self._address, self._subject, folder, began
             )
         for event in self._tail.new_events():
             self._mirror.apply(event)
@@ -241,8 +244,12 @@ def connect(
     address: Address,
     subject: Subject = NOTHING,
     folder: Path | None = None,
+    began: float | None = None,
 ) -> Mirror:
-    """Return a connected Mirror. The first call makes the database, and takes seconds."""
+    """Return a connected Mirror. The first call makes the database, and takes seconds.
+
+    For `began`, see `Mirror.connect`.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # MLflow's own seven tries take four minutes, in which nobody learns that the server is gone.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -256,5 +263,5 @@ def connect(
         logging.getLogger(noisy).setLevel(logging.WARNING)
     make_database(address.uri)
     mirror = Mirror(spec, run_id, address, subject, folder)
-    mirror.connect()
+    mirror.connect(began)
     return mirror

@@ -24,12 +24,13 @@ from tid_tune.space.distributions.numeric import Numeric
 from tid_tune.space.space import METHOD_PATH
 from tid_tune.tracking.context import Context
 from tid_tune.tracking.metrics import ReportMetrics
-from tid_tune.tracking.names import param_names, trial_name
+from tid_tune.tracking.names import LOG10, param_names, plain, trial_name
 from tid_tune.tracking.tags import (
     CAUSE_TAG,
     METHOD_TAG,
     MODE_TAG,
     NODE_TAG,
+    NOTE_TAG,
     ORIGIN_TAG,
     OUTCOME_TAG,
     PACK_TAG,
@@ -44,6 +45,8 @@ from tid_tune.tracking.writer import VALUE_LENGTH
 
 REPORTS = "cost/reports"
 """How many reports of a trial are in MLflow. A metric, since a tag doubles the cost of a call."""
+NO_STEP = 0
+"""The step of a metric with one point: MLflow draws a bar for each run then, not a line."""
 STATUS = {
     # Stopped early is what a search is for: MLflow shows KILLED as it shows FAILED.
     Status.COMPLETED: "FINISHED",
@@ -178,21 +181,23 @@ class TrialRuns:
 
     def _report(self, child: _Child, trial: Trial, event: Reported) -> None:
         child.seen += 1
-        values, is_new = self._metrics.of(trial, event), child.seen > child.copied
+        values, rungs = self._metrics.of(trial, event), self._metrics.at_rung(trial, event)
+        is_new, at = child.seen > child.copied, milliseconds(event)
         if not is_new:
-            self._writer.know(values)
+            self._writer.know({**values, **rungs})
         else:
             run = self._run(child, trial)
-            self._writer.metrics(run, values, milliseconds(event), round(event.epoch))
-            self._writer.metrics(run, {REPORTS: child.seen}, milliseconds(event), child.seen)
+            self._writer.metrics(run, values, at, round(event.epoch))
+            self._writer.metrics(run, rungs, at, NO_STEP)
+            self._writer.metrics(run, {REPORTS: child.seen}, at, child.seen)
             child.copied = child.seen
             self._unnamed[trial.id] = trial
         for gain in self._standing.gains(trial):
             # Of other trials, gains are written again after a crash: MLflow keeps each point once.
             other = self._children[gain.trial.id]
             if math.isfinite(gain.value) and (is_new or other is not child) and other.run:
-                at = int(gain.report.time * 1000)
-                self._writer.metrics(other.run, {"gain": gain.value}, at, round(gain.report.epoch))
+                step, time_of = round(gain.report.epoch), int(gain.report.time * 1000)
+                self._writer.metrics(other.run, {"gain": gain.value}, time_of, step)
                 self._unnamed[gain.trial.id] = gain.trial
 
     def _end(self, child: _Child, trial: Trial, event: Ended) -> None:
@@ -200,6 +205,8 @@ class TrialRuns:
             return
         run, cause = self._run(child, trial), "" if event.cause is None else event.cause.value
         tags = {OUTCOME_TAG: event.status.value, REASON_TAG: event.reason, CAUSE_TAG: cause}
+        if event.reason:  # lists of tags cut it
+            tags[NOTE_TAG] = f"**{event.status.value}**: {plain(event.reason)}"
         self._writer.tags(run, {name: value for name, value in tags.items() if value})
         # A stopped trial has neither: most are, and each file is a call.
         if trial.full_length:
@@ -216,14 +223,18 @@ class TrialRuns:
         child.paused, child.ended = goes_on, not goes_on
         self._unnamed.pop(trial.id, None)
 
-    def flush(self) -> None:
-        """Make the runs of new trials, and write the names of running ones."""
+    def flush(self, *, last: bool = False) -> None:
+        """Make the runs of new trials, and write the names that have changed.
+
+        Args:
+            last: write also those that were written a moment ago: nothing comes after this.
+        """
         for name, child in list(self._unborn.items()):
             self._run(child, self._standing.state.trials[name])
         now = time.monotonic()
         for name, trial in list(self._unnamed.items()):
             child = self._children[name]
-            if now - child.named >= RENAME_SECONDS:
+            if last or now - child.named >= RENAME_SECONDS:
                 child.named = now
                 del self._unnamed[name]
                 status = STATUS.get(trial.status, "RUNNING")
@@ -256,7 +267,7 @@ class TrialRuns:
         """Log values, and the decimal logarithms of those that are searched on a log scale."""
         values = {self._params.get(path, path): value for path, value in params.items()}
         logs = {
-            f"log10/{self._params[path]}": f"{math.log10(value):.6g}"
+            f"{LOG10}{self._params[path]}": f"{math.log10(value):.6g}"
             for path, value in params.items()
             if path in self._logged and isinstance(value, int | float) and value > 0
         }

@@ -7,11 +7,12 @@ its runs. The form is that of MLflow 3.17; an interface that does not know it sh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.tracking.charts import charts
 from tid_tune.tracking.names import allowed, param_names
 from tid_tune.tracking.tags import METHOD_TAG, OUTCOME_TAG, PARENT_TAG, REASON_TAG, STAGE_TAG
 
@@ -21,6 +22,9 @@ PARAMS = 8
 """Searched values that have a column."""
 ENDED = ("stopped", "failed")
 """Outcomes that have a view of their own."""
+WIDTHS = {"attributes.`Run Name`": 320, "runDateAndNestInfo": 150, "duration": 80}
+"""Of the columns that MLflow has by itself, in pixels: a name has 45 characters at most."""
+REASON_WIDTH = 420
 
 
 @dataclass(frozen=True)
@@ -43,28 +47,21 @@ class View:
         return json.dumps(view)
 
 
-def views(spec: SearchSpec, run: str) -> Iterator[View]:
+def views(spec: SearchSpec, run: str, common: Collection[str] = ()) -> Iterator[View]:
     """Yield the views of a search: all trials, the best first; those stopped; those that failed.
 
     Args:
         spec: the search.
         run: the id of its run in MLflow.
+        common: the paths of searched values that all trials have.
     """
-    metric = f"metrics.`{allowed(spec.first_objective)}`"
-    metrics = [f"metrics.`{allowed(name)}`" for name in (*spec.objectives, "gain")]
-    names = param_names(spec.space)
-    searched = [names[path] for path, dist in spec.space.items() if not dist.is_fixed]
-    params = [f"params.`{allowed(name)}`" for name in searched[:PARAMS]]
-    known = [_tag(name) for name in (OUTCOME_TAG, STAGE_TAG)]
-    method = [_tag(METHOD_TAG)] if len(spec.method) > 1 else []
     every = trials_filter(run)
-    columns = [*metrics, *known, *method, *params]
-    yield View(run, spec.name, _state(every, metric, spec.sign < 0, columns))
+    seen = charts(spec, common)
+    yield View(run, spec.name, _state(spec, every, [OUTCOME_TAG, STAGE_TAG], seen))
     for outcome in ENDED:
         which = f'{every} and tags.`{OUTCOME_TAG}` = "{outcome}"'
-        seen = [*metrics, _tag(REASON_TAG), *method, *params]
         name = f"{spec.name}: {outcome}"
-        yield View(f"{run}-{outcome}", name, _state(which, metric, spec.sign < 0, seen))
+        yield View(f"{run}-{outcome}", name, _state(spec, which, [REASON_TAG], seen))
 
 
 def trials_filter(run: str) -> str:
@@ -74,8 +71,19 @@ def trials_filter(run: str) -> str:
 
 def trials_url(server: str, experiment: str, run: str) -> str:
     """Return the address of the page with the trials of a search, in its view."""
-    where = f"{server.rstrip('/')}/#/experiments/{experiment}/runs"
-    return f"{where}?workflowType=machine_learning&viewStateShareKey={quote(run)}"
+    return f"{server.rstrip('/')}/{list_page(experiment, run)}"
+
+
+def list_pages(experiment: str, run: str) -> dict[str, str]:
+    """Return the addresses of the lists of a search's trials within MLflow, by what they list."""
+    keys = {"all trials": run} | {one: f"{run}-{one}" for one in ENDED}
+    return {words: list_page(experiment, key) for words, key in keys.items()}
+
+
+def list_page(experiment: str, key: str) -> str:
+    """Return the address of a view within MLflow, by its key."""
+    page = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+    return f"{page}&viewStateShareKey={quote(key)}"
 
 
 def search_url(server: str, experiment: str, run: str) -> str:
@@ -84,19 +92,34 @@ def search_url(server: str, experiment: str, run: str) -> str:
     return f"{where}?workflowType=machine_learning"
 
 
-def _tag(name: str) -> str:
-    return f"tags.`{name}`"
+def _state(spec: SearchSpec, which: str, tags: list[str], seen: dict[str, object]) -> str:
+    """Return a view as JSON.
 
-
-def _state(which: str, order: str, ascending: bool, columns: list[str]) -> str:
+    Args:
+        spec: the search.
+        which: finds the trials.
+        tags: that have columns, before the searched values.
+        seen: the charts.
+    """
+    names = param_names(spec.space)
+    searched = [names[path] for path, one in spec.space.items() if not one.is_fixed][:PARAMS]
+    tags = [*tags, METHOD_TAG] if len(spec.method) > 1 else tags
+    columns = [
+        *(f"metrics.`{allowed(name)}`" for name in (*spec.objectives, "gain")),
+        *(f"tags.`{name}`" for name in tags),
+        *(f"params.`{allowed(name)}`" for name in searched),
+    ]
     state = {
         "searchFilter": which,
-        "orderByKey": order,
-        "orderByAsc": ascending,
+        "orderByKey": columns[0],
+        "orderByAsc": spec.sign < 0,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
+        "columnOrder": [*WIDTHS, *columns],
+        "columnWidths": WIDTHS | {f"tags.`{REASON_TAG}`": REASON_WIDTH},
+        **seen,
     }
     return json.dumps(state)
