@@ -63,6 +63,8 @@ def test_where_nothing_matters_nothing_is_said_to() -> None:
     found, _ = said(steady, trials=24)
     assert "cannot be told from chance" in found.mattered
     assert "What mattered:" not in found.mattered
+    assert found.mattered.startswith("The best trial, ")
+    assert "no parameter's share is surely below 5 %" in found.did_not
 
 
 def test_without_a_confirmation_luck_is_not_ruled_out() -> None:
@@ -131,6 +133,7 @@ def test_a_search_that_failed_has_learned_nothing() -> None:
         raise Failure("user", "no such file")
 
     found, _ = said(broken, trials=3)
+    assert "3 of 3 trials failed" in found.mattered
     assert "not known what matters" in found.mattered
     assert "no gain to judge" in found.noise
 

@@ -15,6 +15,7 @@ from support.studies import STUDIES, write_study
 
 from tid_tune.insight.defaults import Defaults
 from tid_tune.report.charts.model import Bars, Chart, Heat, Parallel, Points
+from tid_tune.report.page.assemble import charts_of
 from tid_tune.report.page.blocks import Cell, Details, Section, TableBlock, Text
 from tid_tune.report.page.sections import (
     ablation,
@@ -88,7 +89,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
 
 def charts(section: Section | None) -> dict[str, Chart]:
     assert section is not None
-    return {block.name: block for block in section.blocks if isinstance(block, Chart)}
+    return {chart.name: chart for chart in charts_of([section])}
 
 
 @pytest.mark.parametrize("name", ["finished", "two", "packs"])

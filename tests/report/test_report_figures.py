@@ -117,6 +117,8 @@ def test_the_table_of_trials(case: Case) -> None:
         for objective in recorded.spec["objectives"]:
             if trial.reports and math.isfinite(trial.value(objective)):
                 assert shown(row[objective], trial.value(objective))
+            elif trial.reports:
+                assert (row[objective], row["gain"]) == ("nan", "")
         if trial.reports and trial.label != "none" and math.isfinite(trial.value()):
             assert shown(row["gain"], trial.value() - recorded.alone.at(trial.epochs))
         for parameter, value in trial.suggested["params"].items():

@@ -149,7 +149,8 @@ def groups(case: Case) -> dict[str, str]:
     names = {}
     for trial in recorded.plan["candidates"]:
         method = recorded.trials[trial].suggested["method"]
-        names[trial] = f"{trial} ({method})" if method else trial
+        shown = "no distillation" if method == "none" else method
+        names[trial] = f"{trial} ({shown})" if method else trial
     labels = recorded.plan["baselines"]
     return names | {n: "no distillation" if n == "none" else n for n in labels}
 
@@ -180,7 +181,7 @@ def check_confirmation_gains(case: Case) -> None:
     traces = case.traces("confirmation_gains")
     assert traces
     for title, trace in traces.items():
-        reference = title.removeprefix("over ").partition(" (none, tuned)")[0]
+        reference = title.removeprefix("over ").partition(" (no distillation, tuned)")[0]
         reference = names.get(reference, reference)
         error = trace["error_x"]
         for at, (name, value) in enumerate(zip(trace["y"], trace["x"], strict=True)):
@@ -211,7 +212,7 @@ def check_pareto_front(case: Case) -> None:
 def check_methods(case: Case) -> None:
     recorded = case.recorded
     table = case.page.table("best trial of each method")
-    points = {t["x"][0]: t for t in case.page.charts["methods"][0]["data"]}
+    points = {t["y"][0]: t for t in case.page.charts["methods"][0]["data"]}
     courses = case.traces("methods", 1)
     for row in table.records():
         method = "none" if row["method"] == "no distillation" else row["method"]
@@ -231,7 +232,7 @@ def check_methods(case: Case) -> None:
         epochs = sum(trial.epochs for trial in found)
         assert (row["full length"], row["trials"]) == (str(len(full)), str(len(found)))
         assert float(row["epochs"]) == epochs
-        assert points[row["method"]]["y"] == near(*(trial.value() for trial in full))
+        assert points[row["method"]]["x"] == near(*(trial.value() for trial in full))
         assert courses[row["method"]]["y"][-1] == pytest.approx(best.value(), rel=1e-5)
         assert courses[row["method"]]["x"][-1] == epochs
     check_levels(case, "methods", 1, only=("teacher",))

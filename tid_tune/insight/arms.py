@@ -16,7 +16,7 @@ from tid_tune.space import Distribution, Space
 from tid_tune.space.space import method_edits
 
 COPIED = (
-    "its trials went on from each other's weights with other values, so that no result is of one "
+    "the trials went on from each other's weights with other values, so that no result is of one "
     "set of values alone"
 )
 """Why an arm that `copies` tells nothing of single values."""

@@ -8,6 +8,9 @@ from tid_tune.results.ranking import gain_over_baseline
 from tid_tune.search.stages.plan import DEFAULTS, NONE
 from tid_tune.searchfile.model import SearchSpec
 
+TUNED, TUNED_TEXT = f"({NONE}, tuned)", "(no distillation, tuned)"
+"""How a confirmation marks a trial without a teacher, and how a reader understands it."""
+
 
 def gains_over_baselines(trial: Trial, state: RunState, spec: SearchSpec) -> dict[str, float]:
     """Return the gain over no distillation, and over the defaults of the trial's method, by label.
@@ -26,7 +29,7 @@ def gains_over_baselines(trial: Trial, state: RunState, spec: SearchSpec) -> dic
 
 
 def baseline_text(label: str) -> str:
-    """Return what a gain is over: `no distillation`, `the defaults`, `the tid defaults`."""
+    """Return what a gain is over: `no distillation`, `the tid defaults`, or a tuned trial."""
     if label == NONE:
         return "no distillation"
-    return f"the {label}" if label.endswith(DEFAULTS) else label
+    return f"the {label}" if label.endswith(DEFAULTS) else label.replace(TUNED, TUNED_TEXT)

@@ -97,7 +97,10 @@ def _enough(arm: Arm) -> int:
 
 
 def _few(count: int) -> str:
-    return f"{counted(count, 'trial')} cannot say; it takes {LEAST} of equal length"
+    return (
+        f"{counted(count, 'trial')} cannot say which parameters matter; it takes {LEAST} or more "
+        "that were trained to the same length"
+    )
 
 
 def _part(arm: Arm, index: int) -> tuple[list[Trial], Array]:

@@ -45,7 +45,7 @@ class ArmInsight:
         model = self.model
         if isinstance(model, str) or len(self.arm.trials) >= LEAST:
             return model
-        return f"{counted(len(self.arm.trials), 'trial')} cannot say; it takes {LEAST}"
+        return f"{counted(len(self.arm.trials), 'trial')} cannot say; it takes {LEAST} or more"
 
     @cached_property
     def shares(self) -> list[Share]:

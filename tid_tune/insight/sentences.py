@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tid_tune.insight.chance import LEVEL
 from tid_tune.insight.gains import baseline_text, gains_over_baselines
 from tid_tune.insight.insight import ArmInsight, Insight
+from tid_tune.ledger.records import Status
 from tid_tune.search.stages.verdict import (
     REAL_GAIN,
     WORSE,
@@ -43,21 +44,32 @@ def sentences(insight: Insight, verdict: Verdict | None, names: Mapping[str, str
     one = insight.winning
     luck = _luck(insight, verdict)
     if not one.arm.trials:
-        nothing = "No trial of the search has reported a value, so it is not known what matters."
-        return Sentences(nothing, "Nothing can be ruled out either.", luck)
+        return Sentences(_unreported(insight), "Nothing can be ruled out either.", luck)
     if isinstance(one.told, str):
         mattered = _scoped(f"What mattered is not known: {one.told}.", insight, one)
-        gained = "" if verdict is not None else _gained(insight)
+        lead = _gained(insight, verdict)
         return Sentences(
-            f"{gained}{mattered}", "For the same reason, nothing can be ruled out.", luck
+            f"{lead}{mattered}", "For the same reason, nothing can be ruled out.", luck
         )
     found = Findings.of(one)
-    noise = [_undecided(found, names, len(one.told.results.values)), luck]
+    undecided = _undecided(found, names, len(one.told.results.values))
+    lead, noise = "", [undecided, luck]
+    if not found.mattered:  # the gain comes first where it is all that is known
+        lead = _gained(insight, verdict)
+        if not lead and undecided:
+            lead, noise = f"{luck} ", [undecided]
     return Sentences(
-        _scoped(_mattered(one, found, names), insight, one),
+        lead + _scoped(_mattered(one, found, names), insight, one),
         _did_not(found, names),
         " ".join(text for text in noise if text),
     )
+
+
+def _unreported(insight: Insight) -> str:
+    searched = [t for t in insight.state.trials.values() if t.stage == "search"]
+    failed = sum(trial.status is Status.FAILED for trial in searched)
+    why = f": {failed} of {counted(len(searched), 'trial')} failed" if failed else ""
+    return f"No trial of the search has reported a value{why}. So it is not known what matters."
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,8 @@ def _mattered(one: ArmInsight, found: Findings, names: Mapping[str, str]) -> str
 def _did_not(found: Findings, names: Mapping[str, str]) -> str:
     if not found.did_not:
         why = (
-            f"no other parameter's share is surely below {100 * SMALL:.0f} % of the variation"
+            f"no {'other ' if found.mattered else ''}parameter's share is surely below "
+            f"{100 * SMALL:.0f} % of the variation"
             if found.undecided
             else "every searched parameter stands out"
         )
@@ -143,8 +156,13 @@ def _undecided(found: Findings, names: Mapping[str, str], count: int) -> str:
     )
 
 
-def _gained(insight: Insight) -> str:
-    """Return what the best trial gained with one seed, as a sentence to put before others."""
+def _gained(insight: Insight, verdict: Verdict | None) -> str:
+    """Return what the best trial gained with one seed, as a sentence to put before others.
+
+    Empty where reruns tell it: with new seeds, the gain is another one.
+    """
+    if verdict is not None and verdict.best is not None:
+        return ""
     best, spec = insight.best, insight.spec
     gains = {} if best is None else gains_over_baselines(best, insight.state, spec)
     if best is None or not gains:
@@ -153,7 +171,7 @@ def _gained(insight: Insight) -> str:
     shown = _listed([f"{gain:+.3f} over {baseline_text(label)}" for label, gain in gains.items()])
     return (
         f"The best trial{so_far}, {best.id}, gained {shown} in {spec.first_objective}, with one "
-        "seed: some or all of it may be luck. "
+        "seed. "
     )
 
 
@@ -163,9 +181,15 @@ def _luck(insight: Insight, verdict: Verdict | None) -> str:
     if best is not None and best.comparisons:
         return " ".join(_gain(best.name, comparison) for comparison in best.comparisons)
     if verdict is not None and best is None:
-        return "Whether the gain is real is not known: no rerun with a new seed was completed."
+        yet = "has been completed yet" if insight.state.closed is None else "was completed"
+        return f"Whether the gain is real is not known: no rerun with a new seed {yet}."
     if insight.best is None:
-        return "No trial of full length was found, so there is no gain to judge."
+        yet = (
+            "has reached its full length yet"
+            if insight.state.closed is None
+            else ("reached its full length")
+        )
+        return f"No trial {yet}, so there is no gain to judge."
     return (
         "How much of the gain is luck is not known: every trial was trained with one seed. Reruns "
         "with new seeds tell: `--set confirm.seeds=3`."
@@ -175,7 +199,7 @@ def _luck(insight: Insight, verdict: Verdict | None) -> str:
 def _gain(name: str, comparison: Comparison) -> str:
     gap = comparison.difference
     seeds = seed_count(gap.count)
-    interval = "" if gap.low is None else f" [{gap.low:+.3f}, {gap.high:+.3f}]"
+    interval = "" if gap.low is None else f" (95 % interval {gap.low:+.3f} to {gap.high:+.3f})"
     against = baseline_text(comparison.baseline)
     shown = f"{gap.mean:+.3f}{interval} over {seeds}"
     if comparison.verdict == WORSE:

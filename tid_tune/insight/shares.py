@@ -148,5 +148,7 @@ def _above(searched: dict[str, Distribution], name: str) -> Iterator[str]:
 
 
 def _share(name: str, parts: Array) -> Share:
+    # From drawn points, an estimate may come out a little above the whole.
+    parts = np.minimum(parts, 1.0)
     low, high = np.percentile(parts, (_LOW, _HIGH))
     return Share(name, float(parts.mean()), float(low), float(high))

@@ -160,7 +160,7 @@ def gain_at(
         spec: names the objective.
     """
     first, value = spec.first_objective, report.metrics.get(spec.first_objective)
-    if report.fraction != 1.0 or value is None:
+    if report.fraction != 1.0 or value is None or not math.isfinite(value):
         return None
     for baseline in baselines:
         reference = baseline.value_at(first, report.epoch)

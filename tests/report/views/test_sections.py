@@ -106,6 +106,20 @@ def test_models_of_another_best_trial_are_not_shown(run: RunFolder, tmp_path: Pa
     assert Study.of(run).models == []
 
 
+def test_a_teacher_without_weights_is_left_out_by_name(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated(run, tmp_path)
+    monkeypatch.setattr(Study, "configured", lambda self, path: (True, "elsewhere/teacher.pth"))
+    assert errors.missing_teacher(Study.of(run)) == ""
+    index = run.path / "report/models.json"
+    index.write_text(json.dumps(json.loads(index.read_text())[:2]))
+    section = errors.section(Study.of(run))
+    assert section is not None
+    texts = [block.text for block in section.blocks if isinstance(block, Text)]
+    assert any("`elsewhere/teacher.pth`" in text for text in texts)
+
+
 def test_the_sections_show_the_evaluations_within_their_bytes(
     run: RunFolder, tmp_path: Path
 ) -> None:

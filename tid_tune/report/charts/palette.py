@@ -57,6 +57,9 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "series4": Look(PURPLE, PURPLE, "triangle", "dot"),
         "series5": Look(VERMILION, "#F07A1F", "cross", "dashdot"),
         "series6": Look(SKY, SKY, "open", "longdash"),
+        "series7": Look("#22303C", "#DCE3E9", "diamond", "solid"),
+        "series8": Look(GREY, GREY, "square", "dash"),
+        "series9": Look(BLUE, "#3A86E8", "triangle", "dot"),
         # The sides of a difference.
         "more": Look(BLUE, "#3A86E8"),
         "less": Look(VERMILION, "#F07A1F"),
@@ -83,10 +86,13 @@ SCALES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Colours at equal distances, of heat maps and of lines that a value colours."""
 
+SERIES = sum(role.startswith("series") for role in LOOKS)
+"""How many series without a meaning of their own can be told apart."""
+
 
 def series(number: int) -> str:
-    """Return the role of the series of this number, from 0; after six, the roles repeat."""
-    return f"series{number % 6 + 1}"
+    """Return the role of the series of this number, from 0; after `SERIES`, the roles repeat."""
+    return f"series{number % SERIES + 1}"
 
 
 def level_dash(role: str) -> Dash:

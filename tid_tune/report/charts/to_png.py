@@ -17,7 +17,6 @@ from matplotlib.patches import Patch
 
 from tid_tune.report.charts.layout import Key, bundles, legend, wrapped
 from tid_tune.report.charts.model import (
-    Axis,
     Band,
     Bars,
     Chart,
@@ -137,7 +136,9 @@ class _Drawing:
             (panel.x, axes.set_xticks, axes.set_xlim),
             (panel.y, axes.set_yticks, axes.set_ylim),
         ):
-            _set_ticks(axis, ticks)
+            if axis.ticks:
+                ticks([place for place, _ in axis.ticks], [text for _, text in axis.ticks])
+                ticks([], minor=True)
             if axis.limits is not None:
                 limits(*axis.limits)
         if panel.y.names or any(
@@ -283,12 +284,6 @@ class _Drawing:
 def _floats(values: Any) -> list[Any]:
     """Return numbers with NaN for None, which is a gap; texts as they are."""
     return [math.nan if value is None else value for value in values]
-
-
-def _set_ticks(axis: Axis, ticks: Any) -> None:
-    if axis.ticks:
-        ticks([place for place, _ in axis.ticks], [text for _, text in axis.ticks])
-        ticks([], minor=True)
 
 
 def _error(mark: Bars) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tid_tune import __version__
 from tid_tune.files import replacing, write_text
 from tid_tune.report.charts.model import Chart
-from tid_tune.report.page.blocks import ImageBlock, Section
+from tid_tune.report.page.blocks import Block, Details, ImageBlock, Section
 from tid_tune.report.page.bundle import colours, packed_plotly, style, text_of
 from tid_tune.report.page.html import json_script, section_html
 from tid_tune.report.page.sections import SECTIONS
@@ -136,9 +136,17 @@ def write_report(study: Study, reload: float | None = None) -> None:
 
 
 def charts_of(sections: Iterable[Section]) -> Iterator[Chart]:
-    """Yield the charts of a page, except for those behind a summary."""
+    """Yield the charts of a page, except for those of single trials."""
     for section in sections:
-        yield from (block for block in section.blocks if isinstance(block, Chart))
+        yield from _charts(section.blocks)
+
+
+def _charts(blocks: Iterable[Block]) -> Iterator[Chart]:
+    for block in blocks:
+        if isinstance(block, Chart):
+            yield block
+        elif isinstance(block, Details) and not block.anchor:
+            yield from _charts(block.blocks)
 
 
 def _named_pictures(sections: Iterable[Section]) -> Iterator[ImageBlock]:
@@ -150,4 +158,5 @@ def _head(study: Study) -> str:
     sessions = study.state.sessions
     now = sessions[-1].last if sessions else 0.0
     day = datetime.datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M")
-    return f"{study.standing}. Trials, values and costs until {day}."
+    end = "" if study.standing.endswith(("?", "!", ".")) else "."
+    return f"{study.standing}{end} Trials, values and costs until {day}."

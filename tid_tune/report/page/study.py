@@ -12,7 +12,7 @@ from tid_tune.files import end_of
 from tid_tune.insight.insight import Insight
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import ALL_DONE, RunState
-from tid_tune.report.charts.palette import series
+from tid_tune.report.charts.palette import SERIES, series
 from tid_tune.report.leaderboard import short_names
 from tid_tune.results.course import reference_levels
 from tid_tune.results.ranking import Row, leaderboard, winning_row, winning_trial
@@ -91,7 +91,7 @@ class Study:
     def method_roles(self) -> dict[str, str]:
         """The role of each compared method, and of its defaults."""
         others = [method for method in self.spec.method if method != NONE]
-        free = [role for role in map(series, range(6)) if role != "series2"]  # that of NONE
+        free = [role for role in map(series, range(SERIES)) if role != "series2"]  # that of NONE
         roles = {method: free[at % len(free)] for at, method in enumerate(others)}
         return {NONE: "none"} | roles | {f"{m} {DEFAULTS}": role for m, role in roles.items()}
 

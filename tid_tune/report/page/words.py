@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tid_tune.insight.gains import TUNED, TUNED_TEXT
 from tid_tune.ledger.records import Status, Trial
 from tid_tune.search.stages.plan import NONE
 from tid_tune.searchfile.dump import yaml_text
@@ -12,9 +13,9 @@ from tid_tune.space import Distribution, Value
 
 
 def value_text(value: float | None) -> str:
-    """Return a value of an objective: three decimals below 10, else four digits."""
+    """Return a value of an objective: three decimals below 10, else four digits; `nan` as it is."""
     if value is None or not math.isfinite(value):
-        return "none"
+        return "none" if value is None else f"{value:g}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 
@@ -59,7 +60,7 @@ def what(trial: Trial) -> str:
 
 def label_text(label: str) -> str:
     """Return a baseline's label, or a method, as a reader understands it."""
-    return "no distillation" if label == NONE else label
+    return "no distillation" if label == NONE else label.replace(TUNED, TUNED_TEXT)
 
 
 def range_text(distribution: Distribution) -> str:
@@ -79,9 +80,11 @@ def _values_text(kind: str, values: Value) -> str:
     if not isinstance(values, list):
         return _plain(values)
     first, *rest = map(_plain, values)
-    if len(rest) == 1 and kind not in ("choice", "ordinal"):
-        return f"{first} to {rest[0]}"
-    return ", ".join([first, *rest])
+    if not rest or kind in ("choice", "ordinal"):
+        return ", ".join([first, *rest])
+    last, *step = rest
+    steps = [f"in steps of {one}" for one in step if one != "1"]
+    return " ".join([f"{first} to {last}", *steps])
 
 
 def _plain(value: Value) -> str:

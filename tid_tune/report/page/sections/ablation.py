@@ -52,7 +52,7 @@ def _intro(path: Path, study: Study) -> str:
     return (
         f"Which of the changes from the default values{baseline} to those of {path.best.id} have "
         "gained something? A model of the results estimates it: the gains of the steps add up to "
-        f"{path.gain:+.3f} ± {ERRORS * path.error:.3f} in {study.objective} at "
+        f"{path.gain:+z.3f} ± {ERRORS * path.error:.3f} in {study.objective} at "
         f"{length_text(path.length)}, where ± is two standard errors of the model. Each step takes "
         f"the change that gains most.{_caveat(study)}"
     )
@@ -127,10 +127,10 @@ def _table(found: Measuring, study: Study, names: dict[str, str]) -> TableBlock:
             names[step.name],
             short_value(step.before),
             short_value(step.after),
-            Cell(f"{step.gain:+.4f}", step.gain),
+            Cell(f"{step.gain:+z.4f}", step.gain),
             Cell(f"{ERRORS * step.error:.4f}", step.error),
             _within_noise(step.gain, step.error, study),
-            "" if gain is None else f"{gain:+.4f}",
+            "" if gain is None else f"{gain:+z.4f}",
             _value(value),
         ]
         for step, gain, value in zip(path.steps, measured, found.values[1:], strict=True)
@@ -142,14 +142,17 @@ def _table(found: Measuring, study: Study, names: dict[str, str]) -> TableBlock:
             "all changes",
             "",
             "",
-            f"{path.gain:+.4f}",
+            f"{path.gain:+z.4f}",
             f"{ERRORS * path.error:.4f}",
             _within_noise(path.gain, path.error, study),
-            "" if whole is None else f"{whole:+.4f}",
+            "" if whole is None else f"{whole:+z.4f}",
             "",
         ]
     )
-    caption = "The changes in their order, and their sum. What is empty was not measured."
+    caption = (
+        "The changes in their order, and their sum. What is empty was not measured. A measured "
+        "gain is of one seed."
+    )
     return TableBlock(caption, columns, rows)
 
 

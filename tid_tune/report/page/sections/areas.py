@@ -9,7 +9,7 @@ MOST_IMAGES, MOST_BYTES = 2, 150_000
 """Of the pictures; each takes no more bytes than these."""
 UNRECORDED = (
     "{trial} has recorded no areas over images, so there are no pictures of them here. The command "
-    "`tid-tune draw areas` draws those at the end of its training."
+    "`tid-tune draw areas {run}` draws those at the end of its training."
 )
 
 
@@ -26,7 +26,9 @@ def section(study: Study) -> Section | None:
     if not blocks:
         return None
     if not pictures:
-        blocks.append(Text(UNRECORDED.format(trial=study.winner.id), "note"))
+        blocks.append(
+            Text(UNRECORDED.format(trial=study.winner.id, run=study.run.pasted()), "note")
+        )
     intro = (
         "The key area is where the teacher is sure of class and box, the weak area where the "
         "student is still behind. Both are found anew in each iteration, so they move as the "

@@ -40,7 +40,7 @@ def _groups(verdict: Verdict) -> tuple[Group, ...]:
 
 
 def _name(group: Group) -> str:
-    return f"{group.name} ({group.method})" if group.method else label_text(group.name)
+    return f"{group.name} ({label_text(group.method)})" if group.method else label_text(group.name)
 
 
 def _references(verdict: Verdict) -> list[str]:
@@ -105,13 +105,14 @@ def _gains_chart(verdict: Verdict, references: Sequence[str], study: Study) -> C
         )
     bars = sum(len(mark.names) for mark in marks)
     panel = Panel(
-        Axis(f"difference in {study.objective}; more is better"),
+        Axis(f"gain in {study.objective}"),
         Axis(""),
         marks,
         height=90 + 26 * bars,
     )
     caption = (
-        "Bars are means over the seeds, lines are 95 % intervals. One that holds 0: not clear."
+        "Bars are means over the seeds, lines are 95 % intervals. A gain whose interval holds 0 is "
+        "not clear: it may be noise."
     )
     return Chart("confirmation_gains", "Gain of the candidates", caption, [panel], wide=True)
 

@@ -54,10 +54,10 @@ def _chart(study: Study, groups: dict[Outcome, list[Trial]]) -> Chart:
         at = ", ".join(f"{rung:g}" for rung in rungs)
         noun = "rung" if len(rungs) == 1 else "rungs"
         caption += f" At the {noun} (epoch {at}) the scheduler compares trials and stops some."
-    if any(
-        report.fraction != 1.0 for trials in groups.values() for t in trials for report in t.reports
-    ):
-        caption += " Reports on a part of the training images are left out."
+    if any(report.fraction != 1.0 for t in study.state.trials.values() for report in t.reports):
+        caption += (
+            " Reports on a part of the training images are left out, and trials without others."
+        )
     if any(len(trials) > MOST_CURVES for trials in groups.values()):
         caption += f" Of each outcome, {MOST_CURVES} trials are drawn."
     return Chart("learning_curves", "Every trial of the search", caption, [panel], wide=True)
@@ -98,5 +98,6 @@ def _line(
         xs.append(None)
         ys.append(None)
         keys.append("")
-    dots = thin and len(xs) <= MOST_DOTS
+    alone = len(xs) == 2  # a point is no line
+    dots = alone or (thin and len(xs) <= MOST_DOTS)
     return Line(name, xs[:-1], ys[:-1], role, thin=thin, dots=dots, keys=keys[:-1])

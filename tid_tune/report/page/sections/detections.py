@@ -28,7 +28,7 @@ def section(study: Study) -> Section | None:
         if picture is not None:
             change = second.judged.quality[image] - first.judged.quality[image]
             name = first.truth.image_ids[image]
-            caption = f"Image {name}: {change:+.2f} from {first.name} to {second.name}."
+            caption = f"Image {name}: quality {change:+.2f} from {first.name} to {second.name}."
             alt = f"Objects of image {name}, and what each model detects there"
             data = webp_within(picture, MOST_BYTES)
             number = f"detections_{len(blocks) + 1}"

@@ -10,9 +10,12 @@ from tid_tune.insight.insight import ArmInsight
 from tid_tune.insight.lengths import length_text
 from tid_tune.insight.shares import Share
 from tid_tune.report.charts.model import Axis, Bars, Chart, Panel
+from tid_tune.report.leaderboard import short_names
 from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock, Text
+from tid_tune.report.page.by_method import by_method
 from tid_tune.report.page.study import Study
-from tid_tune.words import counted
+from tid_tune.report.page.words import label_text
+from tid_tune.words import capitalized, counted
 
 MOST = 15
 """Parameters in a chart; the table has them all."""
@@ -30,30 +33,42 @@ def section(study: Study) -> Section | None:
     arms = [one for one in study.insight.arms if one.arm.trials and one.arm.searched]
     if not arms:
         return None
-    names = study.names
-    blocks = [block for one in arms for block in _arm(one, names)]
-    return Section("importance", "Which parameters matter", INTRO, blocks)
+    blocks = by_method(arms, study, lambda one: _arm(one, study.names), _summary)
+    known = any(_panels(one, study.names) for one in arms)
+    return Section("importance", "Which parameters matter", INTRO if known else "", blocks)
+
+
+def _summary(one: ArmInsight) -> str:
+    """Return what a method's trials say, in few words."""
+    if not one.chances:
+        return "not known"
+    names = short_names(list(one.chances))
+    found = [names[name] for name, chance in one.chances.items() if chance <= LEVEL]
+    return f"{', '.join(found) or 'no parameter'} {'stand' if len(found) > 1 else 'stands'} out"
+
+
+def _panels(one: ArmInsight, names: dict[str, str]) -> list[Panel]:
+    return [*_ped_panel(one.importance, names), *_share_panel(one, names)]
 
 
 def _arm(one: ArmInsight, names: dict[str, str]) -> list[Block]:
-    method = f"{one.arm.method}: " if one.arm.method else ""
+    method = f"with {label_text(one.arm.method)}: " if one.arm.method else ""
     ped, told = one.importance, one.told
     blocks: list[Block] = []
-    panels = [*_ped_panel(ped, names), *_share_panel(one, names)]
+    panels = _panels(one, names)
     if panels:
         suffix = f"_{one.arm.method}" if one.arm.method else ""
-        title = (
-            f"{method}importance of each parameter" if method else "Importance of each parameter"
-        )
+        title = "Importance of each parameter"
+        title += f" ({label_text(one.arm.method)})" if method else ""
         caption = " ".join(_captions(one))
         blocks.append(Chart(f"importance{suffix}", title, caption, panels))
         blocks.append(_table(one, names, method))
     if ped.reason and isinstance(told, str):
-        blocks.append(Text(f"{method}{ped.reason}.", "note"))
+        blocks.append(Text(capitalized(f"{method}{ped.reason}."), "note"))
     elif ped.reason:
-        blocks.append(Text(f"{method}no PED-ANOVA: {ped.reason}.", "note"))
+        blocks.append(Text(capitalized(f"{method}no PED-ANOVA: {ped.reason}."), "note"))
     elif isinstance(told, str):
-        blocks.append(Text(f"{method}no shares of a model: {told}.", "note"))
+        blocks.append(Text(capitalized(f"{method}no shares of a model: {told}."), "note"))
     return blocks
 
 
@@ -103,14 +118,17 @@ def _captions(one: ArmInsight) -> list[str]:
             found.append(f"A fixed draw of the {ped.known} trials of this length was used.")
         if ped.known < ped.all_trials:
             found.append(
-                "Trials that were stopped before are missing, so what made them worse is, too."
+                "Trials that did not come to it are missing, so what made them worse is, too."
             )
     told = one.told
     if not isinstance(told, str) and one.shares:
+        carried = (
+            f", of which {told.carried} are expected from shorter trainings" if told.carried else ""
+        )
         found.append(
             f"Shares: estimated by a Gaussian process of {counted(told.trials, 'result')} at "
-            f"{length_text(told.length)}, of which {told.carried} are expected from shorter "
-            "trainings; intervals hold 90 % of the functions that the model thinks possible."
+            f"{length_text(told.length)}{carried}; intervals hold 90 % of the functions that the "
+            "model thinks possible."
         )
         if told.known > told.trials:
             found.append(f"It has seen the best and a fixed draw of {told.known} results.")
@@ -143,8 +161,8 @@ def _table(one: ArmInsight, names: dict[str, str], method: str) -> TableBlock:
                 Cell("" if chance is None else "yes" if chance <= LEVEL else "no"),
             ]
         )
-    caption = (
-        f"{method or 'The parameters. '}By chance: the probability that shuffled results show as "
-        "much for any of the parameters."
+    caption = capitalized(
+        f"{method}the parameters, by their share. By chance: the probability that shuffled results "
+        "show as much for any of them."
     )
     return TableBlock(caption, columns, rows, sortable=True)

@@ -9,6 +9,7 @@ from tid_tune.report.charts.model import Axis, Chart, Heat, Panel
 from tid_tune.report.leaderboard import short_value
 from tid_tune.report.page.blocks import Section
 from tid_tune.report.page.study import Study
+from tid_tune.report.page.words import label_text
 from tid_tune.space import Value
 
 SHOWN = 3
@@ -25,11 +26,11 @@ def section(study: Study) -> Section | None:
     names = study.names
     caption = (
         f"The expected {study.objective} over the values of two parameters, mean over those of the "
-        "others, estimated by a model. In brackets, the share of the variation that the pair adds "
-        "to its two parameters alone, with the interval that holds 90 % of the functions that the "
-        "model thinks possible."
+        "others, estimated by a model. Above each map is the share of the variation that the pair "
+        "adds to its two parameters alone, in brackets the interval that holds 90 % of the "
+        "functions that the model thinks possible."
     )
-    method = f" of {one.arm.method}" if one.arm.method else ""
+    method = f" of {label_text(one.arm.method)}" if one.arm.method else ""
     chart = Chart(
         "interactions",
         f"The strongest pairs{method}",
@@ -53,7 +54,7 @@ def _panel(pair: Pair, study: Study, names: dict[str, str]) -> Panel:
         [[float(value) for value in row] for row in pair.values],
     )
     row, column = names[pair.row_name], names[pair.column_name]
-    title = f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
+    title = f"adds {100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
     axes = Axis(column, names=columns), Axis(row, names=rows)
     return Panel(*axes, [heat], title, height=340)
 

@@ -48,8 +48,8 @@ def _chart(study: Study, trials: dict[str, list[Trial]]) -> Chart:
     points = [
         Points(
             "",
-            [label_text(method)] * len(some),
             [trial.value(study.objective) or 0.0 for trial in some],
+            [label_text(method)] * len(some),
             roles[method],
             [f"{trial.id}: {value_text(trial.value(study.objective))}" for trial in some],
             [trial.id for trial in some],
@@ -65,17 +65,19 @@ def _chart(study: Study, trials: dict[str, list[Trial]]) -> Chart:
     names = [label_text(method) for method, found in full.items() if found]
     most = max(float(line.xs[-1] or 0.0) for line in lines)
     levels = [level for level in level_marks(study) if level.role == "teacher"]
+    height = max(320, 80 + 32 * len(names))
     return Chart(
         "methods",
         "The methods' trials",
         "First, trials of full length, one seed each; then the best of them so far, against what "
         "the search trials of that method had cost.",
         [
-            Panel(Axis("", names=names), Axis(study.objective), points),
+            Panel(Axis(study.objective), Axis("", names=names), points, height=height),
             Panel(
                 Axis("epochs trained, of the method", limits=(0, 1.03 * most)),
                 Axis(study.objective),
                 [*lines, *levels],
+                height=height,
             ),
         ],
     )
@@ -132,7 +134,14 @@ def _table(study: Study, trials: dict[str, list[Trial]]) -> TableBlock:
         Column("epochs", number=True),
     ]
     caption = "The best trial of each method, with one seed; gains are positive where it is better."
-    return TableBlock(caption, columns, rows, sortable=True)
+    # Without baselines, there are no gains.
+    kept = [at for at, _ in enumerate(columns) if any(row[at] != Cell("") for row in rows)]
+    return TableBlock(
+        caption,
+        [columns[at] for at in kept],
+        [[row[at] for at in kept] for row in rows],
+        sortable=True,
+    )
 
 
 def _number(value: float | None, *, sign: bool = False) -> Cell:

@@ -110,5 +110,5 @@ def _table(study: Study, front: Sequence[Row]) -> TableBlock:
     columns = [Column("trial"), Column("what")]
     columns += [Column(name, number=True) for name in study.spec.objectives]
     columns += [Column(names[path], number=True) for path in paths]
-    caption = f"The Pareto front, by {study.objective}.{more}"
+    caption = f"The Pareto front, the best {study.objective} first.{more}"
     return TableBlock(caption, columns, rows, sortable=True)

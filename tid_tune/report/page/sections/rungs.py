@@ -10,7 +10,9 @@ from tid_tune.insight.lengths import length_text
 from tid_tune.insight.topk import Plans, TopK
 from tid_tune.report.charts.model import Axis, Chart, Heat, Panel
 from tid_tune.report.page.blocks import Block, Cell, Column, Details, Section, TableBlock
+from tid_tune.report.page.by_method import by_method
 from tid_tune.report.page.study import Study
+from tid_tune.report.page.words import label_text
 from tid_tune.results.costs import total_cost, trial_cost
 from tid_tune.words import capitalized, counted
 
@@ -23,9 +25,12 @@ def section(study: Study) -> Section | None:
     arms = [one for one in study.insight.arms if any(c.spearman for c in one.correlations)]
     if not arms:
         return None
-    blocks = [block for one in arms for block in _arm(one, study)]
-    intro = " ".join(_answer(one) for one in arms)
-    return Section("rungs", "Are short trainings to be trusted?", intro, blocks)
+    blocks = by_method(arms, study, lambda one: _arm(one, study), _answer)
+    one = study.insight.winning
+    first = one if one in arms else arms[0]
+    method = f"With {label_text(first.arm.method)}: " if first.arm.method else ""
+    intro = f"{method}{_answer(first)}"
+    return Section("rungs", "Are short trainings to be trusted?", capitalized(intro), blocks)
 
 
 def _arm(one: ArmInsight, study: Study) -> list[Block]:
@@ -38,13 +43,12 @@ def _arm(one: ArmInsight, study: Study) -> list[Block]:
 
 def _answer(one: ArmInsight) -> str:
     """Return whether the shortest length, and each rung, ranks trials as the longest does."""
-    method = f"With {one.arm.method}: " if one.arm.method else ""
     last = one.arm.curves.lengths[-1]
     rungs = _rungs(one)
     to_last = [c for c in one.correlations if c.late == last and c.spearman is not None]
     shown = [c for c in to_last if c.early.epoch in rungs] or to_last[:1]
-    text = " ".join(_trust(c) for c in shown)
-    return f"{method}{text}" if text else f"{method}too few trials came to {length_text(last)}."
+    text = ". ".join(capitalized(_trust(c)) if at else _trust(c) for at, c in enumerate(shown))
+    return f"{text}." if text else f"too few trials came to {length_text(last)}."
 
 
 def _rungs(one: ArmInsight) -> set[float]:
@@ -59,10 +63,10 @@ def _trust(found: RankCorrelation) -> str:
     shown = f"rank correlation {_interval(value)}, {counted(found.count, 'trial')}"
     if value.low is not None and value.high is not None:
         if value.low >= TRUSTED:
-            return f"{capitalized(early)} ranks trials much as {late} does ({shown})."
+            return f"{early} ranks trials much as {late} does ({shown})"
         if value.high < TRUSTED:
-            return f"{capitalized(early)} does not rank trials as {late} does ({shown})."
-    return f"Whether {early} ranks trials as {late} does cannot be told ({shown})."
+            return f"{early} does not rank trials as {late} does ({shown})"
+    return f"whether {early} ranks trials as {late} does cannot be told ({shown})"
 
 
 def _heat(one: ArmInsight) -> Chart:
@@ -90,7 +94,7 @@ def _heat(one: ArmInsight) -> Chart:
         "length, not a random part: they are more alike than all trials are, so the correlation "
         "among all would most likely be higher. How the stopped ones would have ended is not known."
     )
-    method = f" ({one.arm.method})" if one.arm.method else ""
+    method = f" ({label_text(one.arm.method)})" if one.arm.method else ""
     name = f"rungs_{one.arm.method}" if one.arm.method else "rungs"
     return Chart(name, f"Do two lengths rank trials alike?{method}", caption, [panel])
 
@@ -124,9 +128,9 @@ def _table(one: ArmInsight) -> TableBlock:
         ]
         for found in one.correlations
     ]
-    method = f"{one.arm.method}: " if one.arm.method else ""
-    caption = (
-        f"{method}Rank correlations with their 95 % intervals. Left out: trials that did not come "
+    method = f"with {label_text(one.arm.method)}, " if one.arm.method else ""
+    caption = capitalized(
+        f"{method}rank correlations with their 95 % intervals. Left out: trials that did not come "
         "to the longer length."
     )
     return TableBlock(caption, columns, rows, sortable=True)
@@ -149,9 +153,9 @@ def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
         if plans.stopped
         else ""
     )
-    method = f"{one.arm.method}: " if one.arm.method else ""
-    caption = (
-        f"{method}What it would have cost to train all trials for a while, and only the best of "
+    method = f"with {label_text(one.arm.method)}, " if one.arm.method else ""
+    caption = capitalized(
+        f"{method}what it would have cost to train all trials for a while, and only the best of "
         f"them to the end. The search itself trained {counted(round(spent, 1), 'epoch')}; all "
         f"{counted(max(one.arm.curves.counts), 'trial')} to the end are "
         f"{counted(plans.all_to_the_end, 'epoch')}. Regret: how much worse in "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tid_tune.ledger.records import Status
 from tid_tune.report.leaderboard import short_names, short_value, shown_parameters
 from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock, Text
@@ -9,6 +11,7 @@ from tid_tune.report.page.study import Study
 from tid_tune.report.page.trial import chosen_trials, trial_details
 from tid_tune.report.page.words import outcome, signed, value_text, what
 from tid_tune.results.ranking import Row
+from tid_tune.search.stages.plan import NONE
 from tid_tune.words import capitalized, counted, shortened
 
 MOST_ROWS = 300
@@ -41,7 +44,7 @@ def _table(study: Study, detailed: set[str]) -> TableBlock:
     kept = {row.trial for row in shown}
     shown += [r for r in study.rows if r.stage == "baseline" and r.trial not in kept]
     names = short_names(shown_parameters(shown, study.spec))
-    modes = any(row.mode for row in shown)
+    modes, gains = any(row.mode for row in shown), any(row.gain is not None for row in shown)
     columns = [
         Column("rank", number=True),
         Column("trial"),
@@ -49,18 +52,25 @@ def _table(study: Study, detailed: set[str]) -> TableBlock:
         Column("outcome"),
         Column("epochs", number=True),
         *(Column(name, number=True) for name in study.spec.objectives),
-        Column("gain", number=True),
+        *([Column("gain", number=True)] if gains else []),
         *([Column("mode")] if modes else []),
         *(Column(name, number=True) for name in names.values()),
     ]
     rows = [
-        [*_facts(study, row, detailed), *([row.mode] if modes else []), *_values(row, names)]
+        [
+            *_facts(study, row, detailed),
+            *([_gain(row)] if gains else []),
+            *([row.mode] if modes else []),
+            *_values(row, names),
+        ]
         for row in shown
     ]
     caption = (
         "Trials of full length by value, then the others by the length they reached: a value "
-        "belongs to that length. The gain is over no distillation at the same epoch and seed."
+        "belongs to that length."
     )
+    if gains:
+        caption += " The gain is over no distillation at the same epoch and seed."
     if len(study.rows) > len(shown):
         caption += (
             f" The first {len(shown)} of {len(study.rows)}; `tid-tune table {study.run.pasted()} "
@@ -75,10 +85,9 @@ def _facts(study: Study, row: Row, detailed: set[str]) -> list[Cell | str]:
     found = outcome(trial)
     word = found.word
     if row.status is Status.FAILED:
-        word += f": {shortened(row.reason, REASON)}"
+        word += f": {shortened(row.reason, REASON)}" if trial.cause is None else f": {trial.cause}"
     elif row.front and len(study.spec.objectives) > 1:
         word += ", Pareto front"
-    gain = row.gain if row.label != "none" else None
     part = "" if row.fraction == 1.0 else f" x {row.fraction:.3g}"
     return [
         Cell("" if row.rank is None else str(row.rank), row.rank),
@@ -87,12 +96,18 @@ def _facts(study: Study, row: Row, detailed: set[str]) -> list[Cell | str]:
         Cell(word, role="best" if row is study.best else found.role),
         Cell(f"{row.epoch:g}{part}", row.epoch * row.fraction),
         *(_value(row.values.get(name)) for name in study.spec.objectives),
-        Cell("" if gain is None else signed(gain), gain),
     ]
 
 
+def _gain(row: Row) -> Cell:
+    gain = row.gain if row.label != NONE else None
+    return Cell("" if gain is None else signed(gain), gain)
+
+
 def _value(value: float | None) -> Cell:
-    return Cell("") if value is None else Cell(value_text(value), value)
+    if value is None or not math.isfinite(value):
+        return Cell("" if value is None else value_text(value))
+    return Cell(value_text(value), value)
 
 
 def _values(row: Row, names: dict[str, str]) -> list[Cell]:

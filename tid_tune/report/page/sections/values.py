@@ -16,10 +16,12 @@ from tid_tune.report.charts.layout import log_ticks
 from tid_tune.report.charts.model import Axis, Chart, Dimension, Mark, Panel, Parallel, Points
 from tid_tune.report.leaderboard import short_value
 from tid_tune.report.page.blocks import Block, Section
+from tid_tune.report.page.by_method import by_method
 from tid_tune.report.page.study import Study
-from tid_tune.report.page.words import outcome
+from tid_tune.report.page.words import label_text, outcome
 from tid_tune.space import Distribution, Value
 from tid_tune.space.values import is_number
+from tid_tune.words import counted
 
 SLICES, LINES = 12, 8
 """Parameters that have a slice, and an axis of the parallel coordinates: the most important."""
@@ -39,7 +41,7 @@ LISTED = 12
 
 def section(study: Study) -> Section | None:
     """Return the section, with a part for each method; None where there are fewer than 3 trials."""
-    blocks = [block for one in study.insight.arms for block in _arm(one, study)]
+    blocks = by_method(study.insight.arms, study, lambda one: _arm(one, study), _summary)
     if not blocks:
         return None
     intro = (
@@ -47,6 +49,10 @@ def section(study: Study) -> Section | None:
         "Results are compared at one length only."
     )
     return Section("values", "The values and their results", intro, blocks)
+
+
+def _summary(one: ArmInsight) -> str:
+    return counted(len(one.arm.trials), "trial")
 
 
 def _arm(one: ArmInsight, study: Study) -> list[Block]:
@@ -65,7 +71,7 @@ def _arm(one: ArmInsight, study: Study) -> list[Block]:
         else ""
     )
     parts = [(name, arm.searched[name]) for name in order]
-    method = f" of {arm.method}" if arm.method else ""
+    method = f" of {label_text(arm.method)}" if arm.method else ""
     suffix = f"_{arm.method}" if arm.method else ""
     lines = [_dimension(names[n], dist, n, trials) for n, dist in parts[:LINES]]
     return [
@@ -205,6 +211,13 @@ def _coordinate(dist: Distribution, value: Value) -> float | None:
     return float(value) if is_number(value) else None
 
 
+def _whole(dist: Distribution) -> list[tuple[float, str]]:
+    """Return the ticks of few whole numbers, which have nothing between them."""
+    if dist.kind != "integer" or dist.size is None or dist.size > LISTED:
+        return []
+    return [(float(str(value)), str(value)) for value in map(dist.value_at, range(dist.size))]
+
+
 def _is_listed(dist: Distribution) -> bool:
     return dist.bounds is None or dist.is_unordered or dist.kind == "ordinal"
 
@@ -217,7 +230,7 @@ def _axis(label: str, dist: Distribution, places: Sequence[float]) -> Axis:
         ticks = [(at, short_value(dist.value_at(at))) for at in range(0, size, step)]
         return Axis(label, ticks=ticks, limits=(-0.5, size - 0.5))
     if not getattr(dist, "is_log", False):
-        return Axis(label)
+        return Axis(label, ticks=_whole(dist))
     ends = [*places, *(dist.bounds or ())]
     low, high = min(ends), max(ends)
     return Axis(label, log=True, ticks=log_ticks(low, high), limits=(low / 1.1, high * 1.1))

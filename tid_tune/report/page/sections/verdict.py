@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tid_tune.export.origin import VALUES, origin_of
-from tid_tune.insight.gains import baseline_text, gains_over_baselines
+from tid_tune.insight.gains import TUNED, baseline_text, gains_over_baselines
 from tid_tune.report.baselines import NOTHING_LEARNED, nothing_learned, unbeaten_lines, why_nothing
 from tid_tune.report.leaderboard import short_names, short_value
 from tid_tune.report.page.blocks import Block, Code, Column, Section, TableBlock, Text, Tile, Tiles
@@ -98,9 +98,13 @@ def _confirmed(group: Group) -> str:
 
 
 def _shown(group: Group) -> list[Comparison]:
-    """Return the comparisons with no distillation, and with the defaults of the same method."""
+    """Return the comparisons with no distillation, and with the defaults of the same method.
+
+    Without a baseline, that with the tuned trials without distillation, if they were compared.
+    """
     own = (NONE, DEFAULTS, f"{group.method} {DEFAULTS}")
-    return [c for c in group.comparisons if c.baseline in own]
+    found = [c for c in group.comparisons if c.baseline in own]
+    return found or [c for c in group.comparisons if c.baseline.endswith(TUNED)]
 
 
 def _unconfirmed(study: Study) -> str:
@@ -167,6 +171,8 @@ def _values_table(study: Study) -> TableBlock:
         searched = range_text(space[path]) if path in space else ""
         rows.append([names[path], short_value(value), searched, path])
     caption = f"The values of {best.trial}, and what they were searched in."
+    if study.insight.winning.arm.copies:
+        caption += " They are the last ones: they changed during its training."
     columns = [
         Column("parameter"),
         Column("value", number=True),
