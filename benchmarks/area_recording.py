@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 from publishing import publish
 
-from tid_tune.searchfile.model import Interval, Report
+from tid_tune.searchfile.model import Interval
+from tid_tune.searchfile.outputs import Report
 from tid_tune.trial import area_record
 from tid_tune.trial.report import AREAS_FILE
 from tid_tune.trial.trial import Trial

@@ -12,7 +12,8 @@ from tid_tune.report.result import write_result
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.decision import Assignment
 from tid_tune.search.simulate import Objective, simulate
-from tid_tune.searchfile.model import Budget, Confirm, Tracking
+from tid_tune.searchfile.model import Budget, Confirm
+from tid_tune.searchfile.outputs import Tracking
 from tid_tune.space import Uniform
 
 
@@ -150,3 +151,19 @@ def test_a_gain_of_one_seed_is_called_one(
     confirm = Confirm(top=1, seeds=2)
     assert doubt not in ending(tmp_path, capsys, weight, baseline=True, confirm=confirm)
     assert doubt not in (tmp_path / "leaderboard.txt").read_text()
+
+
+def test_only_a_search_that_is_over_evaluates_models_for_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can take a minute, for which somebody who pressed Ctrl-C would wait."""
+    evaluated: list[Path] = []
+    monkeypatch.setattr(
+        "tid_tune.report.result._evaluate_models", lambda spec, run: evaluated.append(run.path)
+    )
+    spec = make_spec(objectives={"map": "max"}, epochs=1, trials=1, tracking=Tracking())
+    state = simulate(spec, weight).state
+    write_result(state, spec, RunFolder(tmp_path / "over"))
+    state.closed = None
+    write_result(state, spec, RunFolder(tmp_path / "interrupted"))
+    assert evaluated == [tmp_path / "over"]

@@ -33,7 +33,8 @@ from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.simulate import Failure, Simulator, VirtualClock
 from tid_tune.search.simulated_nodes import Node
-from tid_tune.searchfile.model import Confirm, Tracking
+from tid_tune.searchfile.model import Confirm
+from tid_tune.searchfile.outputs import Tracking
 
 
 @pytest.fixture

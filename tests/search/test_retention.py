@@ -13,7 +13,8 @@ from tid_tune.search.decision import Assignment
 from tid_tune.search.engine import Search
 from tid_tune.search.retention import Retention
 from tid_tune.search.simulate import Simulator, VirtualClock
-from tid_tune.searchfile.model import Budget, Confirm, Keep
+from tid_tune.searchfile.model import Budget, Confirm
+from tid_tune.searchfile.outputs import Keep
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt", "none"])

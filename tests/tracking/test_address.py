@@ -11,7 +11,8 @@ from support.search_cases import make_spec
 
 from tid_tune.errors import UsageError
 from tid_tune.passwords import is_masked, without_secrets
-from tid_tune.searchfile.model import SearchSpec, Tracking
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.outputs import Tracking
 from tid_tune.tracking.address import (
     ID_VARIABLE,
     NAME_VARIABLE,

@@ -31,7 +31,8 @@ from tid_tune.ledger.events import (
     Event,
 )
 from tid_tune.ledger.records import Status
-from tid_tune.searchfile.model import SearchSpec, Tracking
+from tid_tune.searchfile.model import SearchSpec
+from tid_tune.searchfile.outputs import Tracking
 from tid_tune.tracking.failures import is_passing
 
 ODD = {MAP: 0.5, "coco/AR@100": 0.6, "coco/salt & pepper_precision": 0.7, "coco/a//b": 0.8}

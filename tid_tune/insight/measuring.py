@@ -16,7 +16,8 @@ from tid_tune.results.costs import trial_cost
 from tid_tune.search.samplers import sampler_class
 from tid_tune.search.schedulers.registry import scheduler_class
 from tid_tune.search.suggestions import Effective
-from tid_tune.searchfile.model import Budget, Keep, SearchSpec
+from tid_tune.searchfile.model import Budget, SearchSpec
+from tid_tune.searchfile.outputs import Keep
 from tid_tune.space import Choice, Distribution, Params, Value
 from tid_tune.space.space import config_key, method_edits
 from tid_tune.space.values import same

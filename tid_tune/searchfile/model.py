@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BeforeValidator,
     Field,
-    PlainSerializer,
     SerializeAsAny,
     ValidationError,
     ValidationInfo,
@@ -26,7 +25,7 @@ from tid_tune.distill.cache.settings import CacheSettings
 from tid_tune.errors import UsageError
 from tid_tune.ledger.records import reached
 from tid_tune.models import Count, Model, Positive, Seed, problems
-from tid_tune.passwords import without_secrets
+from tid_tune.searchfile.outputs import Keep, Report, Tracking
 from tid_tune.searchfile.parts import (
     SamplerOptions,
     SchedulerOptions,
@@ -117,19 +116,6 @@ class Budget(Model):
     """In full trainings: x * epochs."""
 
 
-class Keep(Model):
-    """Which ended trials keep their weights; a trial that may go on keeps all it needs."""
-
-    best: Count = 3
-    """So many search trials of full length, of each method; candidates of `confirm` always."""
-    baselines: bool = True
-    """No distillation, and the method's defaults."""
-    reruns: bool = True
-    """The trainings of `confirm` with new seeds."""
-    gib: Positive | None = None
-    """All checkpoints together take no more than this, as far as trials that go on allow it."""
-
-
 Spread = Literal["pack", "node", "any"]
 
 
@@ -174,34 +160,6 @@ class Failures(Model):
     def stall_seconds(self) -> float:
         """`stall_minutes` in seconds."""
         return 60 * self.stall_minutes
-
-
-class Tracking(Model):
-    """Where MLflow writes."""
-
-    enabled: bool = True
-    experiment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """None: the spec's name."""
-    uri: (
-        Annotated[
-            str,
-            Field(min_length=1),
-            PlainSerializer(without_secrets, return_type=str, when_used="json"),
-        ]
-        | None
-    ) = None
-    """None: `sqlite:///mlflow.db` in the current folder. Its JSON, which is recorded, has no
-    password."""
-
-
-class Report(Model):
-    """What is recorded and evaluated for the report."""
-
-    areas: Annotated[int, Field(ge=0, le=16)] = 2
-    """Of so many validation images, the key and weak areas at each evaluation. 0: of none."""
-    models: Annotated[int, Field(ge=0, le=100_000)] = 200
-    """Baseline, best and teacher are compared on so many validation images at the end, if that
-    takes no more than a minute there. 0: they are not."""
 
 
 def _mean_precision() -> dict[str, Direction]:

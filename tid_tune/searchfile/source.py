@@ -16,14 +16,12 @@ from tid_tune.searchfile.model import (
     Evaluation,
     Failures,
     Interval,
-    Keep,
     Metric,
     Name,
-    Report,
     Resources,
     SearchSpec,
-    Tracking,
 )
+from tid_tune.searchfile.outputs import Keep, Report, Tracking
 from tid_tune.searchfile.parts import DEFAULT_TYPES
 
 DEFAULT_TRAINABLE: str = SearchSpec.model_fields["trainable"].default
