@@ -21,7 +21,7 @@ from tid_tune.errors import UsageError
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.searchfile import load
 from tid_tune.storage.objects import Objects, StoreError
-from tid_tune.storage.output import output_folder
+from tid_tune.storage.output import written_folder
 from tid_tune.storage.places import Place, Uri, child
 
 
@@ -67,17 +67,17 @@ def test_a_uri_is_refused_where_a_command_takes_a_local_path(
 
 def test_an_export_goes_into_a_store_whole_and_not_over_another(store: str) -> None:
     place = str(Uri.parse(store).child("student"))
-    with output_folder(place, "--out", overwrite=False) as folder:
+    with written_folder(place, "--out", overwrite=False) as folder:
         (folder / "sub").mkdir()
         (folder / "sub" / "config.py").write_text("a = 1")
     objects = Objects(Uri.parse(place))
     assert objects.read("sub/config.py") == b"a = 1"
     with (
         pytest.raises(UsageError, match=r"--out .*student.* is not empty.*--overwrite"),
-        output_folder(place, "--out", overwrite=False),
+        written_folder(place, "--out", overwrite=False),
     ):
         pass
-    with output_folder(place, "--out", overwrite=True) as folder:
+    with written_folder(place, "--out", overwrite=True) as folder:
         (folder / "new.py").write_text("b = 1")
     assert set(objects.sizes()) == {"sub/config.py", "new.py"}
 

@@ -33,11 +33,11 @@ def export(
     wanted = None if size is None else parse_size(size)
     from tid_tune.console import say
     from tid_tune.results.run_folder import RunFolder
-    from tid_tune.storage.output import output_folder
+    from tid_tune.storage.output import written_folder
     from tid_tune.storage.places import child, place_of
 
     place = place_of(out)
-    with output_folder(place, "--out", overwrite=overwrite) as written:
+    with written_folder(place, "--out", overwrite=overwrite) as written:
         folder = RunFolder.open(run)
         # After the checks: it imports torch.
         from tid_tune.export import export_student

@@ -13,7 +13,7 @@ from tid_tune.storage.places import Place, Uri
 
 
 @contextlib.contextmanager
-def output_folder(place: Place, option: str, *, overwrite: bool) -> Iterator[Path]:
+def written_folder(place: Place, option: str, *, overwrite: bool) -> Iterator[Path]:
     """Yield the folder of this machine to write to; what is in it then is at `place`.
 
     Into a store, files are copied in the order in which they were written.
