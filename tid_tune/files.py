@@ -102,7 +102,7 @@ def unwritable(path: Path, error: OSError, option: str = "") -> UsageError:
 
 @contextlib.contextmanager
 def output_folder(path: Path, option: str) -> Iterator[None]:
-    """Make the output folder `path`; after an error, leave no folder that is new and empty.
+    """Make the output folder `path`; in the end, leave no folder that is new and empty.
 
     Raises:
         UsageError: it cannot be made.
@@ -111,11 +111,10 @@ def output_folder(path: Path, option: str) -> Iterator[None]:
     make_folder(path, option)
     try:
         yield
-    except BaseException:
+    finally:
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        raise
 
 
 def _sync(path: Path) -> None:

@@ -74,6 +74,9 @@ def test_the_command_prints_tables_and_writes_files(
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["images"] == 10
     assert metrics["split"] == "val"
+    assert Path(metrics["annotations"]).is_file()
+    text = " ".join(result.output.split())
+    assert f"the val split, {metrics['annotations']}: the first 10 images" in text
     assert sum(metrics["errors"]["all"].values()) == pytest.approx(1.0)
     with (out / "classes.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -95,6 +98,8 @@ def test_voc_data_are_also_evaluated_by_vocs_rules(
     result = run(config, trained[1], "--out", tmp_path / "out", "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert "11points" in result.output
+    text = " ".join(result.output.split())
+    assert "ImageSets/Main/val.txt: 6 images" in text, "where the evaluator names no file"
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["images"] == 6
     assert 0 < metrics["voc"]["area"] <= 1

@@ -66,9 +66,10 @@ def test_eval_gives_the_same_message_and_no_traceback() -> None:
     path.write_text(path.read_text(), encoding="utf-16")
     config(Path("data")).dump("config.py")
     Path("weights.pth").touch()
-    result = CliRunner().invoke(app, ["eval", "config.py", "weights.pth"])
+    result = CliRunner().invoke(app, ["eval", "config.py", "weights.pth", "--out", "a/b"])
     assert isinstance(result.exception, ConfigError)
     assert "data/val.json" in str(result.exception)
+    assert not Path("a").exists(), "it is empty"
     assert "byte order mark" in str(result.exception)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tid_tune.cli.options import Json, local
-from tid_tune.files import make_folder
+from tid_tune.files import output_folder
+from tid_tune.words import counted
 
 
 class Split(StrEnum):
@@ -41,31 +43,50 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Evaluate one model: AP tables, classes, and errors by type."""
-    if out is not None:
-        make_folder(out, "--out")  # now: an evaluation can take an hour
-    # After the check: these import torch.
+    # Made now: an evaluation can take an hour.
+    with contextlib.nullcontext() if out is None else output_folder(out, "--out"):
+        _evaluate(config, checkpoint, split.value, out, limit, device, as_json)
+
+
+def _evaluate(
+    config: Path,
+    checkpoint: Path,
+    split: Literal["val", "test"],
+    out: Path | None,
+    limit: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    # Not above: these import torch.
     from tid_tune import console
+    from tid_tune.openmmlab.configs import load_config
+    from tid_tune.report.analysis.collect import annotation_file
     from tid_tune.report.analysis.evaluate import evaluate_checkpoint
     from tid_tune.report.analysis.files import write_files
     from tid_tune.report.analysis.tables import NO_SIMILAR, tables
 
     with console.answering(as_json), console.progress("evaluating") as watch:
+        file = annotation_file(load_config(config), split)
         analysis = evaluate_checkpoint(
-            config,
-            checkpoint,
-            "test" if split is Split.test else "val",
-            limit=limit,
-            device=device,
-            watch=watch,
+            config, checkpoint, split, limit=limit, device=device, watch=watch
         )
-    about = {"config": str(config), "checkpoint": str(checkpoint), "split": split.value}
+    about = {
+        "config": str(config),
+        "checkpoint": str(checkpoint),
+        "split": split,
+        "annotations": None if file is None else str(file),
+    }
     written = [] if out is None else write_files(out, analysis, about)
     if as_json:
         console.answer({**about, **analysis.as_json(), "written": written})
         return
+    images = counted(len(analysis.truth.image_ids), "image")
+    objects = counted(int(analysis.truth.counts().sum()), "object")
+    used = images if limit is None else f"the first {images}"
+    console.explain(f"the {split} split{'' if file is None else f', {file}'}: {used}, {objects}")
     for table in tables(analysis):
         console.show(table)
     if not analysis.breakdown.similar:
-        console.say(NO_SIMILAR)
+        console.explain(NO_SIMILAR)
     for path in written:
         console.say(f"wrote {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from tid_tune.report.analysis.columns import (
     truth_from_coco,
     truth_from_instances,
 )
+from tid_tune.searchfile.checks.data import local_paths, placed_datasets
 
 Columns = tuple[Floats, Floats, Ints]
 """Corners [D, 4], scores [D] and labels [D] of one image's detections."""
@@ -151,17 +152,36 @@ def _build_loader(config: Config, split: Split) -> DetectionLoader:
         ) from error
 
 
+def annotation_file(config: Config, split: Split) -> Path | None:
+    """Return the file that detections are compared with: the evaluator's, or else the dataset's."""
+    found = _evaluator_file(config, split)
+    if found is not None:
+        return found
+    loader = f"{split}_dataloader"
+    for _, dataset in placed_datasets(config.get(loader), loader):
+        for what, path in local_paths(dataset):
+            if what == "annotation file":
+                return path
+    return None
+
+
 def _truth(config: Config, split: Split, dataset: DetectionDataset) -> tuple[Truth, bool]:
-    evaluators = config.get(f"{split}_evaluator") or ()
-    if isinstance(evaluators, Mapping):
-        evaluators = (evaluators,)
-    voc = any(evaluator.get("type") == "VOCMetric" for evaluator in evaluators)
+    voc = any(evaluator.get("type") == "VOCMetric" for evaluator in _evaluators(config, split))
     classes = dataset.metainfo["classes"]
-    files = [evaluator.get("ann_file") for evaluator in evaluators]
-    path = next((file for file in files if file), None)
+    path = _evaluator_file(config, split)
     if path is not None:
-        return truth_from_coco(load_document(Path(path), polygons=False), classes), voc
+        return truth_from_coco(load_document(path, polygons=False), classes), voc
     return truth_from_instances(_records(dataset), classes), voc
+
+
+def _evaluators(config: Config, split: Split) -> Sequence[Mapping[str, Any]]:
+    found = config.get(f"{split}_evaluator") or ()
+    return (found,) if isinstance(found, Mapping) else found
+
+
+def _evaluator_file(config: Config, split: Split) -> Path | None:
+    files = [evaluator.get("ann_file") for evaluator in _evaluators(config, split)]
+    return next((Path(file) for file in files if file), None)
 
 
 def _records(dataset: DetectionDataset) -> Iterator[tuple[ImageId, Sequence[InstanceInfo]]]:
