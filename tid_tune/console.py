@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +43,24 @@ err = Console(stderr=True, highlight=False)
 def say(message: str = "", *, style: str | None = None) -> None:
     """Print one line of ordinary output; brackets in `message` are not markup."""
     out.print(message, style=style, markup=False, soft_wrap=True)
+
+
+def explain(text: str) -> None:
+    """Print sentences on lines as wide as the output, which break between words.
+
+    Commands and names in backticks, and paths, stay whole: they can be copied.
+    """
+    for line in text.splitlines():
+        whole = re.sub(r"`[^`]*`", lambda quoted: quoted[0].replace(" ", "\0"), line)
+        indent = line[: len(line) - len(line.lstrip())] + "  "
+        for part in textwrap.wrap(
+            whole,
+            out.width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ):
+            say(part.replace("\0", " "))
 
 
 @contextlib.contextmanager

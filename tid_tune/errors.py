@@ -11,11 +11,13 @@ class TidTuneError(Exception):
 
     `exit_code` is the process's exit code when the error reaches the command line:
     1 for work that failed, 2 for a wrong command or wrong input. `at_once` says that the process
-    then ends without tidying up, because that would wait for what is gone.
+    then ends without tidying up, because that would wait for what is gone. `printed` of the
+    messages, the first ones, were printed as soon as they were known.
     """
 
     exit_code = 1
     at_once = False
+    printed = 0
 
     @property
     def messages(self) -> tuple[str, ...]:

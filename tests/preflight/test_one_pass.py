@@ -129,7 +129,10 @@ def test_missing_data_are_reported_once_and_the_rest_is_checked(
 
 
 def test_a_mistake_in_the_search_file_does_not_hide_those_of_its_config(
-    shapes_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shapes_config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = shapes_config("model['neck']['num_out'] = 2\n")
@@ -141,6 +144,9 @@ def test_a_mistake_in_the_search_file_does_not_hide_those_of_its_config(
         validate(Path("search.yaml"))
     messages = caught.value.messages
     assert len(messages) == 3
+    at_once = capsys.readouterr().err.splitlines()
+    assert at_once == [f"error: {message}" for message in messages[: caught.value.printed]]
+    assert len(at_once) == 2, "those of the file, before any model is built"
     for words in ("trails", "uniform", "FPN has no argument 'num_out'; did you mean 'num_outs'?"):
         assert any(words in message for message in messages)
 

@@ -92,7 +92,7 @@ def main() -> None:
     except TidTuneError as error:
         from tid_tune.console import complain
 
-        for message in error.messages:
+        for message in error.messages[error.printed :]:
             complain(message)
         if error.at_once:
             sys.stdout.flush()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.cli.options import Json, local
-from tid_tune.console import answer, answering, progress, say, step
+from tid_tune.cli.options import Json, Overrides, local
+from tid_tune.console import answer, answering, explain, progress, say, step
 from tid_tune.distill.cache.settings import FOLDER
 from tid_tune.errors import UsageError
 from tid_tune.words import counted
@@ -29,10 +29,6 @@ Source = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", help="Override a field of a search space."),
-]
 Folder = Annotated[Path, typer.Option("--dir", help="The folder of the caches.", callback=local)]
 
 
@@ -104,7 +100,7 @@ def verify(
     if not found.images:
         say("the cache has no entry of this training set; fill it with `tid-tune cache build`")
         raise typer.Exit(1)
-    say(
+    explain(
         f"{counted(found.images, 'image view')} compared: maps differ by at most {found.maps:.2g} "
         f"of their largest value ({found.tolerance:g} allowed), IoU and probability by at most "
         f"{found.evidence:.2g}"

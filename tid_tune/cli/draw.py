@@ -64,7 +64,7 @@ def areas(
             return
         found = _model(model, checkpoint)
         if found.trial and not image:
-            console.say(
+            console.explain(
                 f"{found.name} has recorded no areas over its epochs: they are drawn as they are "
                 f"at the end, after epoch {found.epoch:g}"
             )

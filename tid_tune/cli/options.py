@@ -12,10 +12,6 @@ from tid_tune.storage.places import uri_of
 
 T = TypeVar("T", Path, Path | None, list[Path])
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")
-]
-
 
 def local(parameter: typer.CallbackParam, value: T) -> T:
     """Return the path that an option or argument names; for `callback=` of those on this machine.
@@ -32,3 +28,15 @@ def local(parameter: typer.CallbackParam, value: T) -> T:
                 "this machine alone. Name a path, and copy the file from or to the store"
             )
     return value
+
+
+SpaceFile = Annotated[
+    Path, typer.Argument(metavar="SPACE.yaml", help="The search space.", callback=local)
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Override a field; may be repeated."),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")
+]

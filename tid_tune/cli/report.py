@@ -92,7 +92,7 @@ def _evaluate(folder: RunFolder, images: int, device: str) -> None:
                 watch=lambda name, done, total: watch(done, total),
             )
     except TidTuneError as error:
-        console.say(f"warning: the report has no pictures of the models: {error}")
+        console.explain(f"warning: the report has no pictures of the models: {error}")
 
 
 def _write(folder: RunFolder, out: Path | None, watch: float | None) -> bool:
@@ -144,7 +144,9 @@ def _measure(folder: RunFolder, address: str | None) -> bool:
     epochs, seconds = cost_of(found, spec.epochs)
     cost = spent_text(Cost(epochs=epochs, seconds=seconds), spec.resources)
     trainings = counted(len(found.missing), "training")
-    console.say(f"{trainings} from the defaults to {path.best.id}: {cost}, at the pace of that one")
+    console.explain(
+        f"{trainings} from the defaults to {path.best.id}: {cost}, at the pace of that one"
+    )
     from tid_tune.cluster.driver import run_search
 
     asked = measuring_spec(found, spec, inside.spec if there else None)

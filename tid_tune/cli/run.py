@@ -7,16 +7,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tid_tune.cli.options import Json, local
+from tid_tune.cli.options import Json, Overrides, SpaceFile
 from tid_tune.errors import TidTuneError
 
-SpaceFile = Annotated[
-    Path, typer.Argument(help="The search-space file.", metavar="SPACE.yaml", callback=local)
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file; repeatable."),
-]
 RUNS = "runs"
 RUNS_HELP = "The folder that holds the run folders, or its URI, such as s3://bucket/runs."
 Runs = Annotated[str, typer.Option(metavar="FOLDER", help=RUNS_HELP)]

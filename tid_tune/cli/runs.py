@@ -107,13 +107,13 @@ def show(
         console.answer(document)
         return
     reason = f": {found.reason}" if found.reason else ""
-    console.say(
+    console.explain(
         f"{found.id} ({found.stage} {found.label or found.origin}), {outcome(found).word}{reason}"
     )
     for line in training_lines(found, folder.state):
         console.say(line)
     if text := batch_text(trained_by(folder.ledger, found, folder.spec), found.edits):
-        console.say(text)
+        console.explain(text)
     console.say()
     history = changes(folder.ledger, found)
     if len(history) > 1:
@@ -181,7 +181,7 @@ def clean(
         console.answer({"run": folder.shown(), "deleted": yes, "size": found.size, **vars(found)})
         return
     for one in found.spare:
-        console.say(f"{one.name}  {size_text(one.size)}  {one.what}")
+        console.explain(f"{one.name}  {size_text(one.size)}  {one.what}")
     if found.needed:
         kept = counted(found.needed, "checkpoint")
         console.say(f"{kept} of trials that go on if the search is extended: not deleted")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tid_tune.cli.options import local
-from tid_tune.cli.run import Overrides, SpaceFile
+from tid_tune.cli.options import Overrides, SpaceFile, local
 from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.storage.places import child, place_of, shown
 
@@ -104,13 +103,13 @@ def submit(
     )
     package = None if no_upload or stop else _package(spec, folder)
     from tid_tune.cluster.jobs.client import connect
-    from tid_tune.console import say
+    from tid_tune.console import explain
 
     if passed:
         shown_variables = ", ".join(f"{name}={value}" for name, value in passed.items())
-        say(f"passed to the job from this shell: {shown_variables}; --env sets others")
+        explain(f"passed to the job from this shell: {shown_variables}; --env sets others")
     if package is not None and "://" in place and _default_database(spec, variables):
-        say(
+        explain(
             "warning: tracking.uri is not set, so MLflow's database stays on the node of the job, "
             "in its cache; name a server with --set tracking.uri=http://HOST:5000"
         )
@@ -171,26 +170,28 @@ def _attach_or_submit(
         present_job,
         submit,
     )
-    from tid_tune.console import say
+    from tid_tune.console import explain
 
     last = present_job(client, request)
     if last is not None and is_running(last):
         what = "nothing is submitted" if no_wait else "its output follows"
-        say(f"{request.name} is running already, as the job {last.submission_id}; {what}")
+        explain(f"{request.name} is running already, as the job {last.submission_id}; {what}")
         if has_other_command(last, request):
-            say(f"  it was submitted as `{last.entrypoint}`; for other options, --stop it first")
+            explain(
+                f"  it was submitted as `{last.entrypoint}`; for other options, --stop it first"
+            )
         return str(last.submission_id)
     for line in package.describe() if package is not None else ():
-        say(line)
+        explain(line)
     try:
         job = submit(client, request, package, last)
     except RuntimeError as error:
         raise TidTuneError(f"the job server refused the job: {error}") from error
     folder = shown(child(place_of(request.runs), request.name))
-    say(f"{request.name} is submitted: job {job}; run folder {folder}")
+    explain(f"{request.name} is submitted: job {job}; run folder {folder}")
     if last is not None:
         then = "it starts over" if request.fresh else "what it has recorded is resumed"
-        say(f"  the job before, {last.submission_id}, {_end(last)}; {then}")
+        explain(f"  the job before, {last.submission_id}, {_end(last)}; {then}")
     return job
 
 
@@ -200,16 +201,18 @@ def _end(job: JobDetails) -> str:
 
 def _follow(client: JobSubmissionClient, job: str) -> None:
     from tid_tune.cluster.jobs.following import follow
-    from tid_tune.console import pass_on, say
+    from tid_tune.console import explain, pass_on, say
 
     try:
         info = follow(client, job, pass_on)
     except KeyboardInterrupt:
         say()
-        say(f"the job {job} goes on. The same command attaches to it again; with --stop, it ends")
+        explain(
+            f"the job {job} goes on. The same command attaches to it again; with --stop, it ends"
+        )
         raise typer.Exit(130) from None
     if str(info.status) == "STOPPED":
-        say(f"the job {job} was stopped; the same command resumes")
+        explain(f"the job {job} was stopped; the same command resumes")
         raise typer.Exit(130)
     if str(info.status) == "FAILED":
         raise TidTuneError(f"the job {job} failed: {info.message}")
@@ -218,16 +221,16 @@ def _follow(client: JobSubmissionClient, job: str) -> None:
 def _stop(client: JobSubmissionClient, request: Request) -> None:
     from tid_tune.cluster.jobs.following import wait_for_end
     from tid_tune.cluster.jobs.submission import STOP_SECONDS, is_running, present_job
-    from tid_tune.console import say
+    from tid_tune.console import explain
 
     last = present_job(client, request)
     if last is None or not is_running(last):
-        say(f"no job runs {request.name} in {request.runs}")
+        explain(f"no job runs {request.name} in {request.runs}")
         return
     job = str(last.submission_id)
-    say(f"asked the job {job} to end; running trials keep their progress")
+    explain(f"asked the job {job} to end; running trials keep their progress")
     client.stop_job(job)
     info = wait_for_end(client, job, STOP_SECONDS + 30)
     if not info.status.is_terminal():
         raise TidTuneError(f"the job {job} has not ended yet; see `ray job status {job}`")
-    say(f"the job {job} has ended; submitting it again resumes")
+    explain(f"the job {job} has ended; submitting it again resumes")

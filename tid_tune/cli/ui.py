@@ -51,7 +51,7 @@ def ui(
                 console.say(f"  trials  {place.trials_url(server)}")
             console.say(f"  search  {place.search_url(server)}")
             if not place.has_view:
-                console.say(
+                console.explain(
                     "note: an earlier version copied this search, without the views of its trials; "
                     "`tid-tune run` of the search copies the rest"
                 )

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tid_tune import dotted
-from tid_tune.cli.options import Json, local
+from tid_tune.cli.options import Json, Overrides, SpaceFile
 
 if TYPE_CHECKING:
     from tid_tune.report.start_points import StartingPoints
+    from tid_tune.searchfile.loading import Reading
     from tid_tune.searchfile.model import SearchSpec
     from tid_tune.space import Distribution
-
-SpaceFile = Annotated[
-    Path, typer.Argument(metavar="SPACE.yaml", help="The search space.", callback=local)
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", help="Override a field; may be repeated."),
-]
 
 
 def validate(
@@ -40,32 +33,40 @@ def validate(
     A config is Python code and runs at `validate`: use those you trust.
     Files of weights cannot run code.
     """
-    from tid_tune.console import answer, answering, say
+    from tid_tune.console import answer, answering, complain, explain
     from tid_tune.errors import SpecError
     from tid_tune.preflight.packs import pack_hints
 
     with answering(as_json):
-        found = _checked(space, overrides or (), quick)
+        found = _of_the_file(space, overrides or ())
+        # Those are printed now: what follows can take a minute.
+        printed = [] if as_json or quick else found.errors
+        for message in printed:
+            complain(message)
+        found = _with_parts(found, quick)
     if as_json:
         answer(_document(found, quick))
         raise typer.Exit(0 if found.valid else SpecError.exit_code)
     for line in found.remarks:
-        say(line)
+        explain(line)
     spec, points = found.spec, found.points
     if not found.valid or spec is None or points is None:
-        raise SpecError(*found.errors)
+        error = SpecError(*found.errors)
+        error.printed = len(printed)
+        raise error
     show_spec(spec, "file and config are valid" if quick else "valid")
     _show_start(spec, points)
     for hint in pack_hints(spec):
-        say(hint.line)
+        explain(hint.line)
     if quick:
-        say("data, models and weights were not checked; leave out --quick to check them")
+        explain("data, models and weights were not checked; leave out --quick to check them")
 
 
 @dataclass(frozen=True)
 class _Checked:
-    """A search space, the points it starts from, and what all checks have found."""
+    """A search space, the points it starts from, and what the checks have found, each once."""
 
+    reading: Reading
     spec: SearchSpec | None
     points: StartingPoints | None
     remarks: list[str]
@@ -77,7 +78,8 @@ class _Checked:
         return not self.errors
 
 
-def _checked(space: Path, overrides: Sequence[str], quick: bool) -> _Checked:
+def _of_the_file(space: Path, overrides: Sequence[str]) -> _Checked:
+    """Return what the file and its config show alone; that takes no more than a second or two."""
     from tid_tune.errors import TidTuneError
     from tid_tune.report.start_points import points_to_try
     from tid_tune.search.stream import check_points
@@ -85,27 +87,35 @@ def _checked(space: Path, overrides: Sequence[str], quick: bool) -> _Checked:
 
     reading = read(space, overrides)
     spec, errors, points = reading.spec, reading.problems.messages(), None
-    remarks: list[str] = []
     try:
         if spec is not None:
             check_points(spec)
             points = points_to_try(spec)
     except TidTuneError as error:
         errors += error.messages
-    if quick and spec is not None:
+    return _Checked(reading, spec, points, [], list(dict.fromkeys(errors)))
+
+
+def _with_parts(found: _Checked, quick: bool) -> _Checked:
+    """Add what data, models and resources show; `quick`: only what needs none of them."""
+    from tid_tune.errors import TidTuneError
+
+    if quick:
         from tid_tune.preflight.packs import pack_notes
 
-        remarks = [found.line for found in pack_notes(spec)]
-    elif not quick:
-        from tid_tune.preflight import Plan, remarks_and_errors
+        notes = () if found.spec is None else pack_notes(found.spec)
+        return replace(found, remarks=[note.line for note in notes])
+    from tid_tune.preflight import Plan, remarks_and_errors
 
-        try:
-            plan = Plan.of_reading(reading)
-            remarks, more = remarks_and_errors(plan) if plan is not None else ([], [])
-            errors += more
-        except TidTuneError as error:
-            errors += error.messages
-    return _Checked(spec, points, remarks, list(dict.fromkeys(errors)))
+    remarks: list[str] = []
+    errors: Sequence[str] = ()
+    try:
+        plan = Plan.of_reading(found.reading)
+        if plan is not None:
+            remarks, errors = remarks_and_errors(plan)
+    except TidTuneError as error:
+        errors = error.messages
+    return replace(found, remarks=remarks, errors=list(dict.fromkeys([*found.errors, *errors])))
 
 
 def _document(found: _Checked, quick: bool) -> dict[str, object]:
@@ -141,7 +151,7 @@ def show_spec(spec: SearchSpec, checked: str = "valid") -> None:
         spec: the search space.
         checked: what the checks have shown.
     """
-    from tid_tune.console import say
+    from tid_tune.console import explain, say
     from tid_tune.report.batch import batch_text
     from tid_tune.search.stages.plan import stages
     from tid_tune.searchfile.merge import shown_path
@@ -149,30 +159,30 @@ def show_spec(spec: SearchSpec, checked: str = "valid") -> None:
 
     searched = sum(not distribution.is_fixed for distribution in spec.space.values())
     parameters = counted(searched, "searched parameter")
-    say(f"{spec.name}: {checked}; {parameters} of {shown_path(spec.trial)}")
+    explain(f"{spec.name}: {checked}; {parameters} of {shown_path(spec.trial)}")
     say()
     _print_columns(("parameter", "values", "when"), _space_rows(spec))
     for constraint in spec.require:
-        say(f"require {constraint.text}")
+        explain(f"require {constraint.text}")
     say()
     rows = [(s.name, str(s.trainings), f"at most {s.epochs:g}") for s in stages(spec)]
     _print_columns(("stage", "trainings", "epochs"), rows)
     say()
-    say(_summary(spec))
+    explain(_summary(spec))
     if text := batch_text(spec):
-        say(text)
+        explain(text)
 
 
 def _show_start(spec: SearchSpec, start: StartingPoints) -> None:
     """Print the points that are tried first."""
-    from tid_tune.console import say, show
+    from tid_tune.console import explain, say, show
     from tid_tune.report.start_points import start_table
 
     if start.points:
         say()
         show(start_table(start.points, spec.space))
     for note in start.notes:
-        say(f"note: {note}")
+        explain(f"note: {note}")
 
 
 def schema() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from tid_tune.cluster.saving import CHECKPOINTS
-from tid_tune.console import say
+from tid_tune.console import explain
 from tid_tune.results.disk import size_text
 from tid_tune.results.run_folder import RunFolder
 from tid_tune.search.retention import Retention
@@ -69,7 +69,7 @@ class CheckpointFiles:
         """Report, once, that what is needed takes more than the quota."""
         if not self._full:
             self._full = True
-            say(
+            explain(
                 f"warning: keep.gib is {limit / GIB:g}, but the checkpoints that running and "
                 "paused trials, the best trial and the candidates of confirm need take "
                 f"{size_text(self._total)}; none of them is deleted. Raise keep.gib, or run fewer "

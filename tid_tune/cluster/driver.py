@@ -16,7 +16,7 @@ from tid_tune.cluster.head import HeadLostError
 from tid_tune.cluster.jobs.place import in_job, in_package, require_lasting
 from tid_tune.cluster.nodes import Newcomers, check_nodes
 from tid_tune.cluster.session import Capacity, RaySession
-from tid_tune.console import say
+from tid_tune.console import explain, say
 from tid_tune.errors import UsageError
 from tid_tune.ledger.file import Ledger
 from tid_tune.preflight import Plan, require
@@ -102,25 +102,27 @@ def run_search(
         if observer is not None:
             search.observe(observer)
         for note in search.notes:
-            say(note)
+            explain(note)
         lost: HeadLostError | None = None
         with _tracking(spec, search, run, root) as tracker:
             try:
                 finished = _work(spec, search, run, root, session, checked=new)
             except HeadLostError as error:
                 finished, lost = False, error
-            if tracker is not None and not finished:
-                tracker.interrupt()
+            if not finished:
+                say("ending: the result so far is written; Ctrl-C ends at once")
+                if tracker is not None:
+                    tracker.interrupt()
             result = write_result(search.state, spec, run)
             seconds = MLFLOW_SECONDS if finished else INTERRUPTED_SECONDS
             copied = tracker.finish(result.metrics, result.artifacts, seconds) if tracker else None
         result.show(time.monotonic() - started, outcome=outcome)
         for line in copied.lines() if copied else ():
-            say(line)
+            explain(line)
         if lost is not None:
             raise lost
         if not finished:
-            say(f"interrupted; the same command resumes. Run folder: {run.shown()}")
+            explain(f"interrupted; the same command resumes. Run folder: {run.shown()}")
         failed = result.failed or search.state.no_room
         return Outcome(run, finished, failed if finished else "")
 
@@ -154,7 +156,7 @@ def _work(
     capacity = Capacity(spec.resources, draining, newcomers.fits)
     dispatcher = Dispatcher(spec, search, run, root, capacity, draining)
     if not dispatcher.has_work():
-        say(_nothing_left(spec, search.state.closed or ""))
+        explain(_nothing_left(spec, search.state.closed or ""))
         return True
     if not checked:
         _check(spec, session)
@@ -235,11 +237,11 @@ def _announce(spec: SearchSpec, run: RunFolder, concurrent: int) -> None:
     most += "" if epochs <= affordable else " (the budget)"
     place = run.shown()
     trainings = counted(sum(stage.trainings for stage in plan), "training")
-    say(f"{spec.name}: {trainings} ({counts}), at most {most}, {concurrent} at a time")
+    explain(f"{spec.name}: {trainings} ({counts}), at most {most}, {concurrent} at a time")
     end = "Ctrl-C ends it cleanly."
     if in_job():
         end = "`tid-tune submit` with --stop, or `ray job stop`, ends it cleanly."
-    say(f"  in {place}; from another shell: tid-tune status {run.pasted()}. {end}")
+    explain(f"  in {place}; from another shell: `tid-tune status {run.pasted()}`. {end}")
 
 
 @contextmanager
@@ -253,7 +255,7 @@ def _tracking(
     address = address_of(spec, run.path.parent if in_package(root) else root)
     if address.variables:
         where = f"{address.shown}, experiment {address.experiment_id or address.experiment}"
-        say(f"MLflow: {where} ({', '.join(address.variables)} of the environment)")
+        explain(f"MLflow: {where} ({', '.join(address.variables)} of the environment)")
     tracker = Tracker(spec, search.state.run_id, run.ledger, address, subject_of(spec))
     search.observe(tracker.notify)
     tracker.start()

@@ -66,7 +66,7 @@ def check_nodes(spec: SearchSpec, run: RunFolder, root: Path, *, local: bool) ->
     findings = list(node_findings(facts, questions))
     for finding in findings:
         if finding.severity != "error":
-            console.say(finding.line)
+            console.explain(finding.line)
     errors = [finding.text for finding in findings if finding.severity == "error"]
     if errors:
         raise UsageError(*errors)
@@ -139,12 +139,12 @@ def _taken_in(asked: Asked, fit: set[str], node: str, facts: NodeFacts) -> Asked
     errors = [one.text for one in new if one.severity == "error"]
     if not errors:
         fit.add(node)
-        console.say(f"a node has joined: {facts.node}")
+        console.explain(f"a node has joined: {facts.node}")
     for text in errors:
-        console.say(f"warning: a node has joined that the search does not count on: {text}")
+        console.explain(f"warning: a node has joined that the search does not count on: {text}")
     for finding in new:
         if finding.severity != "error":
-            console.say(finding.line)
+            console.explain(finding.line)
     return Asked(asked.questions, nodes, asked.findings | found)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tid_tune.cluster.parcel import CONFIG, Parcel
-from tid_tune.console import say
+from tid_tune.console import explain
 from tid_tune.errors import ConfigError
 from tid_tune.import_path import search_current_folder
 from tid_tune.openmmlab.configs import Config, load_config
@@ -29,7 +29,9 @@ def parcel_for(spec: SearchSpec) -> Parcel | None:
     try:
         return parcel_of(spec.trial, imports=spec.trainable == DEFAULT_TRAINABLE)
     except ConfigError as error:
-        say(f"note: the config is not sent to the nodes; it must be there at this path: {error}")
+        explain(
+            f"note: the config is not sent to the nodes; it must be there at this path: {error}"
+        )
         return None
 
 

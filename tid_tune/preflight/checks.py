@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tid_tune.console import say, shown_path, step
+from tid_tune.console import explain, shown_path, step
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.config_lines import line_of
 from tid_tune.preflight.findings import Finding
@@ -69,7 +69,7 @@ def require(plan: Plan) -> None:
     """
     remarks, errors = remarks_and_errors(plan)
     for line in remarks:
-        say(line)
+        explain(line)
     if errors:
         raise ConfigError(*errors)
 

@@ -89,10 +89,10 @@ class Result:
         self.show_teacher()
         spent = spent_text(self.cost, self.spec.resources)
         trials = counted(self.cost.trials, "trial")
-        console.say(f"{self.spec.name}: {trials}, {spent}; this command took {seconds:.0f} s")
+        console.explain(f"{self.spec.name}: {trials}, {spent}; this command took {seconds:.0f} s")
         console.say(overhead_text(self.used))
         if self.ended:
-            console.say(self.ended)
+            console.explain(self.ended)
         if outcome:
             self.show_outcome()
 
@@ -167,7 +167,7 @@ def write_result(state: RunState, spec: SearchSpec, run: RunFolder) -> Result:
         _write_tables(result, state)
     except (OSError, StoreError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        console.say(f"warning: {run.shown()} lacks tables of the result ({reason})")
+        console.explain(f"warning: {run.shown()} lacks tables of the result ({reason})")
     _write_report(state, spec, run)
     return result
 
@@ -179,12 +179,13 @@ def _write_report(state: RunState, spec: SearchSpec, run: RunFolder) -> None:
     from tid_tune.report.page.assemble import write_report
     from tid_tune.report.page.study import Study
 
-    _evaluate_models(spec, run)
+    if state.closed is not None:  # who has pressed Ctrl-C waits for the end of the command
+        _evaluate_models(spec, run)
     try:
         write_report(Study.ended(run, spec, state))
     except Exception as error:
         kind = "" if isinstance(error, TidTuneError) else f"{type(error).__name__}: "
-        console.say(
+        console.explain(
             f"warning: the report {run.shown(run.report.name)} was not written ({kind}{error}). "
             f"`tid-tune report {run.pasted()}` tries again"
         )
@@ -208,13 +209,13 @@ def _evaluate_models(spec: SearchSpec, run: RunFolder) -> None:
         console.step("comparing baseline, best and teacher")
         evaluate_run(read, images=spec.report.models, seconds=AT_THE_END)
     except TooSlow as reason:
-        console.say(
+        console.explain(
             f"the report has no pictures of the models: {reason}. `tid-tune report {run.pasted()}` "
             "adds them"
         )
     except Exception as error:
         kind = "" if isinstance(error, TidTuneError) else f"{type(error).__name__}: "
-        console.say(f"warning: the report has no pictures of the models ({kind}{error})")
+        console.explain(f"warning: the report has no pictures of the models ({kind}{error})")
 
 
 def _write_tables(result: Result, state: RunState) -> None:

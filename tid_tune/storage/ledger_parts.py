@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from tid_tune.console import say
+from tid_tune.console import explain
 from tid_tune.errors import UsageError
 from tid_tune.files import replacing
 from tid_tune.storage.objects import Objects
@@ -101,4 +101,6 @@ class LedgerParts:
         while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
             number += 1
         folder.rename(aside)
-        say(f"{self._objects.uri} is not there any more; the copy on this machine is now {aside}")
+        explain(
+            f"{self._objects.uri} is not there any more; the copy on this machine is now {aside}"
+        )

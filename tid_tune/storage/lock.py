@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
-from tid_tune.console import say
+from tid_tune.console import explain
 from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.ledger.lock import Holder
 from tid_tune.storage.objects import Objects, StoreError
@@ -106,7 +106,7 @@ class StoreLock:
         found = _read(self._objects)
         if found is None or found.holder.is_gone:
             return
-        say(
+        explain(
             f"{self._objects.uri} was last driven by {found.holder}; waiting up to {STALE:g} s for "
             "a sign of it"
         )
@@ -118,7 +118,7 @@ class StoreLock:
                 return
             if (now.token, now.beat) != (found.token, found.beat):
                 raise self._busy(now.holder)
-        say("there was none: its lock is taken over")
+        explain("there was none: its lock is taken over")
 
     def _busy(self, holder: Holder) -> UsageError:
         return UsageError(

@@ -16,7 +16,7 @@ from tid_tune.report.compare.words import (
     pair_rows,
     ranking_text,
 )
-from tid_tune.report.fitting import Column, fitted, flowing, table_of
+from tid_tune.report.fitting import Column, fitted, table_of
 from tid_tune.report.page.words import value_text
 from tid_tune.report.tables import plain_table
 
@@ -28,7 +28,7 @@ def show(comparison: Comparison) -> None:
     else:
         console.say("these searches differ in nothing that is recorded")
     console.say()
-    _say(ranking_text(comparison))
+    console.explain(ranking_text(comparison))
     console.say()
     console.show(table_of(fitted(_columns(comparison), console.out.width), _styles(comparison)))
     console.say()
@@ -36,12 +36,7 @@ def show(comparison: Comparison) -> None:
     if pairs.best or pairs.undistilled:
         console.show(_pairs(comparison))
     for line in (*pairs.missing, *control_lines(comparison)):
-        _say(line)
-
-
-def _say(text: str) -> None:
-    for line in flowing(text.split(), console.out.width, " "):
-        console.say(line)
+        console.explain(line)
 
 
 def _differences(comparison: Comparison) -> RenderableType:
