@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tid_tune.report.charts.model import Bars, Chart, Heat, Mark, Number, Parallel
-from tid_tune.report.charts.palette import shade
+from tid_tune.report.charts.palette import SHADES
 
 PIXELS = 8
 """Of a letter, about."""
-SHADES = 10
-"""Parallel coordinates are drawn in so many colours: each is one line with gaps."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,9 @@ def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
 
 @dataclass(frozen=True)
 class Bundle:
-    """The lines of parallel coordinates that have one colour, with gaps between them."""
+    """The lines of parallel coordinates that have one role, with gaps between them."""
 
-    colour: str
+    role: str
     xs: list[int]
     ys: list[Number | None]
     texts: list[str]
@@ -77,12 +75,11 @@ def bundles(mark: Parallel) -> Iterator[Bundle]:
     for line, value in enumerate(mark.colours):
         groups.setdefault(min(int((value - low) / width), SHADES - 1), []).append(line)
     for group in sorted(groups):
-        colour = shade(low + (group + 0.5) * width, low, low + SHADES * width)
-        yield _bundle(mark, groups[group], colour)
+        yield _bundle(mark, groups[group], f"shade{group}")
 
 
-def _bundle(mark: Parallel, lines: Sequence[int], colour: str) -> Bundle:
-    bundle = Bundle(colour, [], [], [], [])
+def _bundle(mark: Parallel, lines: Sequence[int], role: str) -> Bundle:
+    bundle = Bundle(role, [], [], [], [])
     for line in lines:
         for at, dimension in enumerate(mark.dimensions):
             place = dimension.places[line]

@@ -33,6 +33,39 @@ class Look:
 
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
 ORANGE, VERMILION, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#8A96A0"
+CIVIDIS = (
+    "#00224E",
+    "#123570",
+    "#3B496C",
+    "#575D6D",
+    "#707173",
+    "#8A8678",
+    "#A59C74",
+    "#C3B369",
+    "#E1CC55",
+    "#FEE838",
+)
+"""Nunez and others, 2018."""
+_ON_DARK = (
+    "#5E86C8",
+    "#6F8FBB",
+    "#8098AE",
+    "#91A1A1",
+    "#A2AA94",
+    "#B3B487",
+    "#C5BE7A",
+    "#D8CB65",
+    "#EBD94F",
+    "#FEE838",
+)
+"""The same from blue to yellow, with no shade that is too dark for thin lines on a dark page."""
+SHADES = len(CIVIDIS)
+"""Lines that a value colours are drawn in so many colours, the roles `shade0`, `shade1`, ..."""
+
+SCALES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"sequential": CIVIDIS, "diverging": (VERMILION, "#F2F2F2", BLUE)}
+)
+"""Colours at equal distances, of heat maps."""
 
 LOOKS: Mapping[str, Look] = MappingProxyType(
     {
@@ -60,31 +93,13 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "series7": Look("#22303C", "#DCE3E9", "diamond", "solid"),
         "series8": Look(GREY, GREY, "square", "dash"),
         "series9": Look(BLUE, "#3A86E8", "triangle", "dot"),
+        # Lines by a value, the low ones first.
+        **{f"shade{at}": Look(CIVIDIS[at], _ON_DARK[at]) for at in range(SHADES)},
         # The sides of a difference.
         "more": Look(BLUE, "#3A86E8"),
         "less": Look(VERMILION, "#F07A1F"),
     }
 )
-
-SCALES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        # Cividis (Nunez and others, 2018).
-        "sequential": (
-            "#00224E",
-            "#123570",
-            "#3B496C",
-            "#575D6D",
-            "#707173",
-            "#8A8678",
-            "#A59C74",
-            "#C3B369",
-            "#E1CC55",
-            "#FEE838",
-        ),
-        "diverging": (VERMILION, "#F2F2F2", BLUE),
-    }
-)
-"""Colours at equal distances, of heat maps and of lines that a value colours."""
 
 SERIES = sum(role.startswith("series") for role in LOOKS)
 """How many series without a meaning of their own can be told apart."""
@@ -99,19 +114,3 @@ def level_dash(role: str) -> Dash:
     """Return the dash of a level, which is never solid: that is how courses are drawn."""
     dash = LOOKS[role].dash
     return "dot" if dash == "solid" else dash
-
-
-def shade(value: float, low: float, high: float, scale: str = "sequential") -> str:
-    """Return the colour of a value on a scale from `low` to `high`, as #rrggbb."""
-    colours = SCALES[scale]
-    place = (value - low) / (high - low) if high > low else 1.0
-    at = min(max(place, 0.0), 1.0) * (len(colours) - 1)
-    left = min(int(at), len(colours) - 2)
-    mixed = (
-        round(
-            int(colours[left][i : i + 2], 16) * (1 - at + left)
-            + int(colours[left + 1][i : i + 2], 16) * (at - left)
-        )
-        for i in (1, 3, 5)
-    )
-    return "#" + "".join(f"{part:02X}" for part in mixed)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tid_tune.report.charts.layout import bundles
 from tid_tune.report.charts.model import Band, Bars, Coordinate, Heat, Line, Parallel, Points
-from tid_tune.report.charts.palette import LOOKS, SCALES
+from tid_tune.report.charts.palette import LOOKS, SCALES, SHADES
 
 Json = dict[str, Any]
 _SYMBOLS = {
@@ -157,7 +157,7 @@ def parallel_traces(mark: Parallel) -> list[Json]:
             "x": bundle.xs,
             "y": numbers(bundle.ys),
             "opacity": 0.7,
-            "line": {"color": bundle.colour, "width": 1.5},
+            "line": {"color": f"@{bundle.role}", "width": 1.5},
         }
         | _hover(bundle.texts, bundle.keys)
         for bundle in bundles(mark)
@@ -171,7 +171,7 @@ def parallel_traces(mark: Parallel) -> list[Json]:
         "hoverinfo": "skip",
         "marker": {
             "color": numbers(ends),
-            "colorscale": _scale("sequential"),
+            "colorscale": [[at / (SHADES - 1), f"@shade{at}"] for at in range(SHADES)],
             "showscale": True,
             "opacity": 0,
             "colorbar": _colour_bar(mark.scale_label),

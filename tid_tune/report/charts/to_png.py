@@ -256,7 +256,9 @@ class _Drawing:
     def _parallel(self, mark: Parallel) -> None:
         axes = self.axes
         for bundle in bundles(mark):
-            axes.plot(bundle.xs, _floats(bundle.ys), color=bundle.colour, lw=1, alpha=0.7)
+            axes.plot(
+                bundle.xs, _floats(bundle.ys), color=self._colour(bundle.role), lw=1, alpha=0.7
+            )
         axes.set_xticks(range(len(mark.dimensions)), [one.label for one in mark.dimensions])
         axes.set_yticks([])
         axes.grid(visible=False)

@@ -113,6 +113,8 @@ def _course(comparison: Comparison, studies: Sequence[Study]) -> list[Section]:
         "Each step is a trial of full length that was better than all before it. Hours compare "
         "searches on the same kind of machine only."
     )
+    if comparison.level is not None:
+        caption += " The level is the value that the figures above say when it was reached."
     chart = Chart("compared_course", "Best so far, against the cost", caption, panels)
     return [Section("course", "The course of the searches", "", [chart])]
 
@@ -144,7 +146,8 @@ def _pairs(comparison: Comparison) -> list[Section]:
         return []
     pairs = comparison.pairs
     shown = pair_rows(comparison)
-    blocks: list[Block] = [Text(line, "warning") for line in control_lines(comparison)]
+    warnings = (line.removeprefix("warning: ") for line in control_lines(comparison))
+    blocks: list[Block] = [Text(f"{capitalized(line)}.", "warning") for line in warnings]
     blocks += [Text(line, "note") for line in pairs.missing]
     if shown:
         columns = [Column(name) for name in pair_columns(comparison)]
@@ -154,7 +157,7 @@ def _pairs(comparison: Comparison) -> list[Section]:
         blocks.append(_chart(comparison, sure))
     intro = (
         "Trainings with the same seed are compared with each other, so that what a seed does to "
-        "both falls out. The value that made a trial the best of many is not used. All intervals "
+        "both cancels out. The value that made a trial the best of many is not used. All intervals "
         "against one search hold together with a probability of 95 %. More is better."
     )
     return [Section("pairs", "Paired seeds", intro, blocks)]
@@ -169,11 +172,11 @@ def _chart(comparison: Comparison, known: Sequence[Pair]) -> Chart:
         [pair.difference.low or 0.0 for pair in known],
         [pair.difference.high or 0.0 for pair in known],
     )
-    axis = Axis(f"{comparison.objective}, difference to {known[0].reference}")
+    axis = Axis(f"difference in {comparison.objective}")
     return Chart(
         "compared_pairs",
-        "Differences by pairs of equal seeds",
+        f"Differences to {known[0].reference}, by pairs of equal seeds",
         "An interval that holds 0 does not tell the searches apart.",
-        [Panel(axis, Axis(""), [bars], height=90 + 26 * len(known))],
+        [Panel(axis, Axis(""), [bars], height=110 + 26 * len(known))],
         wide=True,
     )

@@ -9,7 +9,7 @@ from tid_tune.report.compare.figures import Figures
 from tid_tune.report.compare.pairs import Pair, seeds_text
 from tid_tune.report.page.words import signed, value_text
 from tid_tune.search.stages.statistics import Estimate
-from tid_tune.search.stages.verdict import UNCLEAR
+from tid_tune.search.stages.verdict import REAL_GAIN, UNCLEAR, WORSE
 from tid_tune.words import counted
 
 UNDISTILLED = "no distillation"
@@ -62,12 +62,20 @@ def pair_rows(comparison: Comparison) -> list[list[str]]:
     pairs = comparison.pairs
     return [
         *(_pair_cells(pair, pair.arm) for pair in pairs.best),
-        *(_pair_cells(pair, f"{pair.arm}: {UNDISTILLED}") for pair in pairs.undistilled),
+        *(
+            _pair_cells(pair, f"{pair.arm}: {UNDISTILLED}", _CONTROL.get(pair.verdict))
+            for pair in pairs.undistilled
+        ),
     ]
 
 
-def _pair_cells(pair: Pair, arm: str) -> list[str]:
-    return [arm, estimate_text(pair.difference), seeds_text(pair.seeds), pair.verdict]
+_CONTROL = {REAL_GAIN: "another training", WORSE: "another training"}
+"""What a difference between students without distillation means: it is no gain."""
+
+
+def _pair_cells(pair: Pair, arm: str, verdict: str | None = None) -> list[str]:
+    found = verdict or pair.verdict
+    return [arm, estimate_text(pair.difference), seeds_text(pair.seeds), found]
 
 
 def number(value: float | None, digits: int = 6) -> str:

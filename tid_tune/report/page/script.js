@@ -48,6 +48,7 @@
       layout.dragmode = coarse ? false : "zoom"; // a finger scrolls the page
       if (layout.width < 480) {
         layout.font.size = 12;
+        if (layout.title) layout.title.xref = "container"; // it needs the whole width
       }
       layout.autosize = false;
       Plotly.react(panel, data, layout, config);

@@ -9,6 +9,7 @@ from tid_tune.report.charts.palette import series
 from tid_tune.report.page.blocks import Block, Cell, Column, Section, TableBlock
 from tid_tune.report.page.study import Study
 from tid_tune.report.page.words import label_text, signed, value_text
+from tid_tune.search.stages.plan import NONE
 from tid_tune.search.stages.statistics import Estimate
 from tid_tune.search.stages.verdict import Comparison, Group, Verdict
 from tid_tune.words import counted
@@ -24,7 +25,7 @@ def section(study: Study) -> Section | None:
         "that made a trial the best of many is too good to be true. Differences are between "
         "trainings with the same seed, and their intervals hold together with a probability of "
         "95 %."
-        f"\n\n{verdict.text}."
+        f"\n\n{_readable(verdict.text)}."
     )
     blocks: list[Block] = [_seeds_chart(verdict, study)]
     compared = _references(verdict)
@@ -33,6 +34,11 @@ def section(study: Study) -> Section | None:
     blocks.append(_table(verdict, compared))
     title = "Confirmation" if study.is_over else "Confirmation so far"
     return Section("confirmation", title, intro, blocks)
+
+
+def _readable(text: str) -> str:
+    """Return the text of a verdict with `none` as a reader understands it."""
+    return label_text(text).replace(f" against {NONE}:", f" against {label_text(NONE)}:")
 
 
 def _groups(verdict: Verdict) -> tuple[Group, ...]:

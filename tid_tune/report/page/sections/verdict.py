@@ -128,8 +128,9 @@ def _costs(study: Study) -> list[Tile]:
     sessions = study.state.sessions
     wall = study.state.wall_seconds(sessions[-1].last) if sessions else 0.0
     trials = f"{counted(cost.trials, 'trial')}, {counted(round(cost.epochs, 3), 'epoch')}"
-    used = overhead_text(worker_time(study.state))
-    ran = f"the search ran for {duration(wall)}; {used} (starting, waiting)"
+    ran, used = f"the search ran for {duration(wall)}", worker_time(study.state)
+    if used.reported:
+        ran += f"; {overhead_text(used)} (starting, waiting)"
     return [
         Tile("trained", trials, "baselines and reruns included, duplicates not"),
         Tile("cost", f"{cost.device_hours(resources):.2f} {device}-hours", ran),
