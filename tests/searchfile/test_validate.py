@@ -52,6 +52,18 @@ def test_validate_shows_the_space_and_the_stages() -> None:
     assert "not checked" in lines[-1]
 
 
+def test_values_that_have_no_room_go_on_below_themselves() -> None:
+    steps = ", ".join(f"{step / 100:g}" for step in range(10, 40))
+    Path("search.yaml").write_text(f"{HEAD}space:\n  {LR}: {{ordinal: [{steps}]}}\n")
+    result = CliRunner().invoke(app, ["validate", "search.yaml", "--quick"])
+    lines = result.output.splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith(LR))
+    last = lines.index("", first)
+    assert last > first + 1
+    assert " ".join(" ".join(lines[first:last]).split()) == f"{LR} ordinal {steps}"
+    assert max(map(len, lines)) <= 100
+
+
 def test_validate_shows_the_points_to_start_from_and_what_is_drawn() -> None:
     lines = [f"  {name}: {{uniform: [0, 1]}}" for name in (LR, "optim_wrapper.optimizer.momentum")]
     lines += ["  model.distillation.select: {choice: [threshold, quantile]}"]

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tid_tune.searchfile.model import SearchSpec
     from tid_tune.space import Distribution
 
+GAP = 2
+NARROWEST = 20
+"""Columns of a column of values on a narrow terminal."""
+
 
 def validate(
     space: SpaceFile,
@@ -221,12 +225,21 @@ def _number(value: object) -> str:
 
 
 def _print_columns(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from tid_tune.console import say
+    """Print rows; where they are wider than the output, the second column goes on below itself."""
+    import textwrap
+
+    from tid_tune.console import out, say
 
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    others = sum(widths) - widths[1] + GAP * (len(widths) - 1)
+    widths[1] = min(widths[1], max(out.width - others, NARROWEST))
     for row in [head, *rows]:
-        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        say(line.rstrip(), style="bold" if row is head else None)
+        first, second, *rest = row
+        for part in textwrap.wrap(second, widths[1], break_long_words=False) or [""]:
+            cells = zip((first, part, *rest), widths, strict=True)
+            line = (" " * GAP).join(text.ljust(width) for text, width in cells)
+            say(line.rstrip(), style="bold" if row is head else None)
+            first, rest = "", [""] * len(rest)
 
 
 def _summary(spec: SearchSpec) -> str:
