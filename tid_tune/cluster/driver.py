@@ -109,10 +109,8 @@ def run_search(
                 finished = _work(spec, search, run, root, session, checked=new)
             except HeadLostError as error:
                 finished, lost = False, error
-            if not finished:
-                say("ending: the result so far is written; Ctrl-C ends at once")
-                if tracker is not None:
-                    tracker.interrupt()
+            if tracker is not None and not finished:
+                tracker.interrupt()
             result = write_result(search.state, spec, run)
             seconds = MLFLOW_SECONDS if finished else INTERRUPTED_SECONDS
             copied = tracker.finish(result.metrics, result.artifacts, seconds) if tracker else None
@@ -171,7 +169,10 @@ def _work(
         _announce(spec, run, capacity())
         with newcomers.asked(asked), View(progress, lambda: capacity.latest or 1) as view:
             search.observe(view)
-            return tune(spec, dispatcher, run, parcel)
+            finished = tune(spec, dispatcher, run, parcel)
+        if not finished:
+            say("ending: Ray stops, and the result so far is written; Ctrl-C ends at once")
+        return finished
     finally:
         dispatcher.interrupt_all()
         # Leaving a head that is lost takes long, and Ray ends the process soon: the result first.
