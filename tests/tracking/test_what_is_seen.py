@@ -18,6 +18,7 @@ from tid_tune.ledger.state import RunState
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space import LogUniform
 from tid_tune.space.space import METHOD_PATH
+from tid_tune.storage.files import FolderFiles
 from tid_tune.tracking.address import Address
 from tid_tune.tracking.charts import charts
 from tid_tune.tracking.interface import find_place
@@ -73,7 +74,7 @@ def seen(spec: SearchSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 def test_runs_show_gain_values_data_and_files_and_no_secret(
     seen: SearchSpec, uri: str, tmp_path: Path
 ) -> None:
-    made = Mirror(seen, "run", Address(uri, seen.name), subject_of(seen), tmp_path)
+    made = Mirror(seen, "run", Address(uri, seen.name), subject_of(seen), FolderFiles(tmp_path))
     made.connect(began=1.5)
     values = {KEY: 0.5, "optim_wrapper.optimizer.lr": 0.01}
     suggested, *alone = baseline("t0001", "none")
@@ -100,6 +101,8 @@ def test_runs_show_gain_values_data_and_files_and_no_secret(
         assert runs[trial].data.params["key_weight"] == "2.0", "of the config"
         assert runs[trial].data.tags["tid_tune.node"] == "node-7"
     assert runs["t0003"].data.params["key_weight"] == "0.5"
+    methods = {name: run.data.params.get("method") for name, run in runs.items()}
+    assert methods == {"parent": None, "t0001": "none", "t0002": "tid", "t0003": "tid"}
     assert runs["t0003"].data.params["log10/key_weight"] == "-0.30103"
     gains = client.get_metric_history(runs["t0003"].info.run_id, "gain")
     assert [(point.step, round(point.value, 6)) for point in gains] == [(1, 0.2), (2, 0.3)]
@@ -188,7 +191,7 @@ def test_axes_of_charts_are_what_every_method_has(seen: SearchSpec) -> None:
     both = seen.model_copy(
         update={"space": {**seen.space, **weights}, "method": ("none", "tid", "fgd")}
     )
-    assert subject_of(both).common_paths(both) == {"optim_wrapper.optimizer.lr"}
+    assert subject_of(both).common_paths(both) == {METHOD_PATH, "optim_wrapper.optimizer.lr"}
 
 
 def test_a_trial_is_named_by_what_is_known_of_it(spec: SearchSpec) -> None:

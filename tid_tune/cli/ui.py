@@ -83,6 +83,12 @@ def _address(folder: RunFolder | None, uri: str | None) -> Address:
         address = default_address(Path.cwd()) if uri is None else Address(uri, "")
         return _existing(address, [Path.cwd()])
     spec = folder.spec
+    if not spec.tracking.enabled:
+        raise UsageError(
+            f"{spec.name} is not copied to MLflow: tracking.enabled is false in its search space. "
+            "Run the same command again with --set tracking.enabled=true: it copies what has been "
+            "trained"
+        )
     if uri is not None:
         spec = spec.model_copy(update={"tracking": spec.tracking.model_copy(update={"uri": uri})})
     elif spec.tracking.uri is not None and is_masked(spec.tracking.uri):

@@ -244,8 +244,7 @@ def _print_columns(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
 
 def _summary(spec: SearchSpec) -> str:
     goals = ", ".join(f"{metric} ({goal})" for metric, goal in spec.objectives.items())
-    limits = spec.budget.model_dump(exclude_none=True)
-    budget = ", ".join(f"{key} {value:g}" for key, value in limits.items()) or "no limit"
+    budget = spec.budget.text or "no limit"
     several = len(spec.objectives) > 1 and spec.scheduler.type != "none"
     stopping = "none (several objectives)" if several else spec.scheduler.type
     return f"objective {goals}; sampler {_sampler(spec)}; scheduler {stopping}; budget {budget}"

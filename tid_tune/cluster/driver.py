@@ -257,7 +257,8 @@ def _tracking(
     if address.variables:
         where = f"{address.shown}, experiment {address.experiment_id or address.experiment}"
         explain(f"MLflow: {where} ({', '.join(address.variables)} of the environment)")
-    tracker = Tracker(spec, search.state.run_id, run.ledger, address, subject_of(spec))
+    subject = subject_of(spec)
+    tracker = Tracker(spec, search.state.run_id, run.ledger, address, subject, run.files)
     search.observe(tracker.notify)
     tracker.start()
     try:

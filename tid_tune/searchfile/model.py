@@ -115,6 +115,12 @@ class Budget(Model):
     x: Positive | None = None
     """In full trainings: x * epochs."""
 
+    @property
+    def text(self) -> str:
+        """Return `wall_hours 1, epochs 500`; empty without limits."""
+        limits = self.model_dump(exclude_none=True)
+        return ", ".join(f"{name} {value:g}" for name, value in limits.items())
+
 
 Spread = Literal["pack", "node", "any"]
 

@@ -10,11 +10,10 @@ from collections.abc import Collection
 
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.distributions.numeric import Numeric
+from tid_tune.space.space import METHOD_PATH
 from tid_tune.tracking.names import LOG10, allowed, param_names, rung_name, short_names
 
 SECTION = "search"
-OWN_SECTION = "Model metrics"
-"""That of MLflow for metrics without a section: it is lost unless it is named."""
 AXES = 8
 """Searched values in parallel coordinates; more have no room."""
 
@@ -29,25 +28,24 @@ def charts(spec: SearchSpec, common: Collection[str]) -> dict[str, object]:
     """
     short = short_names(spec.objectives)
     full = [rung_name(one, float(spec.epochs), spec.epochs) for one in short.values()]
-    names = param_names(spec.space)
+    names = param_names([*spec.space, METHOD_PATH])
     searched = [path for path, one in spec.space.items() if not one.is_fixed and path in common]
     axes = [_axis(names[path], spec.space[path]) for path in searched[:AXES]]
+    if len(spec.method) > 1 and METHOD_PATH in common:
+        axes.insert(0, names[METHOD_PATH])
     found = [
         *(_line(allowed(name)) for name in spec.objectives),
         *(_bars(allowed(name)) for name in full),
         _line("gain"),
         *([_parallel(axes, [allowed(name) for name in full])] if axes else []),
     ]
-    sections = [
-        {"uuid": name, "name": name, "display": True, "isReordered": False, "deleted": False}
-        for name in (SECTION, OWN_SECTION)
-    ]
+    section = {"uuid": SECTION, "name": SECTION, "display": True, "isReordered": False}
     return {
         "compareRunCharts": [
             {"uuid": f"{SECTION}-{number}", "metricSectionId": SECTION, **_COMMON, **chart}
             for number, chart in enumerate(found)
         ],
-        "compareRunSections": sections,
+        "compareRunSections": [{**section, "deleted": False}],
         "isAccordionReordered": True,  # else they are sorted
     }
 

@@ -19,6 +19,7 @@ from tid_tune.ledger.events import Event
 from tid_tune.ledger.records import Trial
 from tid_tune.results.run_folder import BEST
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.storage.files import RunFiles as StoredFiles
 from tid_tune.tracking.address import Address
 from tid_tune.tracking.context import Context
 from tid_tune.tracking.failures import RefusedError, is_passing
@@ -51,7 +52,7 @@ class Mirror:
         run_id: str,
         address: Address,
         subject: Subject = NOTHING,
-        folder: Path | None = None,
+        stored: StoredFiles | None = None,
     ) -> None:
         self._spec = spec
         self._run_id = run_id
@@ -59,7 +60,7 @@ class Mirror:
         self._client = client = MlflowClient(tracking_uri=address.uri)
         self.writer = writer = Writer(client)
         self._standing = Standing(spec)
-        files = RunFiles(subject, folder, writer, client)
+        files = RunFiles(subject, stored, writer, client)
         context = Context(spec, run_id, self._standing, subject, client, writer, files)
         self._search, self._trials = SearchRun(context), TrialRuns(context)
         self._tags: dict[str, str] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +12,9 @@ from tid_tune.distill.registry import DEFAULT, methods_without_teacher, option_f
 from tid_tune.errors import ConfigError
 from tid_tune.openmmlab.configs import Config, get_value, load_config
 from tid_tune.passwords import without_secrets
-from tid_tune.searchfile.checks.data import LOADERS, annotation_files
+from tid_tune.searchfile.checks.data import LOADERS, annotation_files, annotations_digest
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.space.space import METHOD_PATH
-from tid_tune.variables import resolved
 
 _DISTILLATION = "model.distillation."
 DIGITS = 16
@@ -37,17 +35,10 @@ class Annotations:
         """The name of the file, without its ending."""
         return Path(self.place).stem
 
-    def digest(self, root: Path) -> str:
-        """Return the digest of the file; empty where it cannot be read.
-
-        Args:
-            root: where relative paths start.
-        """
-        try:
-            with (root / resolved(self.place)).open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()[:DIGITS]
-        except (OSError, ConfigError):
-            return ""
+    @property
+    def digest(self) -> str:
+        """The digest of the file; empty where it cannot be read."""
+        return annotations_digest(self.place, DIGITS)
 
 
 @dataclass(frozen=True)
@@ -62,18 +53,26 @@ class Subject:
     """Those of the search space."""
 
     def own_values(self, method: str | None) -> dict[str, object]:
-        """Return what a trial has where the search space sets nothing.
+        """Return the method of a trial, and what it has where the search space sets nothing.
 
-        It is the config's value, or the default of the method. A trial without distillation has
+        That is the config's value, or the default of the method. A trial without distillation has
         those of the config's method, although nothing uses them: MLflow can compare it then.
 
         Args:
             method: of the trial; None: that of the config.
         """
-        if method is None or method in methods_without_teacher():
-            method = self._value(METHOD_PATH) or DEFAULT
-        known = ((path, self._own_value(path, method)) for path in self.paths)
-        return {path: value for path, value in known if value is not None}
+        if not self._distills:
+            return {path: value for path in self.paths if (value := self._value(path)) is not None}
+        own = self._value(METHOD_PATH) or DEFAULT
+        used = own if method is None or method in methods_without_teacher() else method
+        known = ((path, self._own_value(path, used)) for path in self.paths)
+        values = {path: value for path, value in known if value is not None}
+        return {METHOD_PATH: method or own, **values}
+
+    @property
+    def _distills(self) -> bool:
+        model = None if self.config is None else self.config.get("model")
+        return isinstance(model, Mapping) and is_distiller(model)
 
     def common_paths(self, spec: SearchSpec) -> set[str]:
         """Return the paths of the search space for which each trial has a value, of its method."""

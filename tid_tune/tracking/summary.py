@@ -16,6 +16,7 @@ from tid_tune.words import counted
 Link = Callable[[Trial], str]
 """Returns a trial as a link, in Markdown."""
 ALONE = {"none": "student alone"}
+TEACHER_LEVEL = "teacher"
 SPACE = "&nbsp;&nbsp;&nbsp;"
 
 
@@ -46,11 +47,10 @@ def done(standing: Standing) -> int:
 
 def search_params(spec: SearchSpec) -> dict[str, object]:
     """Return what a search is, by parameter: how it samples, stops, and what it may cost."""
-    budget = {name: value for name, value in spec.budget if value is not None}
     return {
         "sampler": spec.sampler.type,
         "scheduler": spec.scheduler.type,
-        "budget": ", ".join(f"{name} {value:g}" for name, value in budget.items()) or "none",
+        "budget": spec.budget.text or "none",
         "epochs": spec.epochs,
         "trials": spec.trials,
         "seed": spec.seed,
@@ -117,7 +117,9 @@ def _table(standing: Standing, spec: SearchSpec, link: Link) -> Iterator[str]:
     """
     if not (standing.best or standing.levels):
         return
-    best, levels = standing.best, standing.levels
+    best = standing.best
+    ordered = sorted(standing.levels, key=lambda one: (one == TEACHER_LEVEL, one not in ALONE))
+    levels = {one: standing.levels[one] for one in ordered}
     yield _row("", *map(link, best), *(ALONE.get(one, plain(one)) for one in levels))
     yield "|" + "---|" * (1 + len(best) + len(levels))
     for name, short in short_names(spec.objectives).items():

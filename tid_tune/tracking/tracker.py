@@ -17,6 +17,7 @@ from tid_tune.ledger.file import LedgerTail
 from tid_tune.ledger.records import Trial
 from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.model import SearchSpec
+from tid_tune.storage.files import RunFiles
 from tid_tune.tracking.address import Address
 from tid_tune.tracking.interface import is_server
 from tid_tune.tracking.subject import NOTHING, Subject
@@ -85,6 +86,7 @@ class Tracker:
         ledger: Path,
         address: Address,
         subject: Subject = NOTHING,
+        stored: RunFiles | None = None,
     ) -> None:
         self._spec = spec
         self._subject = subject
@@ -92,6 +94,7 @@ class Tracker:
         self._address = address
         self._copied = Copied()
         self._ledger = ledger
+        self._stored = stored
         self._tail = LedgerTail(ledger)
         self._mirror: Mirror | None = None
         self._news = threading.Event()
@@ -213,9 +216,8 @@ class Tracker:
             self._tail = LedgerTail(self._ledger)
             first = next(self._tail.new_events(), None)  # which is not read by that
             began = None if first is None else first.time
-            folder = self._ledger.parent
             self._mirror = connect(
-                self._spec, self._run_id, self._address, self._subject, folder, began
+                self._spec, self._run_id, self._address, self._subject, self._stored, began
             )
         for event in self._tail.new_events():
             self._mirror.apply(event)
@@ -243,7 +245,7 @@ def connect(
     run_id: str,
     address: Address,
     subject: Subject = NOTHING,
-    folder: Path | None = None,
+    stored: RunFiles | None = None,
     began: float | None = None,
 ) -> Mirror:
     """Return a connected Mirror. The first call makes the database, and takes seconds.
@@ -262,6 +264,6 @@ def connect(
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     make_database(address.uri)
-    mirror = Mirror(spec, run_id, address, subject, folder)
+    mirror = Mirror(spec, run_id, address, subject, stored)
     mirror.connect(began)
     return mirror

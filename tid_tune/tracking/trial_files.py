@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from functools import partial
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -17,6 +16,8 @@ from tid_tune.ledger.records import Trial
 from tid_tune.openmmlab.configs import set_value
 from tid_tune.passwords import without_secrets
 from tid_tune.results.run_folder import TRIALS
+from tid_tune.storage.files import RunFiles as StoredFiles
+from tid_tune.storage.objects import StoreError
 from tid_tune.tracking.subject import Subject
 from tid_tune.tracking.writer import Writer
 
@@ -31,16 +32,16 @@ class RunFiles:
 
     Args:
         subject: what the search is about.
-        folder: the run folder, on this machine; None: there is none.
+        stored: the files of the run folder; None: there is none.
         writer: writes to runs.
         client: writes files.
     """
 
     def __init__(
-        self, subject: Subject, folder: Path | None, writer: Writer, client: MlflowClient
+        self, subject: Subject, stored: StoredFiles | None, writer: Writer, client: MlflowClient
     ) -> None:
         self._subject = subject
-        self._folder = folder
+        self._stored = stored
         self._writer = writer
         self._client = client
         self._inputs: list[DatasetInput] | None = None
@@ -72,18 +73,21 @@ class RunFiles:
             return ""
 
     def _log(self, trial: Trial) -> str:
-        if self._folder is None:
+        if self._stored is None:
             return ""
+        name = f"{TRIALS}/{trial.id}/{LOG}"
         try:
-            return end_of(self._folder / TRIALS / trial.id / LOG, LOG_BYTES)
-        except OSError:  # on another node, or in a store
+            # A worker of this machine may still write the same copy: the longer one is newer.
+            self._stored.fetch_longer(name)
+            return end_of(self._stored.local / name, LOG_BYTES)
+        except (OSError, StoreError):  # the trial has none, or its store does not answer
             return ""
 
 
 def _inputs(subject: Subject) -> list[DatasetInput]:
     found = []
     for file in subject.data:
-        digest = file.digest(Path.cwd())
+        digest = file.digest
         if digest:
             source = json.dumps({"uri": file.place})
             data = Dataset(name=file.name, digest=digest, source_type="local", source=source)

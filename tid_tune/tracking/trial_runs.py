@@ -98,7 +98,7 @@ class TrialRuns:
         self._unborn: dict[str, _Child] = {}
         self._unnamed: dict[str, Trial] = {}
         self._metrics = ReportMetrics(self._spec)
-        self._params = param_names(self._spec.space)
+        self._params = param_names([*self._spec.space, METHOD_PATH])
         self._logged = {
             name for name, d in self._spec.space.items() if isinstance(d, Numeric) and d.is_log
         }
@@ -208,9 +208,9 @@ class TrialRuns:
         if event.reason:  # lists of tags cut it
             tags[NOTE_TAG] = f"**{event.status.value}**: {plain(event.reason)}"
         self._writer.tags(run, {name: value for name, value in tags.items() if value})
-        # A stopped trial has neither: most are, and each file is a call.
-        if trial.full_length:
+        if trial.reports and event.status.final:
             self._files.data(run)
+        # A stopped trial has no files: most are, and each file is a call.
         if trial.full_length or event.status is Status.FAILED:
             self._files.of_trial(run, trial)
         goes_on = event.status is Status.PAUSED

@@ -23,8 +23,8 @@ PARAMS = 8
 ENDED = ("stopped", "failed")
 """Outcomes that have a view of their own."""
 WIDTHS = {"attributes.`Run Name`": 320, "runDateAndNestInfo": 150, "duration": 80}
-"""Of the columns that MLflow has by itself, in pixels: a name has 45 characters at most."""
-REASON_WIDTH = 420
+"""Of the columns that MLflow has by itself, in pixels: most names have at most 45 characters."""
+METRIC_WIDTH, TAG_WIDTH, REASON_WIDTH = 130, 140, 420
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,9 @@ def _state(spec: SearchSpec, which: str, tags: list[str], seen: dict[str, object
     names = param_names(spec.space)
     searched = [names[path] for path, one in spec.space.items() if not one.is_fixed][:PARAMS]
     tags = [*tags, METHOD_TAG] if len(spec.method) > 1 else tags
-    columns = [
-        *(f"metrics.`{allowed(name)}`" for name in (*spec.objectives, "gain")),
-        *(f"tags.`{name}`" for name in tags),
-        *(f"params.`{allowed(name)}`" for name in searched),
-    ]
+    widths = {f"metrics.`{allowed(name)}`": METRIC_WIDTH for name in (*spec.objectives, "gain")}
+    widths |= {f"tags.`{tag}`": REASON_WIDTH if tag == REASON_TAG else TAG_WIDTH for tag in tags}
+    columns = [*widths, *(f"params.`{allowed(name)}`" for name in searched)]
     state = {
         "searchFilter": which,
         "orderByKey": columns[0],
@@ -119,7 +117,7 @@ def _state(spec: SearchSpec, which: str, tags: list[str], seen: dict[str, object
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
         "columnOrder": [*WIDTHS, *columns],
-        "columnWidths": WIDTHS | {f"tags.`{REASON_TAG}`": REASON_WIDTH},
+        "columnWidths": WIDTHS | widths,
         **seen,
     }
     return json.dumps(state)

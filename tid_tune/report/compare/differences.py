@@ -49,7 +49,7 @@ def _explaining(studies: Sequence[Study]) -> list[Difference]:
         ("sampler", lambda s: s.spec.sampler.type),
         ("scheduler", lambda s: s.spec.scheduler.type),
         ("trials at most", lambda s: str(s.spec.trials)),
-        ("budget", _budget),
+        ("budget", lambda s: s.spec.budget.text or "no limit"),
         ("seed", lambda s: str(s.spec.seed)),
         ("confirmation", _confirmation),
         ("students of a worker", lambda s: str(s.spec.resources.students)),
@@ -94,11 +94,6 @@ def _methods(study: Study) -> str:
         return ", ".join(study.spec.method)
     there, value = study.configured("model.distillation.method")
     return str(value) if there else UNKNOWN
-
-
-def _budget(study: Study) -> str:
-    limits = study.spec.budget.model_dump(exclude_none=True)
-    return ", ".join(f"{name} {value:g}" for name, value in limits.items()) or "no limit"
 
 
 def _confirmation(study: Study) -> str:

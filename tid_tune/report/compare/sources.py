@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from tid_tune.errors import ConfigError
 from tid_tune.report.page.study import Study
-from tid_tune.searchfile.checks.data import annotation_files
-from tid_tune.variables import resolved
+from tid_tune.searchfile.checks.data import annotation_files, annotations_digest
 
 UNKNOWN = "unknown"
 _DIGITS = 8
@@ -24,8 +21,4 @@ def files_by_loader(study: Study) -> dict[str, list[Path]]:
 
 def digest(path: Path) -> str:
     """Return a digest of a file's content, or `unknown` where it cannot be read."""
-    try:
-        with Path(resolved(str(path))).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
-    except (OSError, ConfigError):
-        return UNKNOWN
+    return annotations_digest(path, _DIGITS) or UNKNOWN

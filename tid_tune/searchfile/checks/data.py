@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tid_tune.errors import ConfigError
 from tid_tune.searchfile.problems import Fault, Problems, Where
+from tid_tune.variables import resolved
 
 LOADERS = {"train_dataloader": "training", "val_dataloader": "validation"}
 HEAD_BYTES = 2**20
 _RENAMING = ("LVISDataset", "LVISV05Dataset", "LVISV1Dataset", "Objects365V2Dataset")
 """Types of datasets whose images have other names than in the file."""
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+def annotations_digest(place: Path | str, digits: int) -> str:
+    """Return the first digits of an annotation file's SHA-256; empty where it cannot be read."""
+    try:
+        with Path(resolved(str(place))).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:digits]
+    except (OSError, ConfigError):
+        return ""
 
 
 def check_data(config: Mapping[str, object]) -> Iterator[Fault]:
