@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tid_tune.report.charts.model import Axis, Bars, Heat, Panel
+from tid_tune.report.charts.model import Axis, Bars, Heat, Line, Panel
 from tid_tune.report.charts.to_plotly import figure
 
 
@@ -26,3 +26,10 @@ def test_the_parts_of_a_stacked_bar_have_texts_only_where_these_fit() -> None:
         drawn = figure(Panel(Axis("share"), Axis(""), bars, stacked=stacked))
         assert drawn["data"][0]["textposition"] == position
         assert (drawn["layout"].get("uniformtext", {}).get("mode") == "hide") == stacked
+
+
+def test_a_line_of_one_point_is_drawn_as_a_point() -> None:
+    drawn = figure(Panel(Axis("epoch"), Axis("AP"), [Line("a", [1], [0.5], "best")]))
+    assert drawn["data"][0]["mode"] == "lines+markers"
+    drawn = figure(Panel(Axis("epoch"), Axis("AP"), [Line("a", [1, 2], [0.5, 0.6], "best")]))
+    assert drawn["data"][0]["mode"] == "lines"

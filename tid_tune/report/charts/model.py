@@ -40,11 +40,16 @@ class Line:
     thin: bool = False
     """Drawn thin and pale, as one of very many."""
     dots: bool = False
-    """Its points are drawn, too: a single one is no line."""
+    """Its points are drawn, too."""
     texts: Sequence[str] = ()
     """What a reader sees who points at a point."""
     keys: Sequence[str] = ()
     """The trial of each point: a click shows it."""
+
+    @property
+    def has_dots(self) -> bool:
+        """Whether its points are drawn: always of one, which is no line."""
+        return self.dots or len(self.xs) == 1
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def line_trace(mark: Line) -> Json:
     look = LOOKS[mark.role]
     trace: Json = {
         "type": "scatter",
-        "mode": "lines+markers" if mark.dots else "lines",
+        "mode": "lines+markers" if mark.has_dots else "lines",
         "name": mark.name,
         "x": numbers(mark.xs),
         "y": numbers(mark.ys),

@@ -183,7 +183,7 @@ class _Drawing:
             linestyle=_DASHES[LOOKS[mark.role].dash],
             linewidth=0.7 if mark.thin else 1.6,
             alpha=0.5 if mark.thin else 1,
-            marker="o" if mark.dots else "",
+            marker="o" if mark.has_dots else "",
             markersize=2,
             drawstyle="steps-post" if mark.step else "default",
         )

@@ -120,7 +120,10 @@ def _gains_chart(verdict: Verdict, references: Sequence[str], study: Study) -> C
         "Bars are means over the seeds, lines are 95 % intervals. A gain whose interval holds 0 is "
         "not clear: it may be noise."
     )
-    return Chart("confirmation_gains", "Gain of the candidates", caption, [panel], wide=True)
+    title = "Gain of the candidates"
+    if len(references) == 1:  # then there is no legend
+        title += f" over {label_text(references[0])}"
+    return Chart("confirmation_gains", title, caption, [panel], wide=True)
 
 
 def _table(verdict: Verdict, references: Sequence[str]) -> TableBlock:

@@ -98,6 +98,5 @@ def _line(
         xs.append(None)
         ys.append(None)
         keys.append("")
-    alone = len(xs) == 2  # a point is no line
-    dots = alone or (thin and len(xs) <= MOST_DOTS)
+    dots = thin and len(xs) <= MOST_DOTS
     return Line(name, xs[:-1], ys[:-1], role, thin=thin, dots=dots, keys=keys[:-1])
