@@ -111,6 +111,13 @@ def test_a_dark_page_has_dark_charts_and_is_printed_light(folder: Path, page: Pa
     assert (folder / "printed.pdf").read_bytes().startswith(b"%PDF")
     assert page.evaluate("themes") == ["light"]
     page.wait("document.querySelector('figure.chart').dataset.drawn === 'dark'")
+    # A table that is wider than the paper would make everything on it smaller.
+    names = "document.querySelectorAll('#trials .sortable th button')"
+    page.evaluate(f"{names}.forEach(name => (name.textContent = 'a_long_name_of_a_parameter'))")
+    page.call("Emulation.setEmulatedMedia", media="print", features=[])
+    page.resize(720)
+    page.wait("innerWidth === 720")
+    assert page.evaluate("document.querySelector('#trials table').offsetWidth") <= 720
 
 
 def test_a_click_shows_the_trial_and_a_column_sorts(folder: Path, page: Page) -> None:
