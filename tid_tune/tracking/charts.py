@@ -1,4 +1,4 @@
-"""The first section of the charts of a search's trials in MLflow's user interface.
+"""The first sections of the charts of a search's trials in MLflow's user interface.
 
 MLflow makes a chart of each metric, in sections in the order of the alphabet. What a search is
 about comes before these; MLflow adds its own sections behind. The form is that of MLflow 3.17.
@@ -13,7 +13,8 @@ from tid_tune.space.distributions.numeric import Numeric
 from tid_tune.space.space import METHOD_PATH
 from tid_tune.tracking.names import LOG10, allowed, param_names, rung_name, short_names
 
-SECTION = "search"
+SECTIONS = {"search": 3, "searched values": 1}
+"""How many charts are beside each other: the axes of parallel coordinates need the whole width."""
 AXES = 8
 """Searched values in parallel coordinates; more have no room."""
 
@@ -33,24 +34,30 @@ def charts(spec: SearchSpec, common: Collection[str]) -> dict[str, object]:
     axes = [_axis(names[path], spec.space[path]) for path in searched[:AXES]]
     if len(spec.method) > 1 and METHOD_PATH in common:
         axes.insert(0, names[METHOD_PATH])
-    found = [
+    curves = [
         *(_line(allowed(name)) for name in spec.objectives),
         *(_bars(allowed(name)) for name in full),
         _line("gain"),
-        *([_parallel(axes, [allowed(name) for name in full])] if axes else []),
     ]
-    section = {"uuid": SECTION, "name": SECTION, "display": True, "isReordered": False}
+    values = [_parallel(axes, [allowed(name) for name in full])] if axes else []
+    found = {name: some for name, some in zip(SECTIONS, (curves, values), strict=True) if some}
     return {
         "compareRunCharts": [
-            {"uuid": f"{SECTION}-{number}", "metricSectionId": SECTION, **_COMMON, **chart}
-            for number, chart in enumerate(found)
+            {"uuid": f"{name}-{number}", "metricSectionId": name, **_COMMON, **chart}
+            for name, some in found.items()
+            for number, chart in enumerate(some)
         ],
-        "compareRunSections": [{**section, "deleted": False}],
+        "compareRunSections": [_section(name) for name in found],
         "isAccordionReordered": True,  # else they are sorted
     }
 
 
 _COMMON = {"deleted": False, "isGenerated": False, "runsCountToCompare": 10}
+
+
+def _section(name: str) -> dict[str, object]:
+    flags = {"display": True, "isReordered": False, "deleted": False}
+    return {"uuid": name, "name": name, "columns": SECTIONS[name], **flags}
 
 
 def _line(metric: str) -> dict[str, object]:
