@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,8 +71,13 @@ HEAVY = ("torch", "ray", "mlflow", "tensorboard", "mmdet", "mmengine", "mmcv", "
 """What the core does not import: a search space is checked, and a search replayed, in no time."""
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the dotted name of every module that the file imports, anywhere in it."""
+@functools.cache
+def imported(path: Path) -> tuple[str, ...]:
+    """The dotted name of every module that the file imports, anywhere in it."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -187,6 +187,7 @@ def test_thresholds_between_the_same_scores_are_one_training(run: RunFolder) -> 
 SPEC_LINES = f"  {WEIGHT}: {{uniform: [0.5, 10]}}\n"
 
 
+@pytest.mark.slow  # what the command asks of the driver is tested above without Ray
 def test_the_steps_are_trained_on_ray(workplace: Workplace) -> None:
     file = workplace.root / "space.yaml"
     lines = file.read_text().replace("space:\n", f"space:\n{SPEC_LINES}")

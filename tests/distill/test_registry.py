@@ -122,17 +122,31 @@ def test_the_names_and_options_need_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("method", METHODS.names())
-def test_a_method_stands_on_no_other_one(method: str) -> None:
+ALONE = """
+import importlib, os, sys
+import tid_tune.distill.method  # what they share is imported once: each process is a fork of this
+wrong = 0
+for name, module in {modules}.items():
+    if not os.fork():
+        importlib.import_module(module)
+        others = tuple("tid_tune.distill.methods." + one for one in {modules} if one != name)
+        found = [loaded for loaded in sys.modules if loaded.startswith(others)]
+        print(name, *found, flush=True)
+        os._exit(bool(found))
+    wrong += os.wait()[1] != 0
+sys.exit(wrong)
+"""
+
+
+def test_a_method_stands_on_no_other_one() -> None:
     """Whatever it imports comes from the shared modules."""
-    package = "tid_tune.distill.methods."
-    others = [name for name in METHODS.names() if name != method]
-    code = (
-        f"import sys, {METHODS.get(method).implementation.split(':')[0]}; "
-        f"sys.exit(any(name.startswith('{package}' + other) for name in sys.modules "
-        f"for other in {others}))"
+    modules = {n: s.implementation.split(":")[0] for n, s in METHODS.parts().items()}
+    code = ALONE.format(modules=modules)
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert found.returncode == 0, found.stdout
+    assert found.stdout.split() == list(modules), found.stderr
 
 
 def test_every_implementation_is_a_method_but_that_of_none() -> None:
