@@ -14,6 +14,7 @@ from tid_tune.report.page.by_method import by_method
 from tid_tune.report.page.study import Study
 from tid_tune.report.page.words import label_text
 from tid_tune.results.costs import total_cost, trial_cost
+from tid_tune.search.samplers.observations import Length
 from tid_tune.words import capitalized, counted
 
 TRUSTED = 0.5
@@ -76,7 +77,7 @@ def _heat(one: ArmInsight) -> Chart:
     known = {(found.early, found.late): found for found in one.correlations}
     rows, columns = lengths[:-1], lengths[1:]
     cells = [[known.get((early, late)) for late in columns] for early in rows]
-    names = list(map(length_text, rows)), list(map(length_text, columns))
+    names = list(map(_short, rows)), list(map(_short, columns))
     heat = Heat(
         "Spearman",
         names[0],
@@ -94,9 +95,17 @@ def _heat(one: ArmInsight) -> Chart:
         "length, not a random part: they are more alike than all trials are, so the correlation "
         "among all would most likely be higher. How the stopped ones would have ended is not known."
     )
+    if any(length.fraction != 1.0 for length in lengths):
+        caption += " A percentage is the part of the training images."
     method = f" ({label_text(one.arm.method)})" if one.arm.method else ""
     name = f"rungs_{one.arm.method}" if one.arm.method else "rungs"
     return Chart(name, f"Do two lengths rank trials alike?{method}", caption, [panel])
+
+
+def _short(length: Length) -> str:
+    """Return `epoch 3`, or `epoch 3, 25 %` on a part of the training images."""
+    part = "" if length.fraction == 1.0 else f", {100 * length.fraction:.0f} %"
+    return f"epoch {length.epoch:g}{part}"
 
 
 def _value(found: RankCorrelation | None) -> float | None:
