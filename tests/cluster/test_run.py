@@ -38,8 +38,8 @@ def test_a_search_runs_to_its_end_and_every_figure_is_in_ledger_and_mlflow(
 ) -> None:
     code, output = workplace.run()
     assert code == 0, output
-    (reported,) = [line for line in output.splitlines() if "written, read" in line]
-    assert "tid-tune " in reported
+    assert len([line for line in output.splitlines() if "written, read" in line]) == 1
+    assert [line for line in output.splitlines() if line.startswith("versions  tid-tune ")]
     assert not list(workplace.ledger.parent.glob(".nodes-*"))
     state = workplace.state()
     assert len(state.trials) == 2 + 8
