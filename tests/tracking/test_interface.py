@@ -6,9 +6,9 @@ import socket
 
 import pytest
 from mlflow import MlflowClient
-from support.mlflow_story import STORY, copy_all, mirror
+from support.mlflow_story import STORY, copy_all, mirror, nobody
 
-from tid_tune.errors import UsageError
+from tid_tune.errors import TidTuneError, UsageError
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.tracking.address import Address
 from tid_tune.tracking.interface import HOST, find_place, require_port
@@ -40,3 +40,11 @@ def test_a_search_whose_views_are_not_there_is_found_without_them(
     without = find_place(address, run_id)
     assert without is not None
     assert not without.has_view
+
+
+def test_a_server_that_does_not_answer_is_named_in_few_words(
+    spec: SearchSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TidTuneError, match=r"127.0.0.1:9: no answer \(Connection refused\)$"):
+        find_place(nobody(spec), "run")

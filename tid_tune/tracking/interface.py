@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -59,6 +60,8 @@ def find_place(address: Address, run_id: str) -> Place | None:
     Raises:
         TidTuneError: MLflow does not answer, or its database cannot be read.
     """
+    # Its own seven tries take four minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=address.uri)
@@ -76,9 +79,17 @@ def find_place(address: Address, run_id: str) -> Place | None:
             has_view = f"{VIEW_TAG}{parent}" in experiment.tags
             return Place(str(run.info.experiment_id), parent, has_view)
     except Exception as error:
-        text = without_secrets(str(error).strip()).splitlines() or [type(error).__name__]
-        raise TidTuneError(f"MLflow at {address.shown}: {text[0]}") from None
+        raise TidTuneError(f"MLflow at {address.shown}: {reason_of(error)}") from None
     return None
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error of MLflow, without passwords; short for no answer."""
+    text = (without_secrets(str(error).strip()) or type(error).__name__).splitlines()[0]
+    system = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
+    if system is not None and text.startswith("API request to"):
+        text = f"no answer ({system[1]})"
+    return text.rstrip(".")
 
 
 @contextlib.contextmanager

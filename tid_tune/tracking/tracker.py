@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +18,7 @@ from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.model import SearchSpec
 from tid_tune.storage.files import RunFiles
 from tid_tune.tracking.address import Address
-from tid_tune.tracking.interface import is_server
+from tid_tune.tracking.interface import is_server, reason_of
 from tid_tune.tracking.subject import NOTHING, Subject
 from tid_tune.words import counted
 
@@ -154,11 +153,7 @@ class Tracker:
         return copied
 
     def _explained(self, error: Exception) -> str:
-        text = (without_secrets(str(error).strip()) or type(error).__name__).splitlines()[0]
-        system = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
-        if system is not None and text.startswith("API request to"):
-            text = f"no answer ({system[1]})"
-        return f"MLflow at {self._address.shown}: {text.rstrip('.')}"
+        return f"MLflow at {self._address.shown}: {reason_of(error)}"
 
     def _remember(self) -> None:
         """Keep what a connection has left out or renamed."""
