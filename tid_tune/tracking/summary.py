@@ -103,7 +103,7 @@ def verdict(standing: Standing, spec: SearchSpec) -> str:
         yet = "" if state.closed is not None else " yet"
         return f"**No trial of the search has reached its full length{yet}.** {cost}"
     if state.result is not None and state.result.confirmed and state.result.text:
-        return f"**{plain(state.result.text)}** {cost}"
+        return f"**{plain(state.result.text).rstrip('.')}.** {cost}"
     value, gain = best.value(spec.first_objective), standing.gain(best)
     shown = f"{best.id}: {spec.first_objective} {math.nan if value is None else value:.3f}"
     over = "" if gain is None else f", {gain:+.3f} over the student alone, with one seed"
