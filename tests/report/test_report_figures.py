@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -100,6 +103,15 @@ def test_what_was_not_confirmed_comes_with_the_command_that_confirms_it(case: Ca
     assert len(commands) == (not planned and bool(case.recorded.full))
     for command in commands:
         assert command.startswith("tid-tune run SPACE.yaml --runs ")
+
+
+def test_that_command_changes_the_search_file_as_the_search_did(tmp_path: Path) -> None:
+    run = RunFolder.open(write_study("finished", tmp_path))
+    changed = ("name=other", "space.lr={uniform: [0, 1]}")
+    study = Study.of(run)
+    study = replace(study, spec=run.spec.model_copy(update={"overrides": changed}))
+    words = shlex.split(study.confirming)
+    assert words[-6:] == ["--set", changed[0], "--set", changed[1], "--set", "confirm.seeds=3"]
 
 
 def test_the_table_of_trials(case: Case) -> None:

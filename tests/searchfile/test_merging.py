@@ -126,6 +126,12 @@ def test_overrides_reach_every_place(read: Load) -> None:
     assert spec.space == {LR: LogUniform(low=0.001, high=1), MOMENTUM: Uniform(low=0, high=0.5)}
     assert spec.start_from == ({}, {MOMENTUM: 0.1})
     assert spec.scheduler.type == "none"
+    assert spec.overrides == tuple(overrides)
+
+
+def test_no_password_is_remembered_of_an_override(read: Load) -> None:
+    spec = read(ONE, "tracking.uri=https://me:planted@host", "trials=4")
+    assert spec.overrides == ("tracking.uri=https://me:***@host", "trials=4")
 
 
 def test_the_last_override_wins_and_null_removes(read: Load) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tid_tune.distill.model_config import is_distiller
 from tid_tune.models import Model
+from tid_tune.passwords import without_secrets
 from tid_tune.searchfile.checks.config import check_against_config
 from tid_tune.searchfile.checks.data import check_run
 from tid_tune.searchfile.checks.methods import read_methods
@@ -81,7 +82,9 @@ def read(path: Path | str, overrides: Sequence[str] = (), *, check_files: bool =
     path = Path(path)
     tree = read_tree(path, overrides, reading.problems)
     if tree is not None:
-        reading.spec = _build(path, tree, check_files, reading)
+        spec = _build(path, tree, check_files, reading)
+        shown = tuple(map(without_secrets, overrides))
+        reading.spec = spec and spec.model_copy(update={"overrides": shown})
     return reading
 
 

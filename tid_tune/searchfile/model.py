@@ -181,7 +181,7 @@ def _scheduler(value: object) -> object:
 
 
 class SearchSpec(Model):
-    """One search. `source` is the file it came from."""
+    """One search. `source` is the file it came from, `overrides` what it was changed with."""
 
     name: Name
     trial: Path
@@ -224,6 +224,8 @@ class SearchSpec(Model):
     cache: CacheSettings | None = None
     """Of the teacher's work; None: the teacher is run at every step."""
     source: Path | None = None
+    overrides: tuple[str, ...] = ()
+    """Texts of `--set`; passwords and tokens in addresses are masked."""
 
     @property
     def fixed(self) -> dict[str, Value]:

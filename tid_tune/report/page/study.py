@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -146,7 +147,8 @@ class Study:
         runs = parent(self.run.place)
         command = f"tid-tune run {'SPACE.yaml' if source is None else pasted(source)}"
         where = "" if shown(runs) == "runs" else f" --runs {pasted(runs)}"
-        return f"{command}{where} --set confirm.seeds=3"
+        texts = [*self.spec.overrides, "confirm.seeds=3"]
+        return command + where + "".join(f" --set {shlex.quote(text)}" for text in texts)
 
     @property
     def ended_early(self) -> bool:
