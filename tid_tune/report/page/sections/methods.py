@@ -12,6 +12,8 @@ from tid_tune.results.costs import trial_cost
 from tid_tune.results.ranking import gain_over_baseline, is_full_search_trial, order, undistilled
 from tid_tune.search.stages.plan import DEFAULTS, NONE
 
+GAINS = "over no distillation", "gain of tuning"
+
 
 def section(study: Study) -> Section | None:
     """Return the section, if the search compares methods and one has a trial of full length."""
@@ -126,16 +128,18 @@ def _table(study: Study, trials: dict[str, list[Trial]]) -> TableBlock:
         Column("method"),
         Column("best trial"),
         Column(study.objective, number=True),
-        Column("over no distillation", number=True),
+        Column(GAINS[0], number=True),
         Column("its defaults", number=True),
-        Column("gain of tuning", number=True),
+        Column(GAINS[1], number=True),
         Column("full length", number=True),
         Column("trials", number=True),
         Column("epochs", number=True),
     ]
-    caption = "The best trial of each method, with one seed; gains are positive where it is better."
     # Without baselines, there are no gains.
     kept = [at for at, _ in enumerate(columns) if any(row[at] != Cell("") for row in rows)]
+    caption = "The best trial of each method, with one seed."
+    if any(columns[at].title in GAINS for at in kept):
+        caption += " Gains are positive where it is better."
     return TableBlock(
         caption,
         [columns[at] for at in kept],
