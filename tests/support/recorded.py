@@ -113,9 +113,14 @@ class Recorded:
 
     def course(self) -> Iterator[tuple[float, float, Facts]]:
         """The ended search trials in order, with the epochs and hours of all trials by then."""
-        epochs = seconds = 0.0
         ended = [t for t in self.trials.values() if t.ended is not None and t.reports]
         for trial in sorted(ended, key=lambda t: t.ended or 0.0):
-            epochs, seconds = epochs + trial.epochs, seconds + trial.seconds
+            epochs = seconds = 0.0
+            for other in self.trials.values():
+                past = [r for r in other.reports if r["time"] <= trial.ended]
+                epochs += past[-1]["epoch"] if past else 0.0
+                seconds += sum(report["seconds"] for report in past)
+                if other.ended is not None and trial.ended and other.ended <= trial.ended:
+                    seconds += other.other_seconds
             if trial.stage == "search" and math.isfinite(trial.value()):
                 yield epochs, self.held(seconds), trial
