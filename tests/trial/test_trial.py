@@ -40,6 +40,11 @@ def test_a_trial_reports_every_epoch_until_its_full_length(
     assert {"train/grad_norm", "train/lr", "train/images_per_second"} <= set(reports[0].metrics)
     assert all(r.seconds > 0 for r in reports)
     assert capsys.readouterr() == ("", "")
+    (log,) = tmp_path.rglob("trial.log")
+    for report in reports:
+        value = report.metrics["coco/bbox_mAP"]
+        line = f"epoch {report.epoch:g}: loss {report.metrics['train/loss']:.4g}, coco/bbox_mAP "
+        assert f"{line}{value:.4g}" in log.read_text()
 
 
 def test_intervals_of_iterations_cross_epochs_and_the_last_is_shorter(

@@ -63,12 +63,13 @@ def areas(
             _said(write_areas(record, out, model))
             return
         found = _model(model, checkpoint)
+        paths = draw_areas(found, out, images=count, chosen=image or (), device=device)
         if found.trial and not image:
             console.explain(
                 f"{found.name} has recorded no areas over its epochs: they are drawn as they are "
                 f"at the end, after epoch {found.epoch:g}"
             )
-        _said(draw_areas(found, out, images=count, chosen=image or (), device=device))
+        _said(paths)
 
 
 @app.command()

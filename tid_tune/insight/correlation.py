@@ -1,7 +1,7 @@
 """Whether short trainings rank trials as long ones do: is epoch 2 to be trusted?
 
-Only trials that came to both lengths can be compared. Where a scheduler stops trials they are the
-better ones of the shorter length, which are closer to each other than all trials are: then the
+Only trials that came to both lengths can be compared. Where a scheduler stops trials they are
+mostly the better ones of the shorter length, closer to each other than all trials are: then the
 correlation among them is lower than it would be among all, and nothing is known of the stopped.
 """
 

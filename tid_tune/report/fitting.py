@@ -67,11 +67,16 @@ def table_of(columns: Sequence[Column], styles: Mapping[int, str] | None = None)
     return table
 
 
-def fitted_table(columns: Sequence[Column], width: int | None) -> Group:
-    """Draw the columns that fit a width, and below them the names of the others."""
+def fitted_table(
+    columns: Sequence[Column], width: int | None, styles: Mapping[int, str] | None = None
+) -> Group:
+    """Draw the columns that fit a width, and below them the names of the others.
+
+    `styles` are as of `table_of`.
+    """
     kept = fitted(columns, width)
     left_out = [column.name for column in columns if column not in kept]
-    return Group(table_of(kept), *map(Text, left_out_lines(left_out, width)))
+    return Group(table_of(kept, styles), *map(Text, left_out_lines(left_out, width)))
 
 
 def left_out_lines(names: Sequence[str], width: int | None) -> list[str]:

@@ -89,6 +89,14 @@ def with_ratios(means: Mapping[str, float]) -> dict[str, float]:
     return {**means, "loss_detector": detector, **ratios}
 
 
+def report_line(epoch: float, means: Mapping[str, float], evaluated: Mapping[str, float]) -> str:
+    """Return `epoch 2: loss 1.23, coco/bbox_mAP 0.456, ...` for the log of a trial."""
+    loss = {"loss": means["loss"]} if "loss" in means else {}
+    return f"epoch {epoch:g}: " + ", ".join(
+        f"{name} {value:.4g}" for name, value in {**loss, **evaluated}.items()
+    )
+
+
 def speed(device: torch.device, images: int, trained: float, evaluated: float) -> dict[str, float]:
     """Return what an interval has taken: images a second, seconds, and the memory of a GPU."""
     found = {"images_per_second": images / trained, "evaluation_seconds": evaluated}

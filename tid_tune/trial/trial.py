@@ -23,7 +23,7 @@ from tid_tune.searchfile.model import Interval
 from tid_tune.trial import proof, state
 from tid_tune.trial.area_record import AreaRecorder
 from tid_tune.trial.assembly import assemble
-from tid_tune.trial.averages import speed, with_ratios
+from tid_tune.trial.averages import report_line, speed, with_ratios
 from tid_tune.trial.deployment import deployment_costs
 from tid_tune.trial.evaluation import evaluate, evaluate_teacher
 from tid_tune.trial.gradients import watch_gradients
@@ -182,8 +182,8 @@ class Trial:
         loop.check_finite()
         means = loop.take_averages()  # waits for the device, so that the clock is right
         trained, evaluating = seconds(), time.monotonic()
-        cached = self._cache.metrics()
-        metrics = evaluate(self.runner) | self._teacher_metrics() | cached
+        metrics = evaluate(self.runner) | self._teacher_metrics() | self._cache.metrics()
+        self.runner.logger.info(report_line(loop.iter / loop.per_epoch, means, metrics))
         if ranks.rank() == 0:
             metrics |= deployment_costs(self.runner, self._costs)
         self._shared = state.Shared.of(self.runner) if ranks.several() else None

@@ -16,7 +16,7 @@ from tid_tune.report.compare.words import (
     pair_rows,
     ranking_text,
 )
-from tid_tune.report.fitting import Column, fitted, table_of
+from tid_tune.report.fitting import Column, fitted_table
 from tid_tune.report.page.words import value_text
 from tid_tune.report.tables import plain_table
 
@@ -30,7 +30,7 @@ def show(comparison: Comparison) -> None:
     console.say()
     console.explain(ranking_text(comparison))
     console.say()
-    console.show(table_of(fitted(_columns(comparison), console.out.width), _styles(comparison)))
+    console.show(fitted_table(_columns(comparison), console.out.width, _styles(comparison)))
     console.say()
     pairs = comparison.pairs
     if pairs.best or pairs.undistilled:

@@ -85,7 +85,7 @@ def trial_details(study: Study, trial: Trial) -> Details:
 def _facts(study: Study, trial: Trial) -> str:
     cost, resources = trial_cost(trial), study.spec.resources
     facts = [
-        f"origin: {trial.origin}",
+        f"origin: {trial.origin.partition(' {')[0]}",
         f"seed {trial.seed}",
         f"{counted(round(cost.epochs, 6), 'epoch')} of {trial.epochs} trained",
         f"{60 * cost.device_hours(resources):.1f} {device_name(resources)}-minutes",

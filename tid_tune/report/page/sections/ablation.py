@@ -100,8 +100,10 @@ def _chart(found: Measuring, study: Study, names: dict[str, str]) -> Chart:
     panel = Panel(Axis(f"gain in {study.objective}"), Axis("", names=labels), bars, height=height)
     caption = (
         "What each change adds to those above it. Lines are two standard errors to both sides: an "
-        "estimate whose line holds 0 is within noise. The order was selected by the same model, so "
-        "the first estimates are likely too large."
+        "estimate whose line holds 0 is within noise. Each step takes what gains most there, so a "
+        "later one may gain more than one before it. The order was selected by the same model, so "
+        "the first estimates are likely too large. Errors of steps partly cancel out: the error "
+        "of their sum may be smaller."
     )
     if found.is_begun:
         caption += " A measured gain is the difference of two trainings with the same seed."

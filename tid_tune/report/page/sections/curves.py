@@ -54,6 +54,11 @@ def _chart(study: Study, groups: dict[Outcome, list[Trial]]) -> Chart:
         at = ", ".join(f"{rung:g}" for rung in rungs)
         noun = "rung" if len(rungs) == 1 else "rungs"
         caption += f" At the {noun} (epoch {at}) the scheduler compares trials and stops some."
+        if study.spec.scheduler.type == "asha":
+            caption += (
+                " It compares a trial with those that came there before it: the first ones go on, "
+                "and a later one may be stopped with a better value."
+            )
     if any(report.fraction != 1.0 for t in study.state.trials.values() for report in t.reports):
         caption += (
             " Reports on a part of the training images are left out, and trials without others."

@@ -47,12 +47,10 @@ def section(study: Study) -> Section | None:
 def _panel(pair: Pair, study: Study, names: dict[str, str]) -> Panel:
     share = pair.share
     rows, columns = _labels(pair.rows), _labels(pair.columns)
-    heat = Heat(
-        study.objective,
-        rows,
-        columns,
-        [[float(value) for value in row] for row in pair.values],
-    )
+    values = [[float(value) for value in row] for row in pair.values]
+    if all(isinstance(value, int | float) for value in pair.rows):  # large values at the top
+        rows, values = rows[::-1], values[::-1]
+    heat = Heat(study.objective, rows, columns, values)
     row, column = names[pair.row_name], names[pair.column_name]
     title = f"adds {100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
     axes = Axis(column, names=columns), Axis(row, names=rows)

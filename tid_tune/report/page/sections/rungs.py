@@ -91,9 +91,8 @@ def _heat(one: ArmInsight) -> Chart:
     panel = Panel(*axes, [heat], height=110 + 46 * len(rows))
     caption = (
         "Spearman's rank correlation of the trials that came to both lengths, and their number in "
-        "brackets. Where a scheduler stopped trials, these are the better ones of the shorter "
-        "length, not a random part: they are more alike than all trials are, so the correlation "
-        "among all would most likely be higher. How the stopped ones would have ended is not known."
+        "brackets. Where a scheduler stopped trials, those that went on are no random part of all, "
+        "and how the stopped ones would have ended is not known."
     )
     if any(length.fraction != 1.0 for length in lengths):
         caption += " A percentage is the part of the training images."
@@ -169,7 +168,7 @@ def _plans(plans: Plans, one: ArmInsight, study: Study) -> TableBlock:
         f"{counted(max(one.arm.curves.counts), 'trial')} to the end are "
         f"{counted(plans.all_to_the_end, 'epoch')}. Regret: how much worse in "
         f"{study.objective} the best of those kept is than {plans.winner}, at most. End "
-        f"not known: how many of those kept did not come to the end.{stopped}"
+        f"not known: of those kept, how many were stopped before the end.{stopped}"
     )
     rungs = _rungs(one)
     shown = [p for p in plans.plans if p.length.epoch in rungs] or plans.plans
