@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
 
-from tid_tune.insight.measuring import Measuring
 from tid_tune.ledger.events import Changed, Suggested
 from tid_tune.ledger.records import Trial
 from tid_tune.ledger.state import RunState
@@ -19,6 +19,9 @@ from tid_tune.results.one_trial import ProofRow
 from tid_tune.results.ranking import mode_text
 from tid_tune.searchfile.model import Resources, SearchSpec
 from tid_tune.words import counted
+
+if TYPE_CHECKING:
+    from tid_tune.insight.measuring import Measuring
 
 
 def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:

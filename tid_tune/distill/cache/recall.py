@@ -85,8 +85,10 @@ class TeacherCache:
         entries = [None if raw is None else kind.decode(raw) for raw in map(store.get, known)]
         missing = [index for index, entry in enumerate(entries) if entry is None]
         found = len(keys) - len(missing)
-        self.recalled, store.hits = self.recalled + found, store.hits + found
-        self.computed, store.misses = self.computed + len(missing), store.misses + len(missing)
+        self.recalled += found
+        store.hits += found
+        self.computed += len(missing)
+        store.misses += len(missing)
         batch = run(missing) if missing else None
         for place, index in enumerate(missing):
             assert batch is not None

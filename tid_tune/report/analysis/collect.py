@@ -32,7 +32,7 @@ from tid_tune.report.analysis.columns import (
     truth_from_coco,
     truth_from_instances,
 )
-from tid_tune.searchfile.checks.data import local_paths, placed_datasets
+from tid_tune.searchfile.checks.data import annotation_files
 
 Columns = tuple[Floats, Floats, Ints]
 """Corners [D, 4], scores [D] and labels [D] of one image's detections."""
@@ -157,12 +157,8 @@ def annotation_file(config: Config, split: Split) -> Path | None:
     found = _evaluator_file(config, split)
     if found is not None:
         return found
-    loader = f"{split}_dataloader"
-    for _, dataset in placed_datasets(config.get(loader), loader):
-        for what, path in local_paths(dataset):
-            if what == "annotation file":
-                return path
-    return None
+    files = annotation_files(config, [f"{split}_dataloader"])
+    return next((path for _, path in files), None)
 
 
 def _truth(config: Config, split: Split, dataset: DetectionDataset) -> tuple[Truth, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tid_tune.errors import ConfigError
@@ -187,9 +187,14 @@ def placed_datasets(node: object, place: str) -> Iterator[tuple[str, Mapping[str
             yield place, node
 
 
-def annotation_files(config: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
-    """Yield the annotation files of the training and validation data, each after its dataloader."""
-    for loader in LOADERS:
+def annotation_files(
+    config: Mapping[str, object], loaders: Iterable[str] = LOADERS
+) -> Iterator[tuple[str, Path]]:
+    """Yield the annotation files of some dataloaders, each after its dataloader.
+
+    By default, those of the training and validation data.
+    """
+    for loader in loaders:
         for _, dataset in placed_datasets(config.get(loader), loader):
             for what, path in local_paths(dataset):
                 if what == "annotation file":
