@@ -13,6 +13,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from publishing import publish
@@ -38,8 +39,9 @@ def measure(images: int, epochs: int) -> dict[str, object]:
 
     area_record.AreaRecorder.record = timed  # type: ignore[method-assign]  # for this process
     with tempfile.TemporaryDirectory() as folder:
-        work = {"work_dir": Path(folder), "report_every": Interval(), "device": "cpu"}
-        with Trial(CONFIG, {}, seed=0, epochs=epochs, areas=images, **work) as trial:  # type: ignore[arg-type]
+        work: dict[str, Any] = {"work_dir": Path(folder), "device": "cpu"}
+        work["report_every"] = Interval()
+        with Trial(CONFIG, {}, seed=0, epochs=epochs, areas=images, **work) as trial:
             while not trial.done:
                 started = time.process_time()
                 trial.step()
